@@ -1,0 +1,53 @@
+"""MNIST as whole tensors, and the one split that everything here is trained, chosen and tested on."""
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.datasets import MNIST
+
+CLASSES = 10
+SIZE = 28  # pixels a side
+HELD_OUT = 12  # every twelfth training image validates: 5,000 of the 60,000, spread over all writers
+SPLITS = ("train", "validation", "test")
+
+
+def load(split, root=None):
+    """Read one split: "train" (55,000), "validation" (5,000) or "test" (10,000).
+
+    Returns images (N, 1, 28, 28) uint8, 0 background to 255 ink, and labels (N,) int64.
+    `root` defaults to the environment's MNIST_ROOT, else data/; torchvision downloads what is not there.
+    Raises ValueError for another split, FileNotFoundError if the files are neither there nor to be had.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"Unknown split {split!r}; known splits: {', '.join(SPLITS)}.")
+    root = Path(root or os.environ.get("MNIST_ROOT") or "data")
+    files = root / "MNIST" / "raw"
+    prefix = "t10k" if split == "test" else "train"
+    if not (files / f"{prefix}-images-idx3-ubyte.gz").exists():
+        try:
+            MNIST(root, download=True)
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(
+                f"MNIST is not in {str(root)!r} and could not be downloaded ({error}); set MNIST_ROOT."
+            ) from error
+    images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte.gz", header=16))
+    images = images.view(-1, 1, SIZE, SIZE)
+    labels = torch.from_numpy(_read(files / f"{prefix}-labels-idx1-ubyte.gz", header=8)).long()
+    if split == "test":
+        return images, labels
+    held_out = torch.arange(len(images)) % HELD_OUT == HELD_OUT - 1
+    keep = held_out if split == "validation" else ~held_out
+    return images[keep], labels[keep]
+
+
+def to_unit(images):
+    """(N, 1, H, W) uint8, 0 to 255, to float32, 0 background to 1 ink: what every network takes."""
+    return images.float() / 255
+
+
+def _read(path, header):
+    """The bytes after the header of a gzipped IDX file, http://yann.lecun.com/exdb/mnist."""
+    return np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8, offset=header)
