@@ -31,7 +31,7 @@ def load(split, root=None):
             MNIST(root, download=True)
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
-                f"MNIST is not in {str(root)!r} and could not be downloaded ({error}); set MNIST_ROOT."
+                f"MNIST is not in {str(root)!r} and could not be downloaded; set MNIST_ROOT to the folder with MNIST/raw/."
             ) from error
     images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte.gz", header=16))
     images = images.view(-1, 1, SIZE, SIZE)

@@ -164,7 +164,7 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
         # The best epoch first: a kill between the two writes costs an epoch, never the best weights.
         if run.metrics[-1] is max(run.metrics, key=lambda m: (m["validation_accuracy"], -m["validation_loss"])):
             best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
-            _save(best | {"hardware": hardware(device), "torch": torch.__version__}, folder / "best.pt")
+            _save(best | {"hardware": hardware(device), "torch": str(torch.__version__)}, folder / "best.pt")
         _save(run.state(), checkpoint)
         lines = "".join(json.dumps(line) + "\n" for line in run.metrics)
         (folder / "metrics.jsonl").write_text(lines)

@@ -1,0 +1,120 @@
+"""One file of models/: what it says of itself, and the onnxruntime session that runs it."""
+
+import ctypes
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class UnusableArtefact(RuntimeError):
+    """A file of models/ that is missing, damaged or not what it should be; the message says what to do."""
+
+
+class CudaUnusable(RuntimeError):
+    """There is a driver, but onnxruntime runs the model on the CPU all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    name: str
+    metadata: dict  # of the file: strings and numbers
+    sha256: str
+    session: onnxruntime.InferenceSession
+    outputs: tuple[str, ...]
+
+    @property
+    def device(self):
+        """Where it really runs: "cuda" or "cpu"."""
+        return "cuda" if PROVIDERS["cuda"] in self.session.get_providers() else "cpu"
+
+
+def read(path: Path, sha256=None):
+    """The bytes of an artefact. Raises UnusableArtefact if it is missing or its hash is not `sha256` (None: any)."""
+    if not path.is_file():
+        raise UnusableArtefact(f"{path} is missing; {_remedy(path)}")
+    content = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise UnusableArtefact(
+            f"{path} is damaged or was replaced: it is not the file that was released; {_remedy(path)}"
+        )
+    return content
+
+
+def open_artefact(path: Path, device, threads):
+    """Load models/NAME.onnx on "cpu" or "cuda". Raises UnusableArtefact, CudaUnusable."""
+    content = read(path)
+    if device == "cuda":
+        onnxruntime.preload_dlls()  # the CUDA and cuDNN of the Python wheels; once loaded, this is nothing
+    try:
+        session = onnxruntime.InferenceSession(content, _options(threads), providers=_providers(device))
+    except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason}); {_remedy(path)}") from error
+    if PROVIDERS[device] not in session.get_providers():
+        raise CudaUnusable("onnxruntime could not load its CUDA provider; install requirements/cuda.txt.")
+    outputs = tuple(output.name for output in session.get_outputs())
+    if [i.name for i in session.get_inputs()] != ["images"] or outputs[0] != "probabilities":
+        raise UnusableArtefact(f"{path} is no digit recogniser: it has to take 'images' and give 'probabilities'.")
+    return Artefact(
+        name=path.stem,
+        metadata={key: _value(text) for key, text in session.get_modelmeta().custom_metadata_map.items()},
+        sha256=hashlib.sha256(content).hexdigest(),
+        session=session,
+        outputs=outputs,
+    )
+
+
+def _remedy(path):
+    return f"create it with: python -m training.export {path.stem}"
+
+
+def choose_device(wanted):
+    """Resolve "auto" to "cuda" or "cpu". Raises RuntimeError if "cuda" is wanted and there is no driver for it.
+
+    Whether CUDA's libraries load is known when the first session is made: `open_artefact` looks.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    reason = None
+    if PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+        reason = "this onnxruntime was built without CUDA"
+    else:
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            reason = "there is no NVIDIA driver, libcuda.so.1"
+    if reason is None:
+        return "cuda"
+    if wanted == "cuda":
+        raise RuntimeError(f"QUINTET_DEVICE is 'cuda', but {reason}; use 'auto' or 'cpu'.")
+    return "cpu"
+
+
+def _options(threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A waiting thread that spins takes the core from the next model and from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
+
+
+def _providers(device):
+    if device == "cpu":
+        return [PROVIDERS["cpu"]]
+    # Searching exhaustively takes seconds for each new shape, and gains a few per cent.
+    return [(PROVIDERS["cuda"], {"cudnn_conv_algo_search": "HEURISTIC"}), PROVIDERS["cpu"]]
+
+
+def _value(text):
+    """Numbers were written as JSON, strings as they are."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,62 @@
+"""The BentoML service: it owns workers, GPU, health and metrics, and mounts the HTTP application.
+
+    bentoml serve service.bento:Quintet
+"""
+
+import os
+import signal
+from typing import Annotated
+
+import anyio.to_thread
+import bentoml
+import numpy as np
+from bentoml.validators import DType, Shape
+from pydantic import Field
+from starlette.responses import JSONResponse
+
+from service import app as application
+from service import settings as environment
+from service.artefact import choose_device
+from service.consensus import load_consensus
+from service.predictor import Predictor
+
+try:
+    settings = environment.load()
+    # Here too, where `bentoml serve` can still stop: a worker that fails would be started again without end.
+    load_consensus(settings.models)
+    choose_device(settings.device)
+except (ValueError, RuntimeError) as error:
+    raise SystemExit(f"Quintet does not start: {error}") from error
+
+
+@bentoml.service(name="quintet", workers=settings.workers, traffic={"timeout": 60})
+@bentoml.asgi_app(application.app, path="/")
+class Quintet:
+    def __init__(self):
+        try:
+            self.predictor = Predictor(settings.models, settings.device, settings.threads)
+        except RuntimeError as error:
+            _give_up()
+            raise SystemExit(f"Quintet does not start: {error}") from error
+        application.serve(self.predictor, settings)
+
+    @bentoml.api(route="/classify")
+    async def classify(
+        self,
+        images: Annotated[np.ndarray, DType("uint8"), Shape((-1, 28, 28))] = Field(
+            description="28x28 images in MNIST's framing, 0 background to 255 ink"
+        ),
+    ) -> dict[str, list[list[float]]]:
+        """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
+        if not 1 <= len(images) <= settings.max_images:
+            message = f"There are {len(images)} images; from 1 to {settings.max_images} are allowed."
+            return JSONResponse({"error": message}, 400)  # BentoML's own exceptions end as a JSON list
+        names = self.predictor.names
+        answers = await anyio.to_thread.run_sync(self.predictor.classify, images[:, None], names)
+        return {name: answer.probabilities.tolist() for name, answer in answers.by_name.items()}
+
+
+def _give_up():
+    """In a worker of `bentoml serve`, stop its supervisor too."""
+    if bentoml.server_context.worker_index is not None:
+        os.kill(os.getppid(), signal.SIGTERM)

@@ -1,0 +1,96 @@
+"""The five models, loaded once and shared by all threads: 28x28 images in, each model's answer out."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from service import artefact, consensus
+
+logger = logging.getLogger("bentoml.quintet")  # BentoML shows what is logged under its own name
+
+WARM_UP = 32, 8, 1  # batch sizes, the largest first: memory that grows later is not given back
+
+
+class UnknownModel(ValueError):
+    """A name that is not served; the message lists those that are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one model says of a batch."""
+
+    probabilities: np.ndarray  # (N, 10) float32
+    milliseconds: float  # in onnxruntime, for the whole batch
+    boxes: np.ndarray | None = None  # (N, 4) float32, detectors only: the best box, in pixels of the 28x28 image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    by_name: dict[str, Answer]
+    verdicts: list[consensus.Verdict]  # one an image
+    queue_ms: float  # waited for other requests
+    inference_ms: float  # all the chosen models, one after another
+
+
+class Predictor:
+    def __init__(self, models, device, threads):
+        """Load what consensus.json lists, on "auto", "cpu" or "cuda".
+
+        Raises UnusableArtefact for a missing or damaged file, RuntimeError for a CUDA that does not load.
+        """
+        self.consensus = consensus.load_consensus(models)
+        self.device = artefact.choose_device(device)
+        try:
+            self.artefacts = self._open(models, threads)
+        except artefact.CudaUnusable as error:
+            if device == "cuda":
+                raise
+            logger.warning("On the CPU, although there is an NVIDIA driver: %s", error)
+            self.device = "cpu"
+            self.artefacts = self._open(models, threads)
+        self._busy = threading.Lock()  # two models at once on the same cores or GPU only slow each other down
+        for size in WARM_UP:
+            self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
+
+    def _open(self, models, threads):
+        paths = [models / f"{name}.onnx" for name in self.consensus.names]
+        return {path.stem: artefact.open_artefact(path, self.device, threads) for path in paths}
+
+    @property
+    def names(self):
+        return list(self.artefacts)
+
+    def choose(self, wanted):
+        """The names in "cnn,vit", all for None, in serving order. Raises UnknownModel."""
+        if wanted is None:
+            return self.names
+        names = {name.strip() for name in wanted.split(",")}
+        for name in sorted(names - set(self.names)):
+            raise UnknownModel(f"Unknown model {name[:40]!r}; served models: {', '.join(self.names)}.")
+        return [name for name in self.names if name in names]
+
+    def classify(self, images, names):
+        """Run the models `names` on images (N, 1, 28, 28) uint8, 0 background to 255 ink."""
+        arrived = time.perf_counter()
+        with self._busy:
+            started = time.perf_counter()
+            by_name = {name: self._run(self.artefacts[name], images) for name in names}
+            finished = time.perf_counter()
+        probabilities = np.stack([answer.probabilities for answer in by_name.values()])
+        return Answers(
+            by_name=by_name,
+            verdicts=self.consensus.decide(names, probabilities),
+            queue_ms=(started - arrived) * 1e3,
+            inference_ms=(finished - started) * 1e3,
+        )
+
+    @staticmethod
+    def _run(model, images):
+        start = time.perf_counter()
+        outputs = dict(zip(model.outputs, model.session.run(None, {"images": images}), strict=True))
+        milliseconds = (time.perf_counter() - start) * 1e3
+        boxes = outputs["boxes"][:, 0] if "boxes" in outputs else None
+        return Answer(probabilities=outputs["probabilities"], milliseconds=milliseconds, boxes=boxes)

@@ -1,0 +1,177 @@
+"""Faster R-CNN (Ren et al., https://arxiv.org/abs/1506.01497) at the scale of handwritten digits.
+
+A small batch-normalised backbone of stride 4, so that a 12-pixel digit is still 3 cells; torchvision's region proposal
+network, RoI align, two-layer box head and their four losses. It trains on canvases composed from the batch it is given
+and on the plain images. Inference is written anew over the same trained parts with shapes that depend on nothing the
+images hold: so a batch of any size can be exported, which torchvision's own inference does not allow.
+
+    python -m training.train faster_rcnn
+"""
+
+import torch
+from torch import nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.ops import MultiScaleRoIAlign, roi_align
+
+from training.canvas import compose, ink_boxes
+from training.recipe import Recipe
+
+RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, freeze_norm=0.7)
+STRIDE = 4  # pixels of the input per cell of the features
+WIDTH = 96  # channels of the features
+SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the area in pixels, height / width
+RESOLUTION = 7  # cells a side of a pooled region
+CANVASES = ((48, 1), (64, 2), (96, 4), (128, 8))  # (pixels a side, digits at most), one kind drawn a step
+PLAIN = 1 / 4  # share of the batch that is not put on canvases
+CANDIDATES = 128  # proposals with the highest objectness, before suppression
+REGIONS = 32  # proposals that reach the box head, and boxes in the answer
+SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the lesser of two is dropped
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(
+            *_convolution(1, 32),
+            *_convolution(32, 32),
+            *_convolution(32, 64, stride=2),
+            *_convolution(64, 64),
+            *_convolution(64, 64),
+            *_convolution(64, WIDTH, stride=2),
+            *_convolution(WIDTH, WIDTH),
+            *_convolution(WIDTH, WIDTH),
+        )
+        self.rpn = RegionProposalNetwork(
+            AnchorGenerator((SIZES,), (RATIOS,)),
+            RPNHead(WIDTH, len(SIZES) * len(RATIOS)),
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=64,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": 256, "testing": CANDIDATES},
+            post_nms_top_n={"training": 64, "testing": REGIONS},
+            nms_thresh=SAME_REGION,
+        )
+        self.roi_heads = RoIHeads(
+            MultiScaleRoIAlign(["features"], RESOLUTION, sampling_ratio=1),
+            TwoMLPHead(WIDTH * RESOLUTION**2, 256),
+            FastRCNNPredictor(256, 1 + 10),  # class 0 is the background
+            fg_iou_thresh=0.5,
+            bg_iou_thresh=0.5,
+            batch_size_per_image=16,
+            positive_fraction=0.5,
+            bbox_reg_weights=None,
+            score_thresh=0.05,
+            nms_thresh=SAME_DIGIT,
+            detections_per_img=REGIONS,
+        )
+
+    def loss(self, images, labels):
+        plain = int(PLAIN * len(images))
+        size, per_canvas = CANVASES[torch.randint(len(CANVASES), ()).item()]
+        rest = plain + (len(images) - plain) // per_canvas * per_canvas
+        canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
+        boxes = ink_boxes(images[:plain])
+        alone = [{"boxes": boxes[i : i + 1], "labels": labels[i : i + 1]} for i in range(plain)]
+        return self.detection_loss(canvases, on_canvases) + self.detection_loss(images[:plain], alone)
+
+    def detection_loss(self, images, targets):
+        """Sum of torchvision's four losses for images (N, 1, H, W) and a list of {"boxes", "labels"}, labels 0 to 9."""
+        targets = [{"boxes": t["boxes"], "labels": t["labels"] + 1} for t in targets]
+        features = self.backbone(images.contiguous(memory_format=torch.channels_last)).float()
+        sizes = [tuple(images.shape[-2:])] * len(images)
+        features = {"features": features}
+        with torch.autocast(images.device.type, enabled=False):  # bf16 is too coarse for the proposals' coordinates
+            proposals, rpn_losses = self.rpn(ImageList(images, sizes), features, targets)
+        _, roi_losses = self.roi_heads(features, proposals, sizes, targets)
+        return sum(rpn_losses.values()) + sum(roi_losses.values())
+
+    def forward(self, images):
+        _, logits = self._regions(images)
+        return logits[:, 0, 1:]
+
+    def detect(self, images):
+        boxes, logits = self._regions(images)
+        # A region in the place of a better one is the same digit again: it stays in the answer, with scores of 0.
+        scores = logits.softmax(2)[:, :, 1:] * ~_covered(boxes, SAME_DIGIT)[:, :, None]
+        return boxes, scores, logits[:, 0, 1:]
+
+    def _regions(self, images):
+        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
+        n, _, height, width = images.shape
+        features = self.backbone(images)
+        proposals = self._proposals(features, height, width)  # (N, K, 4)
+        image = torch.arange(n, device=images.device).view(n, 1, 1).expand(n, REGIONS, 1).to(proposals.dtype)
+        regions = torch.cat([image, proposals], 2).flatten(0, 1)  # (N * K, 5)
+        pooled = roi_align(features, regions, RESOLUTION, 1 / STRIDE, self.roi_heads.box_roi_pool.sampling_ratio)
+        logits, deltas = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
+        best = logits[:, 1:].argmax(1, keepdim=True) + 1  # (N * K, 1), the class whose box is taken
+        deltas = deltas.view(-1, 11, 4).gather(1, best[:, :, None].expand(-1, 1, 4))[:, 0]
+        boxes = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, REGIONS, 4)
+        logits = logits.view(n, REGIONS, 11)
+        _, order = logits.softmax(2)[:, :, 1:].amax(2).topk(REGIONS, 1)
+        boxes = _clip(_take(boxes, order), height, width)
+        return boxes, _take(logits, order)
+
+    def _proposals(self, features, height, width):
+        """The region proposal network's best boxes (N, K, 4) that are not the same region twice."""
+        n, _, rows, columns = features.shape
+        objectness, deltas = self.rpn.head([features])
+        kinds = len(SIZES) * len(RATIOS)
+        objectness = objectness[0].permute(0, 2, 3, 1).reshape(n, -1)  # (N, rows * columns * kinds)
+        deltas = deltas[0].view(n, kinds, 4, rows, columns).permute(0, 3, 4, 1, 2).reshape(n, -1, 4)
+        y = torch.arange(rows, device=features.device) * STRIDE
+        x = torch.arange(columns, device=features.device) * STRIDE
+        x, y = x.view(1, -1).expand(rows, columns), y.view(-1, 1).expand(rows, columns)
+        cells = torch.stack([x, y, x, y], 2).view(-1, 1, 4)
+        anchors = (cells + self.rpn.anchor_generator.cell_anchors[0].to(features.device)).view(1, -1, 4)
+        objectness, order = objectness.topk(CANDIDATES, 1)
+        anchors = _take(anchors.expand(n, -1, -1), order)
+        deltas = _take(deltas, order)
+        boxes = self.rpn.box_coder.decode_single(deltas.flatten(0, 1), anchors.flatten(0, 1))
+        boxes = _clip(boxes.view(n, CANDIDATES, 4), height, width)
+        objectness = objectness.masked_fill(_covered(boxes, SAME_REGION), -1e4)
+        return _take(boxes, objectness.topk(REGIONS, 1)[1])
+
+
+def _convolution(channels, width, stride=1):
+    return (
+        nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _take(values, order):
+    """Rows `order` (N, K) of values (N, M, C): (N, K, C)."""
+    return values.gather(1, order[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+def _clip(boxes, height, width):
+    return torch.stack(
+        [
+            boxes[..., 0].clamp(0, width),
+            boxes[..., 1].clamp(0, height),
+            boxes[..., 2].clamp(0, width),
+            boxes[..., 3].clamp(0, height),
+        ],
+        -1,
+    )
+
+
+def _covered(boxes, limit):
+    """Which boxes (N, K) of (N, K, 4), best first, overlap a better one by more than `limit`.
+
+    Suppression in one shot, from the matrix of overlaps: also a box that is itself covered covers others.
+    """
+    low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(3)  # (N, K, K)
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(2)
+    union = area[:, :, None] + area[:, None, :] - shared
+    better = torch.ones_like(shared, dtype=torch.bool).triu(1)  # [i, j]: i comes before j
+    return ((shared > limit * union) & better).any(1)
