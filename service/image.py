@@ -13,6 +13,8 @@ from service.upload import InvalidImage
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it
 WORK = 128, 320  # pixels of the longer side that strokes are looked for at: at least, at most
+ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
+MARGIN = 0.6  # of the digit's longer side, around it, on the second look
 PAPER = 0.3  # of the longer side: nothing wider than this is a stroke
 LEAST_CONTRAST = 14  # grey levels between paper and ink
 NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
@@ -43,28 +45,47 @@ def canonicalise(picture):
     """
     if is_framed(picture):
         return Canonical(image=picture, scale=1.0, x=0.0, y=0.0)
+    ink, mask, scale = _find(picture)
+    box = _extent(mask)
+    corner = 0, 0
+    longest = max(box[2] - box[0], box[3] - box[1])
+    if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
+        margin = MARGIN * longest
+        left, top = (max(0, round((value - margin) / scale)) for value in box[:2])
+        right, bottom = (round((value + margin) / scale) for value in box[2:])
+        corner = left, top
+        ink, mask, scale = _find(picture[top:bottom, left:right])
+        box = _extent(mask)
+    ink = _even(ink, mask)
+    left, top, right, bottom = box
+    crop, grown = _thicken(ink[top:bottom, left:right], mask[top:bottom, left:right])
+    fit = INK_SIZE / max(crop.shape)
+    small = cv2.resize(crop, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    small *= 255 / max(np.quantile(small, 0.97), 1)
+    image, x, y = _centre(np.uint8(small.clip(0, 255)))
+    return Canonical(
+        image=image,
+        scale=scale * fit,
+        x=x - (left - grown) * fit - corner[0] * scale * fit,
+        y=y - (top - grown) * fit - corner[1] * scale * fit,
+    )
+
+
+def _find(picture):
+    """Ink (H, W) float32 and the digit's mask (H, W) bool at working size, and that size per pixel of the picture."""
     height, width = picture.shape
     longest = max(height, width)
     scale = min(max(longest, WORK[0]), WORK[1]) / longest
     size = max(1, round(width * scale)), max(1, round(height * scale))
     work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     ink = _ink(work.astype(np.float32))
-    mask = _digit(ink)
-    ink = _even(ink, mask)
-    top, bottom = np.flatnonzero(mask.any(1))[[0, -1]]
-    left, right = np.flatnonzero(mask.any(0))[[0, -1]]
-    crop, grown = _thicken(ink[top : bottom + 1, left : right + 1], mask[top : bottom + 1, left : right + 1])
-    fit = INK_SIZE / max(crop.shape)
-    small = cv2.resize(crop, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
-    small *= 255 / max(np.quantile(small, 0.97), 1)
-    image, x, y = _centre(np.uint8(small.clip(0, 255)))
-    fit = small.shape[1] / crop.shape[1], small.shape[0] / crop.shape[0]
-    return Canonical(
-        image=image,
-        scale=scale * max(fit),
-        x=x - (left - grown) * fit[0],
-        y=y - (top - grown) * fit[1],
-    )
+    return ink, _digit(ink), scale
+
+
+def _extent(mask):
+    """(x_min, y_min, x_max, y_max) of the pixels that are set."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
 
 def is_framed(picture):
@@ -90,22 +111,19 @@ def _ink(work):
 
     The paper is the picture with everything narrower than a stroke can be closed, so that a shadow stays paper.
     """
-    side = round(PAPER * max(work.shape)) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    smooth = cv2.GaussianBlur(work, (0, 0), max(work.shape) / 320)
-    found = []
-    for sign in (1.0, -1.0):  # dark ink, then light ink
-        paper = cv2.morphologyEx(sign * smooth, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
-        paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1), borderType=cv2.BORDER_REPLICATE)
-        ink = paper - sign * smooth
-        found.append((ink - np.median(ink)).clip(0))
-    rim = np.zeros(work.shape, bool)
     depth = max(2, max(work.shape) // 40)
-    rim[:depth], rim[-depth:], rim[:, :depth], rim[:, -depth:] = True, True, True, True
-    # The paper is what the rim mostly is: ink is on the side that the rim is furthest from.
+    rim = np.ones(work.shape, bool)
+    rim[depth:-depth, depth:-depth] = False
+    # The paper is what the rim mostly is; ink is on the side that goes furthest from it.
     middle = np.median(work[rim])
     low, high = np.quantile(work, (0.005, 0.995))
-    return found[0] if middle - low >= high - middle else found[1]
+    darkness = cv2.GaussianBlur(work, (0, 0), max(work.shape) / 320) * (1 if middle - low >= high - middle else -1)
+    side = round(PAPER * max(work.shape)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))  # a square is two passes, a disc is not
+    paper = cv2.morphologyEx(darkness, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1), borderType=cv2.BORDER_REPLICATE)
+    ink = paper - darkness
+    return (ink - np.median(ink)).clip(0)
 
 
 def _digit(ink):

@@ -1,0 +1,100 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.upload import ImageTooLarge, InvalidImage, grey_from_upload
+
+LIMIT = 16_000_000
+
+
+def encode(image, kind="PNG", **options):
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def grey(data):
+    return grey_from_upload(data, LIMIT)[0]
+
+
+@pytest.fixture
+def picture():
+    ramp = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (40, 1))  # (40, 60)
+    return Image.fromarray(ramp)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF"])
+def test_lossless_formats_give_the_pixels(picture, kind):
+    assert (grey(encode(picture, kind)) == np.asarray(picture)).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_lossy_formats_give_about_the_pixels(picture, kind):
+    assert np.abs(np.int16(grey(encode(picture, kind))) - np.asarray(picture)).max() < 30
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "I;16", "I", "F"])
+def test_every_mode_keeps_dark_left_and_light_right(picture, mode):
+    found = grey(encode(picture.convert(mode), "TIFF"))
+    assert found.dtype == np.uint8
+    assert found[:, :15].mean() + 50 < found[:, -15:].mean()
+
+
+def test_image_is_turned_by_its_exif_tag(picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right
+    found = grey(encode(picture, "JPEG", exif=exif.tobytes()))
+    assert found.shape == (60, 40)
+    assert found[0].mean() < found[-1].mean()
+
+
+@pytest.mark.parametrize("ink, background", [(0, 255), (255, 0)])
+def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[..., :3] = ink
+    pixels[5:15, 5:15, 3] = 255
+    found = grey(encode(Image.fromarray(pixels)))
+    assert (found[0, 0], found[10, 10]) == (background, ink)
+
+
+def test_large_jpeg_is_decoded_smaller_and_says_how_much():
+    found, reduced = grey_from_upload(encode(Image.new("L", (4000, 3000), 200), "JPEG"), LIMIT)
+    assert found.shape == (1500, 2000)
+    assert reduced == 2
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF."),
+        (b"just text", "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."),
+    ],
+)
+def test_what_is_no_image_is_refused(data, message):
+    with pytest.raises(InvalidImage) as error:
+        grey(data)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_truncated_image_is_refused(kind):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    with pytest.raises(InvalidImage):
+        grey(data[: len(data) // 2])
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    data = encode(Image.new("1", (20_000, 20_000)))
+    with pytest.raises(ImageTooLarge) as error:
+        grey(data)
+    assert str(error.value) == "The image has 20000 x 20000 pixels; the limit is 16000000 in all."
+
+
+def test_first_frame_of_an_animation_is_read():
+    frames = [Image.new("L", (30, 30), level) for level in (10, 200)]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (grey(data) == 10).all()
