@@ -166,19 +166,19 @@ async def _field_of(request, body, limit):
 
     try:
         form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=1).parse()
-    except (MultiPartException, KeyError) as error:
-        reason = getattr(error, "message", "it names no boundary").rstrip(".")
-        raise HTTPException(400, f"The multipart body is damaged: {reason}.") from error
-    value = form.get(FIELD)
-    if value is None:
-        fields = ", ".join(repr(name[:40]) for name in form) or "none"
-        message = f"The multipart field {FIELD!r} is missing; the fields sent: {fields}."
-        raise HTTPException(422, message)
-    if not isinstance(value, UploadFile):
-        message = f"The multipart field {FIELD!r} holds text; send the file itself (an address is never fetched)."
-        raise HTTPException(422, message)
-    data = await value.read()
-    await value.close()
+    except MultiPartException as error:
+        raise HTTPException(400, f"The multipart body is damaged: {error.message.rstrip('.')}.") from error
+    try:
+        value = form.get(FIELD)
+        if value is None:
+            fields = ", ".join(repr(name[:40]) for name in form) or "none"
+            raise HTTPException(422, f"The multipart field {FIELD!r} is missing; the fields sent: {fields}.")
+        if not isinstance(value, UploadFile):
+            message = f"The multipart field {FIELD!r} holds text; send the file itself (an address is never fetched)."
+            raise HTTPException(422, message)
+        data = await value.read()
+    finally:
+        await form.close()
     if len(data) > limit:
         raise _too_large(len(data), limit)
     return data

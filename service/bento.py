@@ -1,6 +1,6 @@
 """The BentoML service: it owns workers, GPU, health and metrics, and mounts the HTTP application.
 
-    bentoml serve service.bento:Quintet
+bentoml serve service.bento:Quintet
 """
 
 import os

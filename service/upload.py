@@ -8,7 +8,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
-READABLE = 1024  # pixels of the longer side that are enough to read a digit; a JPEG is decoded no larger than twice that
+READABLE = (
+    1024  # pixels of the longer side that are enough to read a digit; a JPEG is decoded no larger than twice that
+)
 BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error)
 
 # Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.

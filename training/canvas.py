@@ -42,9 +42,7 @@ def compose(digits, labels, size, per_canvas):
     canvases = _draw(digits, source, scale, boxes.flatten(0, 1), placed.flatten(), size)
     canvases = canvases.view(count, per_canvas, size, size).amax(1, keepdim=True)
     labels = labels.view(count, per_canvas)
-    targets = [
-        {"boxes": boxes[i][placed[i]].clamp(0, size), "labels": labels[i][placed[i]]} for i in range(count)
-    ]
+    targets = [{"boxes": boxes[i][placed[i]].clamp(0, size), "labels": labels[i][placed[i]]} for i in range(count)]
     return canvases, targets
 
 

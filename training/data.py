@@ -31,7 +31,7 @@ def load(split, root=None):
             MNIST(root, download=True)
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
-                f"MNIST is not in {str(root)!r} and could not be downloaded; set MNIST_ROOT to the folder with MNIST/raw/."
+                f"MNIST is not in {str(root)!r} and could not be downloaded; set MNIST_ROOT to where it is."
             ) from error
     images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte.gz", header=16))
     images = images.view(-1, 1, SIZE, SIZE)

@@ -181,7 +181,9 @@ def properties_of(best, seconds, graph, module):
         "temperature": round(graph.temperature, 4),
         "input": f"images uint8 (N, 1, {'H, W' if detector else '28, 28'}), 0 background to 255 ink",
         "output": "probabilities float32 (N, 10)"
-        + ("; boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; scores float32 (N, K, 10)" if detector else ""),
+        + (
+            "; boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; scores float32 (N, K, 10)" if detector else ""
+        ),
     }
 
 

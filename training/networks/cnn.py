@@ -1,6 +1,6 @@
 """A small convolutional network with batch norm, in the manner of VGG: two 3x3 convolutions, then halve.
 
-    python -m training.train cnn
+python -m training.train cnn
 """
 
 import torch.nn.functional as F

@@ -1,6 +1,6 @@
 """VGG16, configuration D of Simonyan & Zisserman (https://arxiv.org/abs/1409.1556), torchvision's with batch norm.
 
-Differs from the paper: batch norm after each convolution, 32x32 input, and one hidden layer of 256 instead of two of 4096.
+Differs from the paper: batch norm after each convolution, 32x32 input, one hidden layer of 256 instead of two of 4096.
 
     python -m training.train vgg16
 """

@@ -1,0 +1,196 @@
+"""The application without a server: exact statuses and sentences."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service import app as application
+from service.predictor import Predictor
+from service.settings import Settings
+from tests.conftest import draw
+from tests.service.test_upload import encode
+
+
+@pytest.fixture
+def client(small_models):
+    application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, max_bytes=100_000))
+    yield TestClient(application.app, raise_server_exceptions=False)
+    application.app.state.predictor = None
+
+
+@pytest.fixture(scope="module")
+def seven():
+    return encode(Image.fromarray(draw("7")))
+
+
+def test_upload_as_a_form_field(client, seven):
+    answer = client.post("/predict", files={"image": ("photo.png", seven, "image/png")})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["digit", "confidence", "accepted", "agreement", "models", "timing_ms", "device"]
+    assert (body["digit"], body["agreement"], body["device"]) == (7, 2, "cpu")
+    assert [model["name"] for model in body["models"]] == ["cnn", "faster_rcnn", "vit"]
+    assert [model["digit"] for model in body["models"]] == [7, 7, 1]
+    assert all(len(model["probabilities"]) == 10 and model["latency_ms"] > 0 for model in body["models"])
+    assert list(body["timing_ms"]) == ["decode", "canonicalise", "queue", "inference", "total"]
+
+
+def test_only_faster_rcnn_gives_a_box_in_pixels_of_the_upload(client, seven):
+    models = client.post("/predict", files={"image": seven}).json()["models"]
+    assert ["box" in model for model in models] == [False, True, False]
+    x_min, y_min, x_max, y_max = models[1]["box"]
+    assert 0 <= x_min < x_max <= 200 and 0 <= y_min < y_max <= 200
+    assert 80 < y_max - y_min < 140
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpg", "image/jpeg", "image/x-whatever; a=b"])
+def test_raw_body_is_read_as_what_it_is(client, seven, content_type):
+    answer = client.post("/predict", content=seven, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+def test_jpeg_called_image_jpg_in_a_form(client):
+    jpeg = encode(Image.fromarray(draw("7")), "JPEG")
+    answer = client.post("/predict", files={"image": ("photo.jpg", jpeg, "image/jpg")})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+def test_models_are_chosen_by_name(client, seven):
+    body = client.post("/predict?models=vit", files={"image": seven}).json()
+    assert [model["name"] for model in body["models"]] == ["vit"]
+    assert (body["digit"], body["agreement"]) == (1, 1)
+
+
+def test_explanation_is_the_28x28_the_models_saw(client, seven):
+    body = client.post("/predict?explain=true", files={"image": seven}).json()
+    kind, data = body["explain"]["image"].split(",")
+    image = np.asarray(Image.open(BytesIO(b64decode(data))))
+    assert kind == "data:image/png;base64"
+    assert image.shape == (28, 28) and image.max() == 255
+
+
+def form(**fields):
+    return {"files": fields}
+
+
+def raw(content, content_type="image/png"):
+    return {"content": content, "headers": {"Content-Type": content_type}}
+
+
+NO_IMAGE = "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."
+BLANK = "The image is blank: no ink stands out from the background."
+EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF."
+JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)), "JPEG")
+
+
+@pytest.mark.parametrize(
+    "request_, status, message",
+    [
+        (raw(b""), 400, EMPTY),
+        (form(image=("photo.png", b"", "image/png")), 400, EMPTY),
+        (form(image=("photo.png", b"I am text", "image/png")), 400, NO_IMAGE),
+        (raw(JPEG[:500]), 400, "The upload is a damaged or truncated image."),
+        (raw(encode(Image.new("L", (1, 1), 255))), 400, BLANK),
+        (raw(encode(Image.new("L", (300, 300), 255))), 400, BLANK),
+        (raw(encode(Image.new("RGBA", (300, 300)))), 400, BLANK),
+        (
+            raw(encode(Image.new("1", (20_000, 20_000)))),
+            413,
+            "The image has 20000 x 20000 pixels; the limit is 16000000 in all.",
+        ),
+        (raw(bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
+        (form(image=bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
+        (form(file=b"x"), 422, "The multipart field 'image' is missing; the fields sent: 'file'."),
+        (
+            form(image=(None, "http://127.0.0.1:1/digit.png")),
+            422,
+            "The multipart field 'image' holds text; send the file itself (an address is never fetched).",
+        ),
+        (
+            raw(b"{}", "application/json"),
+            415,
+            "Content-Type 'application/json' is not allowed; "
+            "send the image as the multipart field 'image' or as an image/* body.",
+        ),
+        (raw(b"x", "multipart/form-data"), 400, "The multipart body is damaged: Missing boundary in multipart."),
+    ],
+)
+def test_bad_input_gets_its_status_and_one_sentence(client, seven, request_, status, message):
+    answer = client.post("/predict", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": message})
+    assert client.post("/predict", files={"image": seven}).status_code == 200
+
+
+def test_png_of_no_pixels_is_refused(client):
+    png = bytearray(encode(Image.new("L", (3, 3))))
+    png[16:24] = bytes(8)  # width and height in its header
+    answer = client.post("/predict", **raw(bytes(png)))
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+def test_body_without_a_declared_length_is_counted(client):
+    def chunks():
+        for _ in range(11):
+            yield bytes(10_000)
+
+    answer = client.post("/predict", content=chunks(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 413
+    assert answer.json() == {"error": "The upload has at least 110000 bytes; the limit is 100000."}
+
+
+@pytest.mark.parametrize("body", [b"", b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99])
+def test_broken_multipart_is_no_server_error(client, body):
+    answer = client.post("/predict", **raw(body, "multipart/form-data; boundary=x"))
+    assert answer.status_code in (400, 422)
+    assert list(answer.json()) == ["error"]
+
+
+def test_unknown_model_is_404(client, seven):
+    answer = client.post("/predict?models=cnn,resnet", files={"image": seven})
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit."}
+
+
+def test_bad_parameter_is_422(client, seven):
+    answer = client.post("/predict?explain=perhaps", files={"image": seven})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("Parameter 'explain':")
+
+
+def test_wrong_method_is_one_sentence_too(client):
+    answer = client.get("/predict")
+    assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
+
+
+def test_before_the_models_are_loaded_it_is_not_ready(seven):
+    application.app.state.predictor = None
+    answer = TestClient(application.app).post("/predict", files={"image": seven})
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "The models are still being loaded; try again."}
+
+
+def test_models_describe_themselves(client):
+    body = client.get("/models").json()
+    assert [model["name"] for model in body] == ["cnn", "faster_rcnn", "vit"]
+    assert body[0]["device"] == "cpu"
+    assert body[0]["metadata"]["parameters"] == 7840
+    assert len(body[0]["sha256"]) == 64
+
+
+def test_page_and_what_it_loads_are_served(client):
+    assert "text/html" in client.get("/").headers["content-type"]
+    for name in ("page.js", "page.css"):
+        assert client.get(f"/page/{name}").status_code == 200
+
+
+def test_description_names_every_route_and_both_kinds_of_upload(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/models", "/predict"}
+    operation = paths["/predict"]["post"]
+    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
+    assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from training import data
+
+
+def test_every_twelfth_training_image_validates(small_mnist):
+    train, labels = data.load("train", small_mnist)
+    validation, _ = data.load("validation", small_mnist)
+    test, _ = data.load("test", small_mnist)
+    assert (train.shape, validation.shape, test.shape) == ((550, 1, 28, 28), (50, 1, 28, 28), (100, 1, 28, 28))
+    assert train.dtype == torch.uint8 and labels.dtype == torch.int64
+
+
+def test_no_image_is_in_two_splits(mnist_root):
+    seen = [{image.numpy().tobytes() for image in data.load(split, mnist_root)[0]} for split in data.SPLITS]
+    assert [len(split) for split in seen] == [55_000, 5_000, 10_000]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+def test_unit_range_is_zero_to_one():
+    assert data.to_unit(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [0, 1]
+
+
+def test_unknown_split_is_refused(small_mnist):
+    with pytest.raises(ValueError, match="Unknown split 'dev'; known splits: train, validation, test."):
+        data.load("dev", small_mnist)
+
+
+def test_root_comes_from_the_environment(small_mnist, monkeypatch):
+    monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
+    assert len(data.load("test")[0]) == 100
+
+
+def test_data_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):
+    def no_network(*_, **__):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(data, "MNIST", no_network)
+    with pytest.raises(FileNotFoundError, match="could not be downloaded; set MNIST_ROOT"):
+        data.load("test", tmp_path)

@@ -1,0 +1,120 @@
+import pytest
+import torch
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import box_iou
+
+from tests.conftest import draw
+from training import networks
+from training.canvas import ink_boxes
+
+
+def digits(count):
+    images = [torch.from_numpy(255 - draw(str(i % 10), (28, 28), 0.8, 2)) for i in range(count)]
+    return torch.stack(images)[:, None].float() / 255, torch.arange(count) % 10
+
+
+def test_names_are_the_five():
+    assert networks.NAMES == ["alexnet", "cnn", "faster_rcnn", "vgg16", "vit"]
+
+
+def test_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="Unknown network 'resnet'; known networks: alexnet, cnn"):
+        networks.load("resnet")
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_logits_are_ten_finite_numbers_an_image(name):
+    torch.manual_seed(0)
+    network = networks.load(name).Network().eval()
+    with torch.no_grad():
+        logits = network(digits(3)[0])
+    assert logits.shape == (3, 10) and logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_loss_falls_on_one_batch(name):
+    torch.manual_seed(0)
+    network = networks.load(name).Network().train()
+    images, labels = digits(8)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(30):
+        loss = network.loss(images, labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_neighbours_in_a_batch_change_nothing(name):
+    torch.manual_seed(0)
+    network = networks.load(name).Network().eval()
+    images, _ = digits(5)
+    with torch.no_grad():
+        assert torch.allclose(network(images)[2], network(images[2:3])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name, low, high",
+    [("cnn", 0.4e6, 0.6e6), ("vgg16", 14.7e6, 15e6), ("alexnet", 2.4e6, 2.6e6), ("vit", 0.2e6, 1.5e6)],
+)
+def test_size_is_that_of_the_family(name, low, high):
+    assert low < sum(p.numel() for p in networks.load(name).Network().parameters()) < high
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A few dozen steps on ten typed digits: enough to have boxes that are sure."""
+    torch.manual_seed(0)
+    network = networks.load("faster_rcnn").Network().train()
+    images, labels = digits(10)
+    boxes = ink_boxes(images)
+    targets = [{"boxes": boxes[i : i + 1], "labels": labels[i : i + 1]} for i in range(10)]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    for _ in range(80):
+        network.detection_loss(images, targets).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return network.eval()
+
+
+@torch.no_grad()
+def test_faster_rcnn_sure_boxes_are_torchvisions(trained):
+    """Our inference, written for export, against torchvision's own over the same trained parts."""
+    images = digits(10)[0]
+    boxes, scores, _ = trained.detect(images)
+    features = {"features": trained.backbone(images)}
+    sizes = [(28, 28)] * 10
+    proposals, _ = trained.rpn(ImageList(images, sizes), features)
+    expected, _ = trained.roi_heads(features, proposals, sizes)
+    found = 0
+    for i, detection in enumerate(expected):
+        sure = detection["scores"] > 0.7
+        for box, label in zip(detection["boxes"][sure], detection["labels"][sure], strict=True):
+            overlaps = box_iou(box[None], boxes[i])[0] * (scores[i].max(1)[0] > 0.5)
+            best = overlaps.argmax()
+            assert overlaps[best] > 0.9
+            assert scores[i, best].argmax() == label - 1
+            found += 1
+    assert found >= 5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(16, 16), (30, 61), (64, 200)])
+def test_faster_rcnn_any_size_is_taken_and_boxes_stay_inside(trained, size):
+    boxes, scores, logits = trained.detect(torch.rand(2, 1, *size))
+    assert boxes.shape[0] == 2 and boxes.shape[2] == 4
+    assert scores.shape == (*boxes.shape[:2], 10) and logits.shape == (2, 10)
+    assert boxes.min() >= 0 and boxes[..., 2].max() <= size[1] and boxes[..., 3].max() <= size[0]
+    assert (boxes[..., 2:] >= boxes[..., :2]).all()
+
+
+def test_faster_rcnn_loss_is_torchvisions_four(trained):
+    images, labels = digits(4)
+    targets = [{"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": labels[i : i + 1]} for i in range(4)]
+    trained.train()
+    total = trained.detection_loss(images, targets)
+    trained.eval()
+    assert total.requires_grad and total.isfinite()
