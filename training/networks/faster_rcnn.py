@@ -72,7 +72,8 @@ class Network(nn.Module):
 
     def loss(self, images, labels):
         plain = int(PLAIN * len(images))
-        size, per_canvas = CANVASES[torch.randint(len(CANVASES), ()).item()]
+        kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
+        size, per_canvas = kinds[torch.randint(len(kinds), ()).item()]
         rest = plain + (len(images) - plain) // per_canvas * per_canvas
         canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
         boxes = ink_boxes(images[:plain])

@@ -1,0 +1,143 @@
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from service.artefact import open_artefact
+from training import data, evaluate, networks
+from training.export import TOLERANCE, check_parity, export, fold_norms, graph_of
+from training.train import predict, train
+
+
+@pytest.fixture(scope="module")
+def runs(small_mnist, tmp_path_factory):
+    """One epoch of each network: what they say is worthless, but it is theirs."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in networks.NAMES:
+        recipe = dataclasses.replace(networks.load(name).RECIPE, epochs=1, batch_size=50, weights=None)
+        train(name, recipe, 0, torch.device("cpu"), folder / name, small_mnist)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(runs, small_mnist, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_ROOT", str(small_mnist))
+        for name in networks.NAMES:
+            export(name, runs, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_artefact_keeps_the_contract(models, name):
+    artefact = open_artefact(models / f"{name}.onnx", "cpu", threads=1)
+    (images,) = artefact.session.get_inputs()
+    assert (images.name, images.type, images.shape[:2]) == ("images", "tensor(uint8)", ["N", 1])
+    assert artefact.outputs[0] == "probabilities"
+    assert artefact.metadata["name"] == name
+    assert {"family", "parameters", "initial_weights", "data", "seed", "commit", "input", "output"} <= set(
+        artefact.metadata
+    )
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_batch_size_does_not_change_probabilities(models, name):
+    session = onnxruntime.InferenceSession(models / f"{name}.onnx", providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).integers(0, 256, (17, 1, 28, 28), np.uint8)
+    together = session.run(["probabilities"], {"images": images})[0]
+    alone = np.concatenate([session.run(["probabilities"], {"images": image[None]})[0] for image in images])
+    assert np.abs(together.sum(1) - 1).max() < 1e-5
+    assert np.abs(together - alone).max() < TOLERANCE
+
+
+def test_faster_rcnn_takes_any_size_and_is_one_inside(models):
+    session = onnxruntime.InferenceSession(models / "faster_rcnn.onnx", providers=["CPUExecutionProvider"])
+    probabilities, boxes, scores = session.run(None, {"images": np.zeros((2, 1, 50, 131), np.uint8)})
+    assert probabilities.shape == (2, 10)
+    assert boxes.shape == (2, scores.shape[1], 4) and scores.shape[2] == 10
+    kinds = [node.op_type for node in onnx.load(models / "faster_rcnn.onnx").graph.node]
+    assert "RoiAlign" in kinds and kinds.count("TopK") >= 3
+
+
+def test_large_weights_take_two_bytes_each(models, runs):
+    parameters = sum(p.numel() for p in networks.load("vgg16").Network().parameters())
+    assert (models / "vgg16.onnx").stat().st_size < 2.05 * parameters
+
+
+def test_nothing_of_this_machine_is_in_the_file(models):
+    for path in models.glob("*.onnx"):
+        content = path.read_bytes()
+        assert b"site-packages" not in content and b"/training/" not in content
+
+
+def test_folding_norms_changes_nothing_but_the_layers():
+    torch.manual_seed(0)
+    network = networks.load("cnn").Network().eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.running_mean.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
+    images = torch.rand(4, 1, 28, 28)
+    with torch.no_grad():
+        before = network(images)
+        fold_norms(network)
+        assert torch.allclose(network(images), before, atol=1e-4)
+    assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def test_disagreement_with_pytorch_is_refused(models, small_mnist, monkeypatch):
+    monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
+    torch.manual_seed(5)
+    another = graph_of(networks.load("cnn").Network().eval(), 1.0)
+    with pytest.raises(RuntimeError, match="probabilities differ from PyTorch's"):
+        check_parity(another, models / "cnn.onnx")
+
+
+def test_network_that_was_not_trained_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="cnn/best.pt is missing; create it with: python -m training.train cnn"):
+        export("cnn", tmp_path, tmp_path)
+
+
+def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatch):
+    monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
+    before = (models / "cnn.onnx").read_bytes()
+
+    def disagree(*_):
+        raise RuntimeError("no parity")
+
+    monkeypatch.setattr("training.export.check_parity", disagree)
+    with pytest.raises(RuntimeError, match="no parity"):
+        export("cnn", runs, models)
+    assert (models / "cnn.onnx").read_bytes() == before
+    assert not list(models.glob(".*"))
+
+
+def test_evaluation_writes_figures_and_consensus(models, runs, small_mnist):
+    found = evaluate.evaluate(networks.NAMES, models, small_mnist)
+    images, labels = data.load("test", small_mnist)
+    network = networks.load("cnn").Network()
+    network.load_state_dict(torch.load(runs / "cnn" / "best.pt", weights_only=True)["network"])
+    expected = (predict(network, images).argmax(1) == labels).float().mean().item()
+    assert found["cnn"]["accuracy"] == pytest.approx(expected, abs=0.02)
+    metadata = open_artefact(models / "cnn.onnx", "cpu", threads=1).metadata
+    assert metadata["test_accuracy"] == pytest.approx(found["cnn"]["accuracy"])
+    assert {"test_macro_f1", "test_loss", "validation_accuracy", "family"} <= set(metadata)
+
+    from service.consensus import load_consensus
+
+    consensus = load_consensus(models)
+    assert consensus.names == networks.NAMES
+    assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
+    assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["accuracy"])
+
+
+def test_figures_of_a_perfect_and_a_useless_answer():
+    labels = np.arange(10)
+    perfect = evaluate.figures(np.eye(10, dtype=np.float32), labels)
+    assert (perfect["accuracy"], perfect["macro_f1"]) == (1, 1) and perfect["loss"] < 1e-6
+    useless = evaluate.figures(np.full((10, 10), 0.1, np.float32), labels)
+    assert useless["accuracy"] == 0.1 and useless["loss"] == pytest.approx(np.log(10), rel=1e-4)
