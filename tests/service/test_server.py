@@ -1,0 +1,137 @@
+"""The real thing: `bentoml serve` in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import bentoml
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import REPOSITORY, draw
+from tests.service.test_upload import encode
+
+START = 60  # seconds
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def command(target, port):
+    return [sys.executable, "-m", "bentoml", "serve", target, "--port", str(port), "--host", "127.0.0.1"]
+
+
+@contextmanager
+def serving(target="service.bento:Quintet", **environment):
+    """A running service, as its address; ended by SIGTERM, which it has to obey."""
+    port = free_port()
+    environment = os.environ | {"BENTOML_DO_NOT_TRACK": "true"} | environment
+    process = subprocess.Popen(command(target, port), cwd=REPOSITORY, env=environment, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(process, address)
+        yield address
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_ready(process, address):
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the service ended while starting"
+        try:
+            if httpx2.get(f"{address}/readyz").status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)  # the poll's interval, not a guess at how long it takes
+    raise TimeoutError(f"not ready after {START} seconds")
+
+
+@pytest.fixture
+def address(small_models):
+    with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu") as address:
+        yield address
+
+
+@pytest.mark.slow
+def test_served_by_bentoml(address):
+    for path in ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/schema.json", "/models"):
+        assert httpx2.get(address + path).status_code == 200, path
+    seven = encode(Image.fromarray(draw("7")))
+    answer = httpx2.post(f"{address}/predict", files={"image": seven})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+    refused = httpx2.post(f"{address}/predict", files={"image": ("x.png", b"text")})
+    assert (refused.status_code, list(refused.json())) == (400, ["error"])
+
+    with bentoml.SyncHTTPClient(address) as client:
+        found = client.classify(images=np.full((3, 28, 28), 255, np.uint8))
+        assert {name: np.shape(rows) for name, rows in found.items()} == {
+            "cnn": (3, 10),
+            "faster_rcnn": (3, 10),
+            "vit": (3, 10),
+        }
+        with pytest.raises(bentoml.exceptions.BentoMLException, match="There are 0 images; from 1 to 1024 are allowed"):
+            client.classify(images=np.zeros((0, 28, 28), np.uint8))
+    assert httpx2.post(f"{address}/classify", json={"images": [[1, 2], [3, 4]]}).status_code == 400
+    assert httpx2.post(f"{address}/predict", files={"image": seven}).status_code == 200
+
+
+def refusal(**environment):
+    """What a service that must not start says, and its exit status."""
+    environment = os.environ | {"BENTOML_DO_NOT_TRACK": "true"} | environment
+    ended = subprocess.run(
+        command("service.bento:Quintet", free_port()),
+        cwd=REPOSITORY,
+        env=environment,
+        timeout=START,
+        capture_output=True,
+        text=True,
+    )
+    return ended.returncode, ended.stderr.strip().splitlines()[-1]
+
+
+def test_missing_artefact_stops_the_start(small_models):
+    (small_models / "vit.onnx").unlink()
+    status, message = refusal(QUINTET_MODELS=str(small_models))
+    assert status != 0
+    assert message.endswith("vit.onnx is missing; create it with: python -m training.export vit")
+
+
+def test_damaged_artefact_stops_the_start(small_models):
+    (small_models / "cnn.onnx").write_bytes(b"damaged")
+    status, message = refusal(QUINTET_MODELS=str(small_models))
+    assert status != 0
+    assert message.startswith("Quintet does not start: ") and "cnn.onnx is damaged" in message
+    assert message.endswith("create it with: python -m training.export cnn")
+
+
+@pytest.mark.parametrize("name, value", [("DEVICE", "gpu"), ("MAX_PIXELS", "many"), ("WORKERS", "0")])
+def test_setting_that_is_not_allowed_stops_the_start(name, value):
+    status, message = refusal(**{f"QUINTET_{name}": value})
+    assert status != 0
+    assert message.startswith(f"Quintet does not start: QUINTET_{name} is '{value}': input should be ")
+
+
+@pytest.mark.slow
+def test_bento_is_built_and_serves(released, tmp_path):
+    home = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true"}
+    build = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+    built = subprocess.run(build, cwd=REPOSITORY, env=os.environ | home, capture_output=True, text=True, check=True)
+    tag = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
+    with serving(tag, QUINTET_DEVICE="cpu", **home) as address:
+        assert len(httpx2.get(f"{address}/models").json()) == 5
+        answer = httpx2.post(f"{address}/predict", files={"image": encode(Image.fromarray(draw("7")))}).json()
+        assert answer["digit"] == 7 and "text/html" in httpx2.get(address).headers["content-type"]

@@ -1,0 +1,22 @@
+"""Dependencies point one way: training -> models <- service."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+MODULES = [f"service.{path.stem}" for path in sorted((REPOSITORY / "service").glob("*.py")) if path.stem != "__init__"]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "service.bento"])
+def test_the_service_does_without_torch_and_training(module):
+    look = f"import sys, {module}; print([n for n in ('torch', 'torchvision', 'training', 'onnx') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", look], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_modules_stay_short():
+    sources = [path for folder in ("service", "training") for path in (REPOSITORY / folder).rglob("*.py")]
+    assert {path.name for path in sources if len(path.read_text().splitlines()) > 260} == set()

@@ -1,0 +1,77 @@
+"""What is released is what it says it is."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service import app as application
+from service.artefact import open_artefact
+from service.predictor import Predictor
+from service.settings import Settings
+from tests.conftest import draw
+from tests.service.test_upload import encode
+from training import data, networks
+
+GOAL = {"faster_rcnn": 0.985} | dict.fromkeys(("alexnet", "cnn", "vgg16", "vit"), 0.992)
+
+
+@pytest.fixture(scope="module")
+def client(released):
+    application.serve(Predictor(released, "cpu", threads=2), Settings(models=released))
+    yield TestClient(application.app)
+    application.app.state.predictor = None
+
+
+def test_all_five_are_there_and_small(released):
+    assert sorted(path.stem for path in released.glob("*.onnx")) == networks.NAMES
+    assert sum(path.stat().st_size for path in released.iterdir()) < 40 * 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, name):
+    images, labels = data.load("test", mnist_root)
+    artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=2)
+    parts = np.array_split(images.numpy(), 50)
+    digits = np.concatenate([artefact.session.run(None, {"images": part})[0].argmax(1) for part in parts])
+    accuracy = (digits == labels.numpy()).mean()
+    assert accuracy >= GOAL[name]
+    # One image more or less: other processors round otherwise.
+    assert accuracy == pytest.approx(artefact.metadata["test_accuracy"], abs=1.5e-4)
+
+
+@pytest.mark.slow
+def test_over_http_each_model_says_what_its_file_says(client, released, mnist_root):
+    images = data.load("test", mnist_root)[0][::50]  # 200 images
+    expected = {}
+    for name in networks.NAMES:
+        session = onnxruntime.InferenceSession(released / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        expected[name] = session.run(None, {"images": images.numpy()})[0].argmax(1).tolist()
+    found = {name: [] for name in networks.NAMES}
+    for image in images[:, 0].numpy():
+        answer = client.post("/predict", files={"image": encode(Image.fromarray(image))}).json()
+        for model in answer["models"]:
+            found[model["name"]].append(model["digit"])
+    assert found == expected
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_typed_digit_is_read(client, digit):
+    """Type is not handwriting, but a service that fails on it reads nothing."""
+    answer = client.post("/predict", files={"image": encode(Image.fromarray(draw(str(digit))))}).json()
+    assert answer["digit"] == digit
+
+
+def test_faster_rcnn_finds_each_digit_of_a_row(released, mnist_root):
+    images, labels = (tensor[:24].numpy() for tensor in data.load("validation", mnist_root))
+    session = onnxruntime.InferenceSession(released / "faster_rcnn.onnx", providers=["CPUExecutionProvider"])
+    right = 0
+    for start in range(0, 24, 6):
+        row = np.concatenate(list(images[start : start + 6, 0]), 1)[None, None]
+        _, boxes, scores = session.run(None, {"images": row})
+        sure = scores[0].max(1) > 0.5
+        order = boxes[0, sure, 0].argsort()
+        right += scores[0, sure].argmax(1)[order].tolist() == labels[start : start + 6].tolist()
+    assert right >= 3
