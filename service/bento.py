@@ -43,9 +43,12 @@ class Quintet:
     @bentoml.api(route="/classify")
     async def classify(
         self,
-        images: Annotated[np.ndarray, DType("uint8"), Shape((-1, 28, 28))] = Field(
-            description="28x28 images in MNIST's framing, 0 background to 255 ink"
-        ),
+        images: Annotated[
+            np.ndarray,
+            DType("uint8"),
+            Shape((-1, 28, 28)),
+            Field(description="28x28 images in MNIST's framing, 0 background to 255 ink"),
+        ],
     ) -> dict[str, list[list[float]]]:
         """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
         if not 1 <= len(images) <= settings.max_images:

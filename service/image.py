@@ -60,7 +60,8 @@ def canonicalise(picture):
     left, top, right, bottom = box
     crop, grown = _thicken(ink[top:bottom, left:right], mask[top:bottom, left:right])
     fit = INK_SIZE / max(crop.shape)
-    small = cv2.resize(crop, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    size = [max(1, round(side * fit)) for side in reversed(crop.shape)]
+    small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     small *= 255 / max(np.quantile(small, 0.97), 1)
     image, x, y = _centre(np.uint8(small.clip(0, 255)))
     return Canonical(
@@ -76,7 +77,7 @@ def _find(picture):
     height, width = picture.shape
     longest = max(height, width)
     scale = min(max(longest, WORK[0]), WORK[1]) / longest
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = [max(1, round(side * scale)) for side in (width, height)]
     work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     ink = _ink(work.astype(np.float32))
     return ink, _digit(ink), scale

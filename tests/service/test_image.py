@@ -82,6 +82,18 @@ def test_blank_image_is_refused(shape, level):
         canonicalise(np.full(shape, level, np.uint8))
 
 
+@pytest.mark.parametrize("shape", [(2, 500), (500, 2), (3, 3), (1, 2), (1300, 7)])
+def test_slivers_and_crumbs_are_framed_or_refused(shape):
+    """A sliver once shrank to nothing on its way to 20 pixels."""
+    picture = np.full(shape, 255, np.uint8)
+    picture[shape[0] // 2, shape[1] // 3 :] = 0
+    try:
+        image = canonicalise(picture).image
+    except InvalidImage:
+        return
+    assert image.shape == (SIZE, SIZE) and image.max() > 0
+
+
 def test_box_is_mapped_back_to_the_picture():
     picture = np.full((300, 500), 255, np.uint8)
     picture[100:180, 350:400] = 0

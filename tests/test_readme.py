@@ -1,0 +1,82 @@
+"""The README's figures, tables and commands are those of the tree."""
+
+import re
+import subprocess
+
+import pytest
+from PIL import Image
+
+from service.artefact import open_artefact
+from service.consensus import load_consensus
+from service.settings import PREFIX, Settings
+from tests.conftest import REPOSITORY, draw
+from tests.service.test_server import serving
+from training import networks
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language):
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for kind, text in fenced if kind == language]
+
+
+def rows(title):
+    """The cells of the table whose first header cell is `title`."""
+    table = re.search(rf"\| {title} \|.*\n\|[- |:]+\n((?:\|.*\n)+)", README).group(1)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_results_are_those_in_the_artefact(released, name):
+    path = released / f"{name}.onnx"
+    says = open_artefact(path, "cpu", threads=1).metadata
+    (row,) = [row for row in rows("model") if row[0] == f"`{name}`"]
+    assert row[1:7] == [
+        f"{says['parameters'] / 1e6:.2f} M",
+        f"{says['test_accuracy']:.2%}",
+        f"{says['test_macro_f1']:.4f}",
+        f"{says['test_loss']:.4f}",
+        f"{says['training_seconds'] / 60:.0f} min",
+        f"{path.stat().st_size / 2**20:.1f} MiB",
+    ]
+
+
+def test_consensus_row_is_that_of_consensus_json(released):
+    figures = load_consensus(released).figures
+    (row,) = [row for row in rows("model") if row[0] == "consensus"]
+    assert row[2:5] == [
+        f"{figures['test_accuracy']:.2%}",
+        f"{figures['test_macro_f1']:.4f}",
+        f"{figures['test_loss']:.4f}",
+    ]
+
+
+def test_settings_table_is_complete():
+    found = {row[0].strip("`"): row[1].strip("`") for row in rows("variable")}
+    fields = Settings.model_fields
+    assert list(found) == [PREFIX + name.upper() for name in fields]
+    for name in ("device", "workers", "max_bytes", "max_pixels", "max_images"):
+        assert found[PREFIX + name.upper()] == str(fields[name].default)
+
+
+def test_tree_names_every_module():
+    tree = next(block for block in blocks("") if block.startswith("training/"))
+    for folder in ("training", "service", "benchmarks"):
+        assert f"{folder}/" in tree
+    for folder in ("training", "service"):
+        for path in (REPOSITORY / folder).glob("*.py"):
+            assert path.name == "__init__.py" or f"  {path.name} " in tree, path
+
+
+@pytest.mark.slow
+def test_examples_work_as_written(released, tmp_path):
+    Image.fromarray(draw("7")).save(tmp_path / "digit.png")
+    with serving(QUINTET_DEVICE="cpu") as address:
+        for command in [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]:
+            command = command.replace("http://localhost:3000", address)
+            answer = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
+            assert answer.stdout.startswith('{"digit":7,"confidence":'), command
+        (example,) = blocks("python")
+        exec(example.replace("http://localhost:3000", address), names := {})
+        assert list(names["probabilities"]) == networks.NAMES
