@@ -29,6 +29,7 @@ CANVASES = ((48, 1), (64, 2), (96, 4), (128, 8))  # (pixels a side, digits at mo
 PLAIN = 1 / 4  # share of the batch that is not put on canvases
 CANDIDATES = 128  # proposals with the highest objectness, before suppression
 REGIONS = 32  # proposals that reach the box head, and boxes in the answer
+BEHIND = 100.0  # more than any objectness
 SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the lesser of two is dropped
 
 
@@ -135,7 +136,8 @@ class Network(nn.Module):
         deltas = _take(deltas, order)
         boxes = self.rpn.box_coder.decode_single(deltas.flatten(0, 1), anchors.flatten(0, 1))
         boxes = _clip(boxes.view(n, CANDIDATES, 4), height, width)
-        objectness = objectness.masked_fill(_covered(boxes, SAME_REGION), -1e4)
+        # Behind all others, but still in order: among equals each runtime would choose differently.
+        objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
         return _take(boxes, objectness.topk(REGIONS, 1)[1])
 
 
