@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # Where there is an NVIDIA GPU, onnxruntime needs CUDA and cuDNN beside it.
-GPU := $(if $(shell command -v nvidia-smi),-r requirements/cuda.txt)
+GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
 
 .PHONY: serve test lint pin clean
 

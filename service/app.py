@@ -2,20 +2,23 @@
 
 import base64
 import time
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from PIL import Image
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from service import schema
+from service.body import image_of
 from service.image import canonicalise
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
@@ -23,7 +26,6 @@ from service.upload import ImageTooLarge, InvalidImage, grey_from_upload
 
 PAGE = Path(__file__).parent / "page"
 FIELD = "image"  # of a multipart upload
-FRAMING = 65_536  # bytes that a multipart body may have around the image
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
 DECIMALS = 6  # of probabilities
 
@@ -39,6 +41,8 @@ app.mount("/page", StaticFiles(directory=PAGE), name="page")
 def serve(predictor: Predictor, settings: Settings):
     """Give the application what it answers with; until then it is not ready."""
     app.state.predictor, app.state.settings = predictor, settings
+    # An image is decoded to many times the size of its upload: only as many at once as there are cores for.
+    app.state.readers = CapacityLimiter(settings.threads)
 
 
 @app.exception_handler(HTTPException)
@@ -50,6 +54,11 @@ async def refuse(_request, error):
 async def refuse_parameter(_request, error):
     first = error.errors()[0]
     return JSONResponse({"error": f"Parameter {first['loc'][-1]!r}: {first['msg']}."}, 422)
+
+
+@app.exception_handler(ClientDisconnect)
+async def give_up(_request, _error):
+    return Response(status_code=400)  # nobody is there to read it
 
 
 async def refuse_input(_request, error):
@@ -86,14 +95,15 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     started = time.perf_counter()
     predictor = _predictor(request)
     names = predictor.choose(models)
-    data = await _image_of(request)
-    limit = request.app.state.settings.max_pixels
-    answer = await anyio.to_thread.run_sync(_predict, predictor, names, data, limit, explain)
+    state = request.app.state
+    data = await image_of(request, FIELD, state.settings.max_bytes)
+    work = partial(_predict, predictor, names, data, state.settings.max_pixels, explain, time.perf_counter())
+    answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
 
 
-def _predict(predictor, names, data, max_pixels, explain):
+def _predict(predictor, names, data, max_pixels, explain, arrived):
     started = time.perf_counter()
     picture, reduced = grey_from_upload(data, max_pixels)
     decoded = time.perf_counter()
@@ -110,7 +120,7 @@ def _predict(predictor, names, data, max_pixels, explain):
         "timing_ms": {
             "decode": round((decoded - started) * 1e3, 3),
             "canonicalise": round((framed - decoded) * 1e3, 3),
-            "queue": round(answers.queue_ms, 3),
+            "queue": round((started - arrived) * 1e3 + answers.queue_ms, 3),
             "inference": round(answers.inference_ms, 3),
         },
         "device": predictor.device,
@@ -145,59 +155,3 @@ def _predictor(request):
     if predictor is None:
         raise HTTPException(503, "The models are still being loaded; try again.")
     return predictor
-
-
-async def _image_of(request):
-    """The bytes of the uploaded image: the multipart field, or the body of an image/* request."""
-    limit = request.app.state.settings.max_bytes
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type == "multipart/form-data":
-        return await _field_of(request, await _body_of(request, limit + FRAMING), limit)
-    if content_type.startswith("image/") or content_type == "application/octet-stream":
-        return await _body_of(request, limit)
-    given = f"Content-Type {content_type[:80]!r} is" if content_type else "A body without a Content-Type is"
-    message = f"{given} not allowed; send the image as the multipart field {FIELD!r} or as an image/* body."
-    raise HTTPException(415, message)
-
-
-async def _field_of(request, body, limit):
-    async def stream():
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=1).parse()
-    except MultiPartException as error:
-        raise HTTPException(400, f"The multipart body is damaged: {error.message.rstrip('.')}.") from error
-    try:
-        value = form.get(FIELD)
-        if value is None:
-            fields = ", ".join(repr(name[:40]) for name in form) or "none"
-            raise HTTPException(422, f"The multipart field {FIELD!r} is missing; the fields sent: {fields}.")
-        if not isinstance(value, UploadFile):
-            message = f"The multipart field {FIELD!r} holds text; send the file itself (an address is never fetched)."
-            raise HTTPException(422, message)
-        data = await value.read()
-    finally:
-        await form.close()
-    if len(data) > limit:
-        raise _too_large(len(data), limit)
-    return data
-
-
-async def _body_of(request, limit):
-    """The body, counted while it arrives."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(int(declared), limit)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(size, limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large(size, limit):
-    message = f"The upload has at least {size} bytes; the limit is {limit}."
-    return HTTPException(413, message)

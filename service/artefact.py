@@ -70,7 +70,7 @@ def open_artefact(path: Path, device, threads):
 
 
 def _remedy(path):
-    return f"create it with: python -m training.export {path.stem}"
+    return f"create it with: python -m training.export {path.stem} && python -m training.evaluate"
 
 
 def choose_device(wanted):

@@ -1,9 +1,10 @@
 """Five answers into one: the calibrated mean, and whether it is sure enough to be a digit at all."""
 
-import json
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service.artefact import UnusableArtefact, read
 
@@ -26,6 +27,11 @@ def key(names):
     return ",".join(sorted(names))
 
 
+def choices(names):
+    """The keys of every choice of models."""
+    return [key(chosen) for size in range(1, len(names) + 1) for chosen in combinations(sorted(names), size)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     digit: int
@@ -34,14 +40,21 @@ class Verdict:
     agreement: int  # models whose own digit is this one
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consensus:
+class Consensus(BaseModel):
     """models/consensus.json: for each choice of models a temperature and a threshold, fixed on validation images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: dict[str, str]  # of each released artefact, by name
     temperature: dict[str, float]  # by key(names)
     threshold: dict[str, float]  # least confidence of an accepted image, by key(names)
-    figures: dict  # measured figures of all models together
+    figures: dict[str, float]  # measured figures of all models together
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if not self.sha256 or set(choices(self.sha256)) - (self.temperature.keys() & self.threshold.keys()):
+            raise ValueError("a choice of models has no temperature or no threshold")
+        return self
 
     @property
     def names(self):
@@ -71,10 +84,10 @@ def load_consensus(models):
     """
     path = models / FILE
     try:
-        consensus = Consensus(**json.loads(path.read_text()))
+        consensus = Consensus.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise UnusableArtefact(f"{path} is missing; {REMEDY}") from error
-    except (TypeError, ValueError) as error:
+    except ValidationError as error:
         raise UnusableArtefact(f"{path} is damaged; {REMEDY}") from error
     for name, sha256 in consensus.sha256.items():
         read(models / f"{name}.onnx", sha256)

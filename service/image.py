@@ -31,11 +31,15 @@ class Canonical:
     scale: float  # pixels of `image` per pixel of the picture
     x: float  # of the picture's left edge, in `image`
     y: float  # of the picture's upper edge, in `image`
+    size: tuple[int, int]  # width and height of the picture
 
     def to_picture(self, box):
-        """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture."""
-        offsets = (self.x, self.y, self.x, self.y)
-        return [(float(value) - offset) / self.scale for value, offset in zip(box, offsets, strict=True)]
+        """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
+        offsets, limits = (self.x, self.y) * 2, self.size * 2
+        return [
+            min(max((float(value) - offset) / self.scale, 0.0), float(limit))
+            for value, offset, limit in zip(box, offsets, limits, strict=True)
+        ]
 
 
 def canonicalise(picture):
@@ -44,7 +48,7 @@ def canonicalise(picture):
     A picture in that framing already passes unchanged. Raises InvalidImage if there is no ink.
     """
     if is_framed(picture):
-        return Canonical(image=picture, scale=1.0, x=0.0, y=0.0)
+        return Canonical(image=picture, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
     ink, mask, scale = _find(picture)
     box = _extent(mask)
     corner = 0, 0
@@ -69,6 +73,7 @@ def canonicalise(picture):
         scale=scale * fit,
         x=x - (left - grown) * fit - corner[0] * scale * fit,
         y=y - (top - grown) * fit - corner[1] * scale * fit,
+        size=picture.shape[::-1],
     )
 
 

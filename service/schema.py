@@ -72,5 +72,9 @@ def upload(field):
     """The request body of a route that takes one image, which FastAPI cannot derive."""
     binary = {"type": "string", "format": "binary"}
     form = {"type": "object", "required": [field], "properties": {field: binary}}
-    content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": binary}}
+    content = {
+        "multipart/form-data": {"schema": form},
+        "image/*": {"schema": binary},
+        "application/octet-stream": {"schema": binary},
+    }
     return {"requestBody": {"required": True, "content": content}}

@@ -1,20 +1,29 @@
 """Uploaded bytes to an upright grey picture: only the decoders we allow, limits before any pixel is decoded."""
 
-import struct
 import warnings
 from io import BytesIO
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
-READABLE = (
-    1024  # pixels of the longer side that are enough to read a digit; a JPEG is decoded no larger than twice that
-)
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error)
+READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
+ORIENTATION = 0x0112  # EXIF tag
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TILE_SIZE = 322, 323  # TIFF tags
 
 # Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.
 Image.MAX_IMAGE_PIXELS = None
+warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata, once per process and no news to anybody
 
 
 class InvalidImage(ValueError):
@@ -29,50 +38,76 @@ def grey_from_upload(data, max_pixels):
     """Decode the first frame of a picture.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
-    shows the ink), and the pixels of the upload per pixel of the result (1 unless a large JPEG was decoded smaller).
+    shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE.
     Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
     """
     if not data:
         raise InvalidImage("The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata help nobody here
-        try:
-            image = Image.open(BytesIO(data), formats=FORMATS)
-        except UnidentifiedImageError as error:
-            raise InvalidImage("The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.") from error
-        except BROKEN as error:
-            raise InvalidImage("The upload is a damaged image.") from error
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
         width, height = image.size
+        _check_size(image, max_pixels)
+        image.draft(None, (READABLE, READABLE))
+        image.load()
+        picture = _grey(image)
+        turn = _turn(image)
+    except InvalidImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise InvalidImage("The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.") from error
+    except Exception as error:  # whatever a damaged file makes a decoder trip over
+        raise InvalidImage("The upload is a damaged or truncated image.") from error
+    reduced = max(width, height) / max(picture.shape)
+    if turn is not None:
+        picture = np.asarray(Image.fromarray(picture).transpose(turn))
+    return picture, reduced
+
+
+def _turn(image):
+    """What brings the picture upright, None for nothing; tags that cannot be read are not worth losing it for."""
+    try:
+        return UPRIGHT.get(image.getexif().get(ORIENTATION))
+    except Exception:  # as above
+        return None
+
+
+def _check_size(image, max_pixels):
+    width, height = image.size
+    if width == 0 or height == 0:
+        raise InvalidImage(f"The image has {width} x {height} pixels; there is nothing to read.")
+    if width * height > max_pixels:
+        raise ImageTooLarge(f"The image has {width} x {height} pixels; the limit is {max_pixels} in all.")
+    if image.format == "TIFF" and all(tag in image.tag_v2 for tag in TILE_SIZE):
+        # A tile may be larger than the picture it is part of, and is decoded whole.
+        width, height = (image.tag_v2[tag] for tag in TILE_SIZE)
         if width * height > max_pixels:
-            raise ImageTooLarge(f"The image has {width} x {height} pixels; the limit is {max_pixels} in all.")
-        if width == 0 or height == 0:
-            raise InvalidImage(f"The image has {width} x {height} pixels; there is nothing to read.")
-        try:
-            image.draft(None, (READABLE, READABLE))
-            image.load()
-            reduced = width / image.width
-            image = ImageOps.exif_transpose(image)
-            return _grey(image), reduced
-        except BROKEN as error:
-            raise InvalidImage("The upload is a damaged or truncated image.") from error
+            raise ImageTooLarge(f"The image has tiles of {width} x {height} pixels; the limit is {max_pixels} in all.")
 
 
 def _grey(image):
-    """Any Pillow mode to (H, W) uint8."""
-    if image.has_transparency_data:
-        return _over_contrast(image.convert("RGBA"))
+    """Any Pillow mode to (H, W) uint8, no larger than about READABLE."""
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: what range they use is nobody's business but theirs
-        values = np.asarray(image, np.float64)
+        values = _shrink(np.asarray(image, np.float32))
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = values.min(), values.max()
+        low, high = float(values.min()), float(values.max())
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
-    return np.asarray(image.convert("L"))
+    if image.has_transparency_data:
+        return _over_contrast(_shrink(np.asarray(image.convert("RGBA"))))
+    return _shrink(np.asarray(image.convert("L")))
 
 
-def _over_contrast(image):
-    """Lay a transparent picture over white if its ink is dark, over black if it is light."""
-    alpha = np.asarray(image.getchannel("A"), np.float32) / 255
-    colours = np.asarray(image.convert("RGB").convert("L"), np.float32)
+def _shrink(pixels):
+    longest = max(pixels.shape[:2])
+    if longest <= READABLE:
+        return pixels
+    size = [max(1, round(side * READABLE / longest)) for side in pixels.shape[1::-1]]
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def _over_contrast(pixels):
+    """Lay a transparent picture (H, W, 4) over white if its ink is dark, over black if it is light."""
+    alpha = pixels[..., 3].astype(np.float32) / 255
+    colours = cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY).astype(np.float32)
     ink = (colours * alpha).sum() / max(alpha.sum(), 1e-6)
     background = 255.0 if ink < 128 else 0.0
     return np.uint8(colours * alpha + background * (1 - alpha) + 0.5)

@@ -4,12 +4,11 @@ import re
 import subprocess
 
 import pytest
-from PIL import Image
 
 from service.artefact import open_artefact
 from service.consensus import load_consensus
 from service.settings import PREFIX, Settings
-from tests.conftest import REPOSITORY, draw
+from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
 from training import networks
 
@@ -70,12 +69,11 @@ def test_tree_names_every_module():
 
 
 @pytest.mark.slow
-def test_examples_work_as_written(released, tmp_path):
-    Image.fromarray(draw("7")).save(tmp_path / "digit.png")
+def test_examples_work_as_written(released):
     with serving(QUINTET_DEVICE="cpu") as address:
         for command in [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]:
             command = command.replace("http://localhost:3000", address)
-            answer = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
+            answer = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True)
             assert answer.stdout.startswith('{"digit":7,"confidence":'), command
         (example,) = blocks("python")
         exec(example.replace("http://localhost:3000", address), names := {})

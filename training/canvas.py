@@ -14,9 +14,9 @@ INK = 0.2  # of full ink: what counts for a box
 def ink_boxes(digits):
     """Tight boxes (N, 4), (x_min, y_min, x_max, y_max) in pixels, around the ink of digits (N, 1, H, W) in 0 to 1.
 
-    A digit without ink gets the whole image.
+    A digit without ink gets the whole image. A lone bright pixel is grain, not ink.
     """
-    ink = digits[:, 0] > INK
+    ink = ((digits > INK) & (F.avg_pool2d(digits, 3, stride=1, padding=1) > 0.75 * INK))[:, 0]
     ink = ink | ~ink.any(2, keepdim=True).any(1, keepdim=True)
     columns, rows = ink.any(1).float(), ink.any(2).float()
     x_min, y_min = columns.argmax(1), rows.argmax(1)

@@ -26,16 +26,16 @@ def load(split, root=None):
     root = Path(root or os.environ.get("MNIST_ROOT") or "data")
     files = root / "MNIST" / "raw"
     prefix = "t10k" if split == "test" else "train"
-    if not (files / f"{prefix}-images-idx3-ubyte.gz").exists():
+    if not list(files.glob(f"{prefix}-images-idx3-ubyte*")):
         try:
             MNIST(root, download=True)
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
                 f"MNIST is not in {str(root)!r} and could not be downloaded; set MNIST_ROOT to where it is."
             ) from error
-    images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte.gz", header=16))
+    images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte", header=16))
     images = images.view(-1, 1, SIZE, SIZE)
-    labels = torch.from_numpy(_read(files / f"{prefix}-labels-idx1-ubyte.gz", header=8)).long()
+    labels = torch.from_numpy(_read(files / f"{prefix}-labels-idx1-ubyte", header=8)).long()
     if split == "test":
         return images, labels
     held_out = torch.arange(len(images)) % HELD_OUT == HELD_OUT - 1
@@ -49,5 +49,6 @@ def to_unit(images):
 
 
 def _read(path, header):
-    """The bytes after the header of a gzipped IDX file, http://yann.lecun.com/exdb/mnist."""
-    return np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8, offset=header)
+    """The bytes after the header of an IDX file, unpacked or not, http://yann.lecun.com/exdb/mnist."""
+    content = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
+    return np.frombuffer(bytearray(content), np.uint8, offset=header)

@@ -1,7 +1,8 @@
-"""Measure the artefacts of models/ and fix their consensus: python -m training.evaluate [NAME ...].
+"""Measure the artefacts of models/ and fix their consensus: python -m training.evaluate.
 
 The only place that opens the test set. Each artefact's figures go into its own metadata; the temperature, the threshold
 and the file hashes that the service goes by go into models/consensus.json. All is chosen on the validation images.
+With NAMEs it only measures these and writes nothing.
 """
 
 import argparse
@@ -9,7 +10,6 @@ import hashlib
 import json
 import os
 import sys
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score
 from tqdm import tqdm
 
 from service.artefact import UnusableArtefact, open_artefact
-from service.consensus import FILE, key, mean_probabilities
+from service.consensus import FILE, choices, key, mean_probabilities
 from training import data
 from training.calibrate import temperature
 from training.export import MODELS, set_properties
@@ -61,14 +61,13 @@ def write_figures(path, by_split):
 def write_consensus(models, validation, labels, test, test_labels):
     """Fix the consensus of every choice of models. validation, test: {name: probabilities (N, 10)}."""
     temperatures, thresholds = {}, {}
-    for size in range(1, len(validation) + 1):
-        for names in combinations(sorted(validation), size):
-            stacked = np.stack([validation[name] for name in names])
-            # A single model is calibrated already, inside its graph.
-            fitted = 1.0 if size == 1 else temperature(np.log(mean_probabilities(stacked)), labels)
-            temperatures[key(names)] = round(fitted, 4)
-            confidences = mean_probabilities(stacked, temperatures[key(names)]).max(1)
-            thresholds[key(names)] = round(float(np.quantile(confidences, REFUSED)), 4)
+    for choice in choices(validation):
+        stacked = np.stack([validation[name] for name in choice.split(",")])
+        # A single model is calibrated already, inside its graph.
+        fitted = 1.0 if len(stacked) == 1 else temperature(np.log(mean_probabilities(stacked)), labels)
+        temperatures[choice] = round(fitted, 4)
+        confidences = mean_probabilities(stacked, temperatures[choice]).max(1)
+        thresholds[choice] = round(float(np.quantile(confidences, REFUSED)), 4)
     everyone = key(test)
     together = mean_probabilities(np.stack([test[name] for name in sorted(test)]), temperatures[everyone])
     accepted = together.max(1) >= thresholds[everyone]
@@ -85,8 +84,8 @@ def write_consensus(models, validation, labels, test, test_labels):
     return values
 
 
-def evaluate(names, models=MODELS, root=None):
-    """Measure the artefacts `names`, write what was found, and return {name: test figures}."""
+def evaluate(names, models=MODELS, root=None, write=True):
+    """Measure the artefacts `names`, which are all of `models` if it is to `write`. Returns {name: test figures}."""
     images, labels = (tensor.numpy() for tensor in data.load("validation", root))
     test_images, test_labels = (tensor.numpy() for tensor in data.load("test", root))
     found, validation, test = {}, {}, {}
@@ -96,17 +95,16 @@ def evaluate(names, models=MODELS, root=None):
         validation[name] = probabilities_of(artefact, images)
         test[name] = probabilities_of(artefact, test_images)
         found[name] = figures(test[name], test_labels)
-        write_figures(path, {"validation": figures(validation[name], labels), "test": found[name]})
-    if set(names) == {path.stem for path in models.glob("*.onnx")}:
+        if write:
+            write_figures(path, {"validation": figures(validation[name], labels), "test": found[name]})
+    if write:
         found["consensus"] = write_consensus(models, validation, labels, test, test_labels)
-    else:
-        print(f"{FILE} is as it was: it is fixed by a run over all artefacts, python -m training.evaluate")
     return found
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", metavar="NAME", nargs="*", help="default: all of models/")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="measure only these and write nothing")
     parser.add_argument("--models", type=Path, default=MODELS, help="default: models")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     arguments = parser.parse_args(argv)
@@ -114,7 +112,7 @@ def main(argv=None):
     try:
         if not names:
             raise UnusableArtefact(f"{arguments.models} holds no artefact; create one with: python -m training.export")
-        found = evaluate(names, arguments.models, arguments.data)
+        found = evaluate(names, arguments.models, arguments.data, write=not arguments.names)
     except (FileNotFoundError, UnusableArtefact) as error:
         sys.exit(str(error))
     print(f"{'model':<12} {'accuracy':>9} {'macro F1':>9} {'loss':>8}   MNIST test set, n = 10,000")

@@ -7,7 +7,6 @@ and the weights are rounded to 16 bits before the comparison with PyTorch, so wh
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -125,13 +124,14 @@ def set_properties(model, properties):
     onnx.helper.set_model_props(model, text)
 
 
-def check_parity(graph, path):
+def check_parity(graph, path, images):
     """Compare PyTorch and onnxruntime on other batch sizes than the traced one, a blank image among them.
+
+    images: (N, 1, 28, 28) uint8, at least 65.
 
     Raises RuntimeError with the largest difference if they disagree.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    images, _ = data.load("validation")
     pages = [images[:1], images[1:65], torch.zeros(2, 1, data.SIZE, data.SIZE, dtype=torch.uint8)]
     if isinstance(graph, Detector):
         rows = torch.cat([images[i : i + 6].transpose(0, 2).reshape(1, 1, data.SIZE, -1) for i in range(0, 48, 6)])
@@ -177,7 +177,7 @@ def properties_of(best, seconds, graph, module):
         "training_seconds": round(seconds),
         "hardware": best["hardware"],
         "torch": best["torch"],
-        "commit": _commit(),
+        "commit": best["commit"],
         "temperature": round(graph.temperature, 4),
         "input": f"images uint8 (N, 1, {'H, W' if detector else '28, 28'}), 0 background to 255 ink",
         "output": "probabilities float32 (N, 10)"
@@ -192,15 +192,7 @@ def _training_seconds(folder):
     return sum(json.loads(line)["seconds"] for line in (folder / "metrics.jsonl").read_text().splitlines())
 
 
-def _commit():
-    try:
-        answer = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return answer.stdout.strip()
-
-
-def export(name, runs, models=MODELS):
+def export(name, runs, models=MODELS, root=None):
     """Write models/NAME.onnx from the best epoch in runs/NAME/. Returns its path.
 
     Raises FileNotFoundError without a trained network, RuntimeError if the graph disagrees with PyTorch.
@@ -214,7 +206,7 @@ def export(name, runs, models=MODELS):
     network.eval()
     fold_norms(network)
     round_weights(network)
-    images, labels = data.load("validation")
+    images, labels = data.load("validation", root)
     graph = graph_of(network, temperature(predict(network, images), labels.numpy()))
     models.mkdir(exist_ok=True)
     path, partial = models / f"{name}.onnx", models / f".{name}.partial.onnx"
@@ -223,7 +215,7 @@ def export(name, runs, models=MODELS):
         model = onnx.load(partial)
         finish(model, properties_of(best, _training_seconds(runs / name), graph, module))
         onnx.save(model, partial)
-        check_parity(graph, partial)
+        check_parity(graph, partial, images)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -235,13 +227,14 @@ def main(argv=None):
     parser.add_argument("name", metavar="NAME", help=", ".join(networks.NAMES))
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where training.train wrote; default: runs")
     parser.add_argument("--models", type=Path, default=MODELS, help="default: models")
+    parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     arguments = parser.parse_args(argv)
     try:
-        path = export(arguments.name, arguments.runs, arguments.models)
+        path = export(arguments.name, arguments.runs, arguments.models, arguments.data)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         sys.exit(str(error))
     print(f"{path}: {path.stat().st_size / 2**20:.2f} MiB, agrees with PyTorch to {TOLERANCE}.")
-    print(f"Its test figures: python -m training.evaluate {arguments.name}")
+    print("The service takes it after: python -m training.evaluate")
 
 
 if __name__ == "__main__":

@@ -24,14 +24,13 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The settings of one training run (AdamW, one-cycle learning rate, averaged weights)."""
+    """The settings of one training run: AdamW, torch's OneCycleLR (which cycles beta1 too), averaged weights."""
 
     epochs: int
     batch_size: int
     lr: float  # peak of the one-cycle schedule
-    weight_decay: float = 0.02  # of kernels and matrices; biases and norms are free
+    weight_decay: float = 0.02  # of all with two or more dimensions; biases and norms are free
     warmup: float = 0.25  # share of all steps before the peak
-    label_smoothing: float = 0.0
     ema: float = 0.998  # decay per step of the averaged weights, which are what is kept
     clip: float | None = None  # largest norm of the gradient
     freeze_norm: float | None = None  # share of the epochs after which batch-norm statistics stay fixed

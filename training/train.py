@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 import time
 from contextlib import nullcontext
@@ -146,6 +147,7 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
     if resume and checkpoint.exists():
         run.load(torch.load(checkpoint, map_location=device, weights_only=True))
     folder.mkdir(parents=True, exist_ok=True)
+    origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()}
     while len(run.metrics) < recipe.epochs:
         start = time.perf_counter()
         loss = run.train_epoch(images, labels)
@@ -161,13 +163,13 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
                 "images_per_second": len(images) / (trained - start),
             }
         )
-        # The best epoch first: a kill between the two writes costs an epoch, never the best weights.
+        # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
         if run.metrics[-1] is max(run.metrics, key=lambda m: (m["validation_accuracy"], -m["validation_loss"])):
             best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
-            _save(best | {"hardware": hardware(device), "torch": str(torch.__version__)}, folder / "best.pt")
-        _save(run.state(), checkpoint)
+            _save(best | origin, folder / "best.pt")
         lines = "".join(json.dumps(line) + "\n" for line in run.metrics)
         (folder / "metrics.jsonl").write_text(lines)
+        _save(run.state(), checkpoint)
         print(json.dumps(run.metrics[-1]), flush=True)
     return run.metrics
 
@@ -180,6 +182,17 @@ def hardware(device):
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
     return f"{model}, {torch.get_num_threads()} threads"
+
+
+def commit():
+    """The commit of the code that runs, with a + if it was changed since; "unknown" outside a repository."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()
 
 
 def _save(state, path):
@@ -212,7 +225,7 @@ def main(argv=None):
         print(f"{arguments.name} on {hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
         folder = arguments.out / arguments.name
         train(arguments.name, recipe, arguments.seed, device, folder, arguments.data, arguments.resume)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(str(error))
 
 

@@ -22,10 +22,12 @@ def features_from(source, imagenet):
                 f"ImageNet weights could not be downloaded ({error}); name a local state dict with --weights FILE."
             ) from error
     elif Path(source).is_file():
-        state = torch.load(source, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(source, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load has no error of its own for a file that is something else
+            raise ValueError(f"--weights {source!r} is no state dict that PyTorch can load.") from error
     else:
         raise FileNotFoundError(f"--weights {source!r} is no file; give 'imagenet', 'none' or a state dict's path.")
-    features = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
-    if not features:
-        raise ValueError(f"{source!r} holds no weights under {PREFIX!r}.")
-    return features
+    if not isinstance(state, dict) or not any(key.startswith(PREFIX) for key in state):
+        raise ValueError(f"--weights {source!r} holds no weights under {PREFIX!r}.")
+    return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}

@@ -133,6 +133,19 @@ def test_png_of_no_pixels_is_refused(client):
     assert answer.json()["error"].endswith(".")
 
 
+def test_more_fields_than_one_are_no_harm(client, seven):
+    answer = client.post("/predict", files={"image": seven, "other": b"x"}, data={"a": "1", "b": "2"})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
+def test_charset_of_a_form_is_no_server_error(client, charset):
+    body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
+    answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
+    assert answer.status_code in (400, 422)
+    assert list(answer.json()) == ["error"]
+
+
 def test_body_without_a_declared_length_is_counted(client):
     def chunks():
         for _ in range(11):
@@ -192,5 +205,5 @@ def test_description_names_every_route_and_both_kinds_of_upload(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/models", "/predict"}
     operation = paths["/predict"]["post"]
-    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
+    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.artefact import UnusableArtefact
-from service.consensus import Consensus, key, load_consensus, mean_probabilities
+from service.consensus import Consensus, choices, load_consensus, mean_probabilities
 
 
 def one_hot(digit, confidence):
@@ -15,9 +15,17 @@ def one_hot(digit, confidence):
 
 @pytest.fixture
 def consensus():
-    chosen = key(["a", "b", "c"])
-    hashes = dict.fromkeys("abc", "")
-    return Consensus(sha256=hashes, temperature={chosen: 1.0}, threshold={chosen: 0.6}, figures={})
+    every = choices("abc")
+    return Consensus(
+        sha256=dict.fromkeys("abc", ""),
+        temperature=dict.fromkeys(every, 1.0),
+        threshold=dict.fromkeys(every, 0.6),
+        figures={},
+    )
+
+
+def test_choices_are_all_but_none():
+    assert choices("ba") == ["a", "b", "a,b"]
 
 
 def test_mean_of_probabilities_is_taken_and_sums_to_one():
@@ -75,7 +83,14 @@ def test_artefact_that_is_not_part_of_the_consensus_is_noticed(small_models):
         load_consensus(small_models)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"sha256": {}})])
+def empty(**parts):
+    return json.dumps({"sha256": {}, "temperature": {}, "threshold": {}, "figures": {}} | parts)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", empty(), empty(sha256={"cnn": "0"}), empty(sha256=["cnn"]), empty(temperature={"cnn": None})],
+)
 def test_damaged_consensus_is_noticed(small_models, content):
     (small_models / "consensus.json").write_text(content)
     with pytest.raises(UnusableArtefact, match="consensus.json is damaged; create it with"):

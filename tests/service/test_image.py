@@ -101,6 +101,7 @@ def test_box_is_mapped_back_to_the_picture():
     ys, xs = np.nonzero(canonical.image > 127)
     box = canonical.to_picture((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
     assert np.abs(np.array(box) - (350, 100, 400, 180)).max() < 5
+    assert canonical.to_picture((-99, -99, 999, 999)) == [0, 0, 500, 300]
 
 
 def test_every_mnist_image_passes_unchanged(mnist_root):

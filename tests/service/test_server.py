@@ -66,6 +66,41 @@ def address(small_models):
         yield address
 
 
+def arrays(images):
+    return {"json": {"images": images}}
+
+
+def one_image(pixel):
+    return np.full((1, 28, 28), pixel, object).tolist()
+
+
+JSON = {"Content-Type": "application/json"}
+NO_PIXELS = "The pixels must be whole numbers from 0, background, to 255, ink."
+NO_OBJECT = "The body is no JSON object."
+BAD_ARRAYS = [
+    (arrays(np.zeros((0, 28, 28)).tolist()), 400, "The images have the shape (0,); it must be (N, 28, 28)."),
+    (arrays(np.zeros((1025, 28, 28), int).tolist()), 400, "There are 1025 images; from 1 to 1024 are allowed."),
+    (arrays([[1, 2], [3, 4]]), 400, "The images have the shape (2, 2); it must be (N, 28, 28)."),
+    (arrays([[1, 2], [3]]), 400, "The images must all be 28 x 28 pixels."),
+    (arrays(None), 400, "The images have the shape (); it must be (N, 28, 28)."),
+    (arrays(one_image(300)), 400, NO_PIXELS),
+    (arrays(one_image(-1)), 400, NO_PIXELS),
+    (arrays(one_image(0.5)), 400, NO_PIXELS),
+    (arrays(one_image(None)), 400, NO_PIXELS),
+    (arrays(one_image(10**30)), 400, NO_PIXELS),
+    (arrays(one_image("9")), 400, NO_PIXELS),
+    ({"json": {}}, 400, "Field required"),
+    ({"content": b"{", "headers": JSON}, 400, "Invalid JSON: EOF while parsing an object at line 1 column 1"),
+    ({"content": b"[]", "headers": JSON}, 400, "Input should be an object"),
+    ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, NO_OBJECT),
+    (
+        {"content": bytes(10_000_001), "headers": JSON},
+        413,
+        "The upload has at least 10000001 bytes; the limit is 10000000.",
+    ),
+]
+
+
 @pytest.mark.slow
 def test_served_by_bentoml(address):
     for path in ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/schema.json", "/models"):
@@ -83,9 +118,10 @@ def test_served_by_bentoml(address):
             "faster_rcnn": (3, 10),
             "vit": (3, 10),
         }
-        with pytest.raises(bentoml.exceptions.BentoMLException, match="There are 0 images; from 1 to 1024 are allowed"):
-            client.classify(images=np.zeros((0, 28, 28), np.uint8))
-    assert httpx2.post(f"{address}/classify", json={"images": [[1, 2], [3, 4]]}).status_code == 400
+        assert len(client.classify(images=np.zeros((100, 28, 28), np.uint8))["cnn"]) == 100
+    for request, status, message in BAD_ARRAYS:
+        refused = httpx2.post(f"{address}/classify", **request)
+        assert (refused.status_code, refused.json()) == (status, {"error": message}), message
     assert httpx2.post(f"{address}/predict", files={"image": seven}).status_code == 200
 
 
@@ -107,7 +143,7 @@ def test_missing_artefact_stops_the_start(small_models):
     (small_models / "vit.onnx").unlink()
     status, message = refusal(QUINTET_MODELS=str(small_models))
     assert status != 0
-    assert message.endswith("vit.onnx is missing; create it with: python -m training.export vit")
+    assert "vit.onnx is missing; create it with: python -m training.export vit && " in message
 
 
 def test_damaged_artefact_stops_the_start(small_models):
@@ -115,7 +151,7 @@ def test_damaged_artefact_stops_the_start(small_models):
     status, message = refusal(QUINTET_MODELS=str(small_models))
     assert status != 0
     assert message.startswith("Quintet does not start: ") and "cnn.onnx is damaged" in message
-    assert message.endswith("create it with: python -m training.export cnn")
+    assert message.endswith("create it with: python -m training.export cnn && python -m training.evaluate")
 
 
 @pytest.mark.parametrize("name, value", [("DEVICE", "gpu"), ("MAX_PIXELS", "many"), ("WORKERS", "0")])

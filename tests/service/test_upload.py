@@ -1,3 +1,4 @@
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -59,10 +60,33 @@ def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
     assert (found[0, 0], found[10, 10]) == (background, ink)
 
 
-def test_large_jpeg_is_decoded_smaller_and_says_how_much():
-    found, reduced = grey_from_upload(encode(Image.new("L", (4000, 3000), 200), "JPEG"), LIMIT)
-    assert found.shape == (1500, 2000)
-    assert reduced == 2
+@pytest.mark.parametrize("kind, mode", [("JPEG", "L"), ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "F")])
+def test_large_image_is_averaged_and_says_how_much(kind, mode):
+    found, reduced = grey_from_upload(encode(Image.new(mode, (4000, 3000)), kind), LIMIT)
+    assert found.shape == (768, 1024)
+    assert reduced == pytest.approx(4000 / 1024)
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+def test_strange_exif_is_no_reason_to_fail(picture):
+    """Pillow's own exif_transpose writes the tags anew, and fails where one has another type than it expects."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = bytearray(encode(picture, "JPEG", exif=exif.tobytes()))
+    exif[0x010F] = "Make"
+    data = encode(picture, "JPEG", exif=exif.tobytes())
+    at = data.index(b"\x01\x0f\x00\x02") if b"\x01\x0f\x00\x02" in data else data.index(b"\x0f\x01\x02\x00")
+    kind = b"\x01\x0f\x00\x05" if data[at] == 1 else b"\x0f\x01\x05\x00"  # RATIONAL instead of ASCII
+    assert grey(data[:at] + kind + data[at + 4 :]).size == 40 * 60
+
+
+def test_tile_larger_than_the_limit_is_refused_before_decoding():
+    entries = [(256, 4, 100), (257, 4, 100), (258, 3, 8), (259, 3, 1), (262, 3, 1), (277, 3, 1)]
+    entries += [(322, 4, 32768), (323, 4, 32768), (324, 4, 8), (325, 4, 8)]
+    tags = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    data = b"II*\x00" + struct.pack("<IH", 8, len(entries)) + tags + bytes(4)
+    with pytest.raises(ImageTooLarge, match="tiles of 32768 x 32768 pixels; the limit is 16000000 in all."):
+        grey(data)
 
 
 @pytest.mark.parametrize(

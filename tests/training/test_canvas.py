@@ -18,6 +18,13 @@ def test_ink_box_is_tight():
     assert ink_boxes(image).tolist() == [[5, 3, 20, 9], [0, 0, 28, 28]]
 
 
+def test_grain_is_no_ink():
+    image = torch.zeros(1, 1, 28, 28)
+    image[0, 0, 8:20, 10:14] = 1
+    image[0, 0, [1, 26, 3], [2, 3, 25]] = 0.5
+    assert ink_boxes(image).tolist() == [[10, 8, 14, 20]]
+
+
 @pytest.mark.parametrize("size, per_canvas", [(48, 1), (96, 4), (128, 8)])
 def test_boxes_are_where_the_ink_is(digits, size, per_canvas):
     canvases, targets = compose(digits, torch.arange(96) % 10, size, per_canvas)

@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 import torch
 
@@ -30,6 +32,14 @@ def test_unknown_split_is_refused(small_mnist):
 def test_root_comes_from_the_environment(small_mnist, monkeypatch):
     monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
     assert len(data.load("test")[0]) == 100
+
+
+def test_unpacked_files_do_as_well(small_mnist, tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in (small_mnist / "MNIST" / "raw").iterdir():
+        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    assert torch.equal(data.load("test", tmp_path)[0], data.load("test", small_mnist)[0])
 
 
 def test_data_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):

@@ -25,10 +25,8 @@ def runs(small_mnist, tmp_path_factory):
 @pytest.fixture(scope="module")
 def models(runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MNIST_ROOT", str(small_mnist))
-        for name in networks.NAMES:
-            export(name, runs, folder)
+    for name in networks.NAMES:
+        export(name, runs, folder, small_mnist)
     return folder
 
 
@@ -89,12 +87,12 @@ def test_folding_norms_changes_nothing_but_the_layers():
     assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in network.modules())
 
 
-def test_disagreement_with_pytorch_is_refused(models, small_mnist, monkeypatch):
-    monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
+def test_disagreement_with_pytorch_is_refused(models, small_mnist):
+    images, _ = data.load("test", small_mnist)
     torch.manual_seed(5)
     another = graph_of(networks.load("cnn").Network().eval(), 1.0)
     with pytest.raises(RuntimeError, match="probabilities differ from PyTorch's"):
-        check_parity(another, models / "cnn.onnx")
+        check_parity(another, models / "cnn.onnx", images)
 
 
 def test_network_that_was_not_trained_is_named(tmp_path):
@@ -103,7 +101,6 @@ def test_network_that_was_not_trained_is_named(tmp_path):
 
 
 def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatch):
-    monkeypatch.setenv("MNIST_ROOT", str(small_mnist))
     before = (models / "cnn.onnx").read_bytes()
 
     def disagree(*_):
@@ -111,9 +108,16 @@ def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatc
 
     monkeypatch.setattr("training.export.check_parity", disagree)
     with pytest.raises(RuntimeError, match="no parity"):
-        export("cnn", runs, models)
+        export("cnn", runs, models, small_mnist)
     assert (models / "cnn.onnx").read_bytes() == before
     assert not list(models.glob(".*"))
+
+
+def test_evaluation_of_some_writes_nothing(models, small_mnist, capsys):
+    before = {path: path.read_bytes() for path in models.iterdir()}
+    evaluate.main(["cnn", "--models", str(models), "--data", str(small_mnist)])
+    assert "cnn" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in models.iterdir()} == before
 
 
 def test_evaluation_writes_figures_and_consensus(models, runs, small_mnist):

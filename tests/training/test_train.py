@@ -23,6 +23,7 @@ def test_a_run_leaves_checkpoint_metrics_and_best(small_mnist, tmp_path):
     assert lines[-1]["validation_accuracy"] > 0.5 > lines[-1]["validation_loss"] / 10
     assert all(line["seconds"] > 0 for line in lines)
     best = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert {"hardware", "torch", "commit"} <= set(best)
     assert best["metrics"][-1]["validation_accuracy"] == max(line["validation_accuracy"] for line in lines)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "checkpoint.pt", "metrics.jsonl"]
 
@@ -77,6 +78,10 @@ def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
         (
             ["cnn", "--weights", "imagenet"],
             "--weights: cnn is trained from scratch; there are no weights to start from.",
+        ),
+        (
+            ["vgg16", "--weights", __file__],
+            f"--weights {__file__!r} is no state dict that PyTorch can load.",
         ),
         (
             ["vgg16", "--weights", "nowhere.pt"],

@@ -35,7 +35,7 @@ class Network(nn.Module):
         return self.head(self.features(images))
 
     def loss(self, images, labels):
-        return F.cross_entropy(self(images).float(), labels, label_smoothing=RECIPE.label_smoothing)
+        return F.cross_entropy(self(images).float(), labels)
 
 
 def _convolution(channels, width):

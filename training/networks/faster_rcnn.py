@@ -126,6 +126,7 @@ class Network(nn.Module):
         kinds = len(SIZES) * len(RATIOS)
         objectness = objectness[0].permute(0, 2, 3, 1).reshape(n, -1)  # (N, rows * columns * kinds)
         deltas = deltas[0].view(n, kinds, 4, rows, columns).permute(0, 3, 4, 1, 2).reshape(n, -1, 4)
+        # torchvision derives the step from the sizes and gets 3 where a side is no multiple of 4; it is 4 everywhere.
         y = torch.arange(rows, device=features.device) * STRIDE
         x = torch.arange(columns, device=features.device) * STRIDE
         x, y = x.view(1, -1).expand(rows, columns), y.view(-1, 1).expand(rows, columns)

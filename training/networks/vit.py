@@ -56,4 +56,4 @@ class Network(nn.Module):
         return self.head(self.norm(self.blocks(tokens)[:, 0]))
 
     def loss(self, images, labels):
-        return F.cross_entropy(self(images).float(), labels, label_smoothing=RECIPE.label_smoothing)
+        return F.cross_entropy(self(images).float(), labels)
