@@ -1,9 +1,7 @@
 """The HTTP application: uploads in, one sentence of JSON out when something is wrong with them."""
 
-import base64
 import time
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import anyio.to_thread
@@ -12,22 +10,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service import schema
 from service.body import image_of
-from service.image import canonicalise
+from service.prediction import describe, see
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
-from service.upload import ImageTooLarge, InvalidImage, grey_from_upload
+from service.upload import ImageTooLarge, InvalidImage
 
 PAGE = Path(__file__).parent / "page"
 FIELD = "image"  # of a multipart upload
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
-DECIMALS = 6  # of probabilities
 
 app = FastAPI(
     title="Quintet",
@@ -104,50 +100,10 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
 
 
 def _predict(predictor, names, data, max_pixels, explain, arrived):
-    started = time.perf_counter()
-    picture, reduced = grey_from_upload(data, max_pixels)
-    decoded = time.perf_counter()
-    canonical = canonicalise(picture)
-    framed = time.perf_counter()
-    answers = predictor.classify(canonical.image[None, None], names)
-    verdict = answers.verdicts[0]
-    result = {
-        "digit": verdict.digit,
-        "confidence": round(verdict.confidence, DECIMALS),
-        "accepted": verdict.accepted,
-        "agreement": verdict.agreement,
-        "models": [_model(name, answer, canonical, reduced) for name, answer in answers.by_name.items()],
-        "timing_ms": {
-            "decode": round((decoded - started) * 1e3, 3),
-            "canonicalise": round((framed - decoded) * 1e3, 3),
-            "queue": round((started - arrived) * 1e3 + answers.queue_ms, 3),
-            "inference": round(answers.inference_ms, 3),
-        },
-        "device": predictor.device,
-    }
-    if explain:
-        result["explain"] = {"image": _data_url(canonical.image)}
-    return result
-
-
-def _model(name, answer, canonical, reduced):
-    probabilities = answer.probabilities[0]
-    result = {
-        "name": name,
-        "digit": int(probabilities.argmax()),
-        "confidence": round(float(probabilities.max()), DECIMALS),
-        "probabilities": [round(float(p), DECIMALS) for p in probabilities],
-        "latency_ms": round(answer.milliseconds, 3),
-    }
-    if answer.boxes is not None:
-        result["box"] = [round(value * reduced, 1) for value in canonical.to_picture(answer.boxes[0])]
-    return result
-
-
-def _data_url(image):
-    file = BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    waited = (time.perf_counter() - arrived) * 1e3
+    seen = see(data, max_pixels)
+    answers = predictor.classify(seen.canonical.image[None, None], names)
+    return describe(seen, answers, 0, predictor.device, waited, explain)
 
 
 def _predictor(request):

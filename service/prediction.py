@@ -1,0 +1,79 @@
+"""One uploaded image to one prediction: what is seen in it, and what is said of it."""
+
+import base64
+import time
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+from service.image import Canonical, canonicalise
+from service.upload import grey_from_upload
+
+DECIMALS = 6  # of probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """An upload as the models see it."""
+
+    canonical: Canonical
+    reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
+    decode_ms: float
+    canonicalise_ms: float
+
+
+def see(data, max_pixels):
+    """Decode and canonicalise the bytes of an image. Raises InvalidImage, ImageTooLarge."""
+    started = time.perf_counter()
+    picture, reduced = grey_from_upload(data, max_pixels)
+    decoded = time.perf_counter()
+    canonical = canonicalise(picture)
+    return Seen(
+        canonical=canonical,
+        reduced=reduced,
+        decode_ms=(decoded - started) * 1e3,
+        canonicalise_ms=(time.perf_counter() - decoded) * 1e3,
+    )
+
+
+def describe(seen, answers, index, device, waited_ms, explain):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time): image `index` of a classified batch."""
+    verdict = answers.verdicts[index]
+    result = {
+        "digit": verdict.digit,
+        "confidence": round(verdict.confidence, DECIMALS),
+        "accepted": verdict.accepted,
+        "agreement": verdict.agreement,
+        "models": [_model(name, answer, index, seen) for name, answer in answers.by_name.items()],
+        "timing_ms": {
+            "decode": round(seen.decode_ms, 3),
+            "canonicalise": round(seen.canonicalise_ms, 3),
+            "queue": round(waited_ms + answers.queue_ms, 3),
+            "inference": round(answers.inference_ms, 3),
+        },
+        "device": device,
+    }
+    if explain:
+        result["explain"] = {"image": _data_url(seen.canonical.image)}
+    return result
+
+
+def _model(name, answer, index, seen):
+    probabilities = answer.probabilities[index]
+    result = {
+        "name": name,
+        "digit": int(probabilities.argmax()),
+        "confidence": round(float(probabilities.max()), DECIMALS),
+        "probabilities": [round(float(p), DECIMALS) for p in probabilities],
+        "latency_ms": round(answer.milliseconds, 3),
+    }
+    if answer.boxes is not None:
+        result["box"] = [round(value * seen.reduced, 1) for value in seen.canonical.to_picture(answer.boxes[index])]
+    return result
+
+
+def _data_url(image):
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
