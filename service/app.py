@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
+import numpy as np
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,14 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service import schema
-from service.body import image_of
-from service.prediction import describe, see
+from service.body import image_of, images_of
+from service.prediction import Seen, describe, see
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
 from service.upload import ImageTooLarge, InvalidImage
 
 PAGE = Path(__file__).parent / "page"
-FIELD = "image"  # of a multipart upload
+FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
 
 app = FastAPI(
@@ -97,6 +98,51 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
+
+
+@app.post(
+    "/predict/batch",
+    response_model=list[schema.Prediction | schema.Error],
+    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    openapi_extra=schema.uploads(BATCH_FIELD),
+)
+async def predict_batch(request: Request, models: str | None = schema.MODELS, explain: bool = schema.EXPLAIN):
+    """Read one digit from each of several images, sent as multipart fields `images`; a bad one hurts no other."""
+    started = time.perf_counter()
+    predictor, state = _predictor(request), request.app.state
+    names = predictor.choose(models)
+    files = await images_of(request, BATCH_FIELD, state.settings.max_bytes, state.settings.max_batch)
+    seen = [None] * len(files)
+
+    async def look(index):
+        try:
+            work = partial(see, files[index], state.settings.max_pixels)
+            seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers)
+        except InvalidImage as error:
+            seen[index] = error
+
+    async with anyio.create_task_group() as group:
+        for index in range(len(files)):
+            group.start_soon(look, index)
+    arrived = time.perf_counter()
+    work = partial(_describe_all, predictor, names, seen, explain, arrived)
+    answers = await anyio.to_thread.run_sync(work, limiter=state.readers)
+    for answer in answers:
+        if "timing_ms" in answer:
+            answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
+    return JSONResponse(answers)
+
+
+def _describe_all(predictor, names, seen, explain, arrived):
+    """A prediction for each upload that was seen, an error for each that was not, in order."""
+    waited = (time.perf_counter() - arrived) * 1e3
+    results = [{"error": str(one)} for one in seen]
+    good = [index for index, one in enumerate(seen) if isinstance(one, Seen)]
+    if good:
+        answers = predictor.classify(np.stack([seen[index].canonical.image[None] for index in good]), names)
+        for row, index in enumerate(good):
+            results[index] = describe(seen[index], answers, row, predictor.device, waited, explain)
+    return results
 
 
 def _predict(predictor, names, data, max_pixels, explain, arrived):

@@ -1,10 +1,12 @@
 """Request bodies, counted while they arrive: nothing larger than allowed is ever held."""
 
+from contextlib import asynccontextmanager
+
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-FIELDS = 10  # of a multipart upload, at most
+FIELDS = 10  # of a multipart upload besides a batch's images, at most
 FRAMING = 65_536  # bytes that a multipart body may have around the image
 
 
@@ -13,40 +15,73 @@ async def image_of(request, field, limit):
 
     Raises HTTPException with the status and the sentence that the client gets, ClientDisconnect if it went away.
     """
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type == "multipart/form-data":
-        return await _field_of(request, await body_of(request, limit + FRAMING), field, limit)
+    content_type = _content_type(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await body_of(request, limit)
-    given = f"Content-Type {content_type[:80]!r} is" if content_type else "A body without a Content-Type is"
-    message = f"{given} not allowed; send the image as the multipart field {field!r} or as an image/* body."
-    raise HTTPException(415, message)
+    if content_type != "multipart/form-data":
+        raise _wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
+    async with _form(request, await body_of(request, limit + FRAMING), FIELDS) as form:
+        if field not in form:
+            raise _missing(form, field)
+        data = await _file(form[field], field)
+    if len(data) > limit:
+        raise _too_large(len(data), limit)
+    return data
 
 
-async def _field_of(request, body, field, limit):
+async def images_of(request, field, limit, most):
+    """The bytes of each uploaded image of a batch, in order: the multipart fields `field`, `limit` bytes in all.
+
+    Raises like `image_of`.
+    """
+    content_type = _content_type(request)
+    if content_type != "multipart/form-data":
+        raise _wrong_type(content_type, f"send the images as multipart fields {field!r}")
+    async with _form(request, await body_of(request, limit + FRAMING), most + FIELDS) as form:
+        files = [await _file(value, field) for value in form.getlist(field)]
+        if not files:
+            raise _missing(form, field)
+    if len(files) > most:
+        raise HTTPException(413, f"There are {len(files)} images; the limit is {most}.")
+    return files
+
+
+@asynccontextmanager
+async def _form(request, body, most):
     async def stream():
         yield body
 
     try:
-        form = await MultiPartParser(request.headers, stream(), max_files=FIELDS, max_fields=FIELDS).parse()
+        form = await MultiPartParser(request.headers, stream(), max_files=most, max_fields=FIELDS).parse()
     except MultiPartException as error:
         raise HTTPException(400, f"The multipart body is damaged: {error.message.rstrip('.')}.") from error
     except (LookupError, UnicodeError) as error:  # from the charset that it names
         raise HTTPException(400, "The multipart body is damaged: its text is not in the charset it names.") from error
     try:
-        value = form.get(field)
-        if value is None:
-            fields = ", ".join(repr(name[:40]) for name in form) or "none"
-            raise HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
-        if not isinstance(value, UploadFile):
-            message = f"The multipart field {field!r} holds text; send the file itself (an address is never fetched)."
-            raise HTTPException(422, message)
-        data = await value.read()
+        yield form
     finally:
         await form.close()
-    if len(data) > limit:
-        raise _too_large(len(data), limit)
-    return data
+
+
+async def _file(value, field):
+    if isinstance(value, UploadFile):
+        return await value.read()
+    message = f"The multipart field {field!r} holds text; send the file itself (an address is never fetched)."
+    raise HTTPException(422, message)
+
+
+def _missing(form, field):
+    fields = ", ".join(repr(name[:40]) for name in form) or "none"
+    return HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
+
+
+def _content_type(request):
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _wrong_type(content_type, remedy):
+    given = f"Content-Type {content_type[:80]!r} is" if content_type else "A body without a Content-Type is"
+    return HTTPException(415, f"{given} not allowed; {remedy}.")
 
 
 async def body_of(request, limit):

@@ -16,6 +16,7 @@ MEANING = {
     503: "the models are still being loaded",
 }
 
+BINARY = {"type": "string", "format": "binary"}
 Probability = Annotated[float, Field(ge=0, le=1)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 
@@ -29,7 +30,7 @@ class ModelAnswer(BaseModel):
     digit: Digit
     confidence: Probability
     probabilities: list[Probability] = Field(min_length=10, max_length=10, description="of the digits 0 to 9")
-    latency_ms: float = Field(description="in the inference engine")
+    latency_ms: float = Field(description="in the inference engine, for the whole batch")
     box: list[float] | None = Field(None, description="faster_rcnn: x_min, y_min, x_max, y_max in pixels of the upload")
 
 
@@ -70,11 +71,14 @@ def errors(*statuses):
 
 def upload(field):
     """The request body of a route that takes one image, which FastAPI cannot derive."""
-    binary = {"type": "string", "format": "binary"}
-    form = {"type": "object", "required": [field], "properties": {field: binary}}
-    content = {
-        "multipart/form-data": {"schema": form},
-        "image/*": {"schema": binary},
-        "application/octet-stream": {"schema": binary},
-    }
-    return {"requestBody": {"required": True, "content": content}}
+    raw = dict.fromkeys(("image/*", "application/octet-stream"), {"schema": BINARY})
+    return {"requestBody": {"required": True, "content": _form(field, BINARY) | raw}}
+
+
+def uploads(field):
+    """The request body of a route that takes several images."""
+    return {"requestBody": {"required": True, "content": _form(field, {"type": "array", "items": BINARY})}}
+
+
+def _form(field, kind):
+    return {"multipart/form-data": {"schema": {"type": "object", "required": [field], "properties": {field: kind}}}}

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     threads: int = Field(len(os.sched_getaffinity(0)), ge=1, description="threads of one inference")
     max_bytes: int = Field(10_000_000, ge=1, description="largest image, as uploaded")
     max_pixels: int = Field(16_000_000, ge=1, description="largest image, width times height")
+    max_batch: int = Field(32, ge=1, description="most images in one call of /predict/batch")
     max_images: int = Field(1_024, ge=1, description="most images in one call of /classify")
 
 

@@ -55,7 +55,7 @@ def test_settings_table_is_complete():
     found = {row[0].strip("`"): row[1].strip("`") for row in rows("variable")}
     fields = Settings.model_fields
     assert list(found) == [PREFIX + name.upper() for name in fields]
-    for name in ("device", "workers", "max_bytes", "max_pixels", "max_images"):
+    for name in ("device", "workers", "max_bytes", "max_pixels", "max_batch", "max_images"):
         assert found[PREFIX + name.upper()] == str(fields[name].default)
 
 

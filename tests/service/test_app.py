@@ -163,6 +163,39 @@ def test_broken_multipart_is_no_server_error(client, body):
     assert list(answer.json()) == ["error"]
 
 
+def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
+    uploads = [seven, b"text", encode(Image.fromarray(draw("1"))), encode(Image.new("L", (9, 9)))]
+    answer = client.post("/predict/batch?models=cnn,faster_rcnn", files=[("images", data) for data in uploads])
+    assert answer.status_code == 200
+    first, second, third, fourth = answer.json()
+    assert (first["digit"], second, third["digit"], fourth) == (7, {"error": NO_IMAGE}, 7, {"error": BLANK})
+    alone = client.post("/predict?models=cnn,faster_rcnn", files={"image": uploads[2]}).json()
+    for found, expected in zip(third["models"], alone["models"], strict=True):
+        assert found["probabilities"] == expected["probabilities"]
+        assert found.get("box") == expected.get("box")
+    assert list(third["timing_ms"]) == list(alone["timing_ms"])
+
+
+@pytest.mark.parametrize(
+    "request_, status, message",
+    [
+        ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
+        (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
+        (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
+        ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180267 bytes; the limit is 165536."),
+    ],
+)
+def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, message):
+    answer = client.post("/predict/batch", **request_)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert answer.json()["error"][:45] == message[:45]
+
+
+def test_batch_of_nothing_but_bad_images_is_a_list_of_errors(client):
+    answer = client.post("/predict/batch", files=[("images", b"x")] * 2)
+    assert (answer.status_code, answer.json()) == (200, [{"error": NO_IMAGE}] * 2)
+
+
 def test_unknown_model_is_404(client, seven):
     answer = client.post("/predict?models=cnn,resnet", files={"image": seven})
     assert answer.status_code == 404
@@ -203,7 +236,7 @@ def test_page_and_what_it_loads_are_served(client):
 
 def test_description_names_every_route_and_both_kinds_of_upload(client):
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/models", "/predict"}
+    assert set(paths) == {"/models", "/predict", "/predict/batch"}
     operation = paths["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])
