@@ -182,13 +182,12 @@ def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
         ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
         (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
         (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
-        ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180267 bytes; the limit is 165536."),
+        ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180330 bytes; the limit is 165536."),
     ],
 )
 def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, message):
     answer = client.post("/predict/batch", **request_)
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
-    assert answer.json()["error"][:45] == message[:45]
+    assert (answer.status_code, answer.json()) == (status, {"error": message})
 
 
 def test_batch_of_nothing_but_bad_images_is_a_list_of_errors(client):
