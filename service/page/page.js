@@ -56,8 +56,9 @@ $("clear").addEventListener("click", () => {
 });
 
 function showPad() {
-  $("picture").hidden = $("box").hidden = true;
+  $("picture").hidden = true;
   pad.hidden = false;
+  outline();
 }
 
 function choose(file) {
@@ -66,7 +67,8 @@ function choose(file) {
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(file);
   picture.hidden = false;
-  pad.hidden = $("box").hidden = true;
+  pad.hidden = true;
+  outline();
   read(file);
 }
 
@@ -105,7 +107,8 @@ function forget() {
   $("digit").textContent = "?";
   $("digit").classList.remove("doubtful");
   $("summary").textContent = "Nothing read yet.";
-  $("models").hidden = $("seen").hidden = $("box").hidden = true;
+  $("models").hidden = $("seen").hidden = true;
+  outline();
 }
 
 function show(answer) {
@@ -157,8 +160,8 @@ function outline(box) {
   const shown = pad.hidden ? $("picture") : pad;
   const width = shown.naturalWidth ?? shown.width;
   const height = shown.naturalHeight ?? shown.height;
-  $("box").hidden = !box || !width;
-  if ($("box").hidden) return;
+  $("box").toggleAttribute("hidden", !box || !width); // an SVG element has no `hidden` property
+  if (!box || !width) return;
   const side = Math.max(width, height);
   $("box").setAttribute("viewBox", `${(width - side) / 2} ${(height - side) / 2} ${side} ${side}`);
   const rectangle = $("box").firstElementChild;
