@@ -18,6 +18,8 @@ async def image_of(request, field, limit):
     content_type = _content_type(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await body_of(request, limit)
+    if _is_empty(request):
+        return b""
     if content_type != "multipart/form-data":
         raise _wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
     async with _form(request, await body_of(request, limit + FRAMING), FIELDS) as form:
@@ -35,6 +37,8 @@ async def images_of(request, field, limit, most):
     Raises like `image_of`.
     """
     content_type = _content_type(request)
+    if _is_empty(request):
+        return b""
     if content_type != "multipart/form-data":
         raise _wrong_type(content_type, f"send the images as multipart fields {field!r}")
     async with _form(request, await body_of(request, limit + FRAMING), most + FIELDS) as form:
@@ -73,6 +77,10 @@ async def _file(value, field):
 def _missing(form, field):
     fields = ", ".join(repr(name[:40]) for name in form) or "none"
     return HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
+
+
+def _is_empty(request):
+    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
 
 
 def _content_type(request):

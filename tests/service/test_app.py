@@ -91,6 +91,8 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
     "request_, status, message",
     [
         (raw(b""), 400, EMPTY),
+        (raw(b"", "text/plain"), 400, EMPTY),
+        ({}, 400, EMPTY),
         (form(image=("photo.png", b"", "image/png")), 400, EMPTY),
         (form(image=("photo.png", b"I am text", "image/png")), 400, NO_IMAGE),
         (raw(JPEG[:500]), 400, "The upload is a damaged or truncated image."),
