@@ -54,7 +54,7 @@ def hardware():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=200, help="timed calls of each kind; default: 200")
+    parser.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
     arguments = parser.parse_args(argv)
     settings = environment.load()
     predictor = Predictor(settings.models, settings.device, settings.threads)

@@ -91,9 +91,14 @@ def _grey(image):
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         low, high = float(values.min()), float(values.max())
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
-    if image.has_transparency_data:
-        return _over_contrast(_shrink(np.asarray(image.convert("RGBA"))))
-    return _shrink(np.asarray(image.convert("L")))
+    mode = "RGBA" if image.has_transparency_data else "L"
+    if image.mode != mode:
+        image = image.convert(mode)
+    factor = max(image.size) // READABLE
+    if factor > 1:
+        image = image.reduce(factor)  # most of it inside Pillow, where it costs no copy of the large picture
+    pixels = _shrink(np.asarray(image))
+    return _over_contrast(pixels) if mode == "RGBA" else pixels
 
 
 def _shrink(pixels):

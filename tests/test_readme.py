@@ -10,7 +10,7 @@ from service.consensus import load_consensus
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
-from training import networks
+from training import data, networks
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -49,6 +49,12 @@ def test_consensus_row_is_that_of_consensus_json(released):
         f"{figures['test_macro_f1']:.4f}",
         f"{figures['test_loss']:.4f}",
     ]
+
+
+def test_trivial_baseline_is_the_share_of_ones(mnist_root):
+    _, labels = data.load("test", mnist_root)
+    (row,) = [row for row in rows("model") if row[0].startswith("always")]
+    assert row[2] == f"{(labels == 1).float().mean().item():.2%}"
 
 
 def test_settings_table_is_complete():

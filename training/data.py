@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torchvision.datasets import MNIST
 
-CLASSES = 10
 SIZE = 28  # pixels a side
 HELD_OUT = 12  # every twelfth training image validates: 5,000 of the 60,000, spread over all writers
 SPLITS = ("train", "validation", "test")

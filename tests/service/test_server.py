@@ -31,11 +31,11 @@ def command(target, port):
 
 
 @contextmanager
-def serving(target="service.bento:Quintet", **environment):
+def serving(target="service.bento:Quintet", cwd=REPOSITORY, **environment):
     """A running service, as its address; ended by SIGTERM, which it has to obey."""
     port = free_port()
     environment = os.environ | {"BENTOML_DO_NOT_TRACK": "true"} | environment
-    process = subprocess.Popen(command(target, port), cwd=REPOSITORY, env=environment, start_new_session=True)
+    process = subprocess.Popen(command(target, port), cwd=cwd, env=environment, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(process, address)
@@ -167,7 +167,8 @@ def test_bento_is_built_and_serves(released, tmp_path):
     build = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
     built = subprocess.run(build, cwd=REPOSITORY, env=os.environ | home, capture_output=True, text=True, check=True)
     tag = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
-    with serving(tag, QUINTET_DEVICE="cpu", **home) as address:
+    # Not from the repository: what is served has to be in the Bento.
+    with serving(tag, cwd=tmp_path, QUINTET_DEVICE="cpu", **home) as address:
         assert len(httpx2.get(f"{address}/models").json()) == 5
         answer = httpx2.post(f"{address}/predict", files={"image": encode(Image.fromarray(draw("7")))}).json()
         assert answer["digit"] == 7 and "text/html" in httpx2.get(address).headers["content-type"]
