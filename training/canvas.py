@@ -5,6 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from training.nondigits import NONE
+
 SIDES = 12, 64  # pixels of a digit's longer side, drawn evenly on a logarithmic scale
 OVERLAP = 0.1  # largest share of the smaller box that another box may cover
 TRIES = 12  # places tried for a digit before it is left out
@@ -27,9 +29,9 @@ def ink_boxes(digits):
 def compose(digits, labels, size, per_canvas):
     """Scatter digits over square canvases, any place, any size within SIDES, hardly overlapping.
 
-    digits: (N, 1, H, W) float32, 0 to 1; labels: (N,); size: pixels a side; N is a multiple of `per_canvas`, of which
-    as many are used as find room. Returns canvases (N / per_canvas, 1, size, size) and a list of
-    {"boxes": (M, 4), "labels": (M,)}, one a canvas, M at least 1.
+    digits: (N, 1, H, W) float32, 0 to 1; labels: (N,), NONE for what is drawn and gets no box; size: pixels a side.
+    N is a multiple of `per_canvas`, of which as many are used as find room. Returns canvases
+    (N / per_canvas, 1, size, size) and a list of {"boxes": (M, 4), "labels": (M,)}, one a canvas.
     """
     count = len(digits) // per_canvas
     source = ink_boxes(digits)  # (N, 4)
@@ -42,7 +44,8 @@ def compose(digits, labels, size, per_canvas):
     canvases = _draw(digits, source, scale, boxes.flatten(0, 1), placed.flatten(), size)
     canvases = canvases.view(count, per_canvas, size, size).amax(1, keepdim=True)
     labels = labels.view(count, per_canvas)
-    targets = [{"boxes": boxes[i][placed[i]].clamp(0, size), "labels": labels[i][placed[i]]} for i in range(count)]
+    named = placed & (labels != NONE)
+    targets = [{"boxes": boxes[i][named[i]].clamp(0, size), "labels": labels[i][named[i]]} for i in range(count)]
     return canvases, targets
 
 

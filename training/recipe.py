@@ -15,11 +15,30 @@ class Augment:
     scale: float = 0.15  # share, each axis on its own
     shift: float = 2.0  # pixels, each axis
     elastic: float = 1.2  # pixels, standard deviation of a smooth displacement field
+    styles: float | None = 0.4  # probability that a digit with a second way of writing it is written so
     stroke: float | None = 0.3  # probability that the pen is made thicker or thinner
+    outline: float | None = 0.04  # probability that only the edges of the strokes are left
     contrast: float | None = 0.3  # probability of a gamma curve and a paler ink
-    blur: float | None = 0.15  # probability of a loss of resolution
-    noise: float | None = 0.15  # probability of grain, up to 0.15 of full ink
-    erase: float | None = 0.1  # probability of a rectangle rubbed out, up to 8 pixels a side
+    coarse: float | None = 0.1  # probability of a loss of resolution
+    smear: float | None = 0.08  # probability of a blur along a line, up to 4 pixels either way
+    jitter: float | None = 0.05  # probability that each pixel comes from up to a pixel or two away
+    specks: float | None = 0.06  # probability of spots, of ink or of paper
+    lines: float | None = 0.1  # probability of up to three strokes across: straight, zigzag, dotted
+    fog: float | None = 0.1  # probability of a grey paper, even or in clouds
+    stripe: float | None = 0.04  # probability of a band in which ink and paper change places
+    noise: float | None = 0.12  # probability of grain, up to 0.25 of full ink
+    erase: float | None = 0.08  # probability of a rectangle rubbed out, up to 8 pixels a side
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonDigits:
+    """How much of each batch is replaced by what is no digit; shares of the batch, None leaves a kind out."""
+
+    turned: float | None = 0.04  # digits mirrored or turned until they are none
+    several: float | None = 0.02  # two or three digits in one frame
+    swapped: float | None = 0.015  # digits whose upper and lower half changed places
+    scribble: float | None = 0.06  # two to four strokes of a pen
+    blotch: float | None = 0.015  # patches of a smooth random field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +52,6 @@ class Recipe:
     warmup: float = 0.25  # share of all steps before the peak
     ema: float = 0.998  # decay per step of the averaged weights, which are what is kept
     clip: float | None = None  # largest norm of the gradient
-    freeze_norm: float | None = None  # share of the epochs after which batch-norm statistics stay fixed
     weights: str | None = None  # initial weights: "imagenet", a state dict's path, None: random
     augment: Augment = field(default_factory=Augment)
+    nondigits: NonDigits = field(default_factory=NonDigits)

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from training import data, networks
-from training.augment import augment
+from training.augment import degrade, move
+from training.nondigits import spoil
 
 EVALUATION_BATCH = 500
 
@@ -77,19 +78,15 @@ class Run:
         epoch = len(self.metrics)
         torch.manual_seed(self.seed * 10_000 + epoch)  # a resumed run draws what an unbroken one would
         self.network.train()
-        if self.recipe.freeze_norm is not None and epoch >= self.recipe.freeze_norm * self.recipe.epochs:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                    module.eval()
         size = self.recipe.batch_size
         order = torch.randperm(len(images), device=self.device)[: len(images) // size * size].view(-1, size)
         total = torch.zeros((), device=self.device)
         title = f"{self.name} {epoch + 1}/{self.recipe.epochs}"
         for batch in tqdm(order, desc=title, unit_scale=size, unit=" images", mininterval=5):
-            digits = augment(data.to_unit(images[batch]), self.recipe.augment)
-            digits = digits.contiguous(memory_format=torch.channels_last)
+            digits, targets = spoil(data.to_unit(images[batch]), labels[batch], self.recipe.nondigits)
+            digits = move(digits, targets, self.recipe.augment)
             with autocast(self.device):
-                loss = self.network.loss(digits, labels[batch])
+                loss = self.network.loss(digits, targets, self._degrade)
             loss.backward()
             if self.recipe.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -102,6 +99,10 @@ class Run:
         if mean != mean:
             raise FloatingPointError(f"{self.name}: the loss became NaN in epoch {epoch + 1} (lr {self.recipe.lr}).")
         return mean
+
+    def _degrade(self, images):
+        with torch.autocast(self.device.type, enabled=False):
+            return degrade(images, self.recipe.augment)
 
     @torch.no_grad()
     def _average(self):

@@ -4,7 +4,8 @@ A module has
 - RECIPE: its `Recipe`;
 - Network(nn.Module), built without arguments, with
   forward(images) -> logits: images (N, 1, 28, 28) float32, 0 background to 1 ink; logits (N, 10);
-  loss(images, labels) -> scalar: labels (N,) int64;
+  loss(images, labels, degrade) -> scalar: labels (N,) int64, NONE for what is no digit; degrade is what the network
+  puts on top of the pictures it makes of the images;
   detect(images) -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box: detectors only, images of any
   size, boxes as (x_min, y_min, x_max, y_max) in pixels of the input, best score first;
   load_weights(source): only where pretrained weights exist; source is "imagenet" or a state dict's path.

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
 
+from training.nondigits import cross_entropy
 from training.recipe import Recipe
 from training.weights import features_from
 
@@ -42,5 +43,5 @@ class Network(nn.Module):
         images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         return self.head(self.features((images - self.mean) / self.std))
 
-    def loss(self, images, labels):
-        return F.cross_entropy(self(images).float(), labels)
+    def loss(self, images, labels, degrade):
+        return cross_entropy(self(degrade(images)), labels)

@@ -5,12 +5,12 @@ python -m training.train cnn
 Measured: 99.78 % of the validation images after 9 minutes on two shared cores of an AMD EPYC, one seed.
 """
 
-import torch.nn.functional as F
 from torch import nn
 
+from training.nondigits import cross_entropy
 from training.recipe import Recipe
 
-RECIPE = Recipe(epochs=20, batch_size=256, lr=4e-3)
+RECIPE = Recipe(epochs=24, batch_size=256, lr=4e-3)
 WIDTHS = (32, 64, 128)  # channels of the three stages, 28, 14 and 7 pixels a side
 HIDDEN = 160
 
@@ -36,8 +36,8 @@ class Network(nn.Module):
     def forward(self, images):
         return self.head(self.features(images))
 
-    def loss(self, images, labels):
-        return F.cross_entropy(self(images).float(), labels)
+    def loss(self, images, labels, degrade):
+        return cross_entropy(self(degrade(images)), labels)
 
 
 def _convolution(channels, width):

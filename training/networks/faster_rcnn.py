@@ -20,9 +20,11 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from training.canvas import compose, ink_boxes
-from training.recipe import Recipe
+from training.nondigits import NONE
+from training.recipe import NonDigits, Recipe
 
-RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, freeze_norm=0.7)
+# Two digits side by side are two digits to a detector, and no background.
+RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, nondigits=NonDigits(several=None))
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the area in pixels, height / width
@@ -73,15 +75,16 @@ class Network(nn.Module):
             detections_per_img=REGIONS,
         )
 
-    def loss(self, images, labels):
+    def loss(self, images, labels, degrade):
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
         size, per_canvas = kinds[torch.randint(len(kinds), ()).item()]
         rest = plain + (len(images) - plain) // per_canvas * per_canvas
         canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
-        boxes = ink_boxes(images[:plain])
-        alone = [{"boxes": boxes[i : i + 1], "labels": labels[i : i + 1]} for i in range(plain)]
-        return self.detection_loss(canvases, on_canvases) + self.detection_loss(images[:plain], alone)
+        boxes, named = ink_boxes(images[:plain])[:, None], labels[:plain, None] != NONE
+        alone = [{"boxes": boxes[i][named[i]], "labels": labels[i : i + 1][named[i]]} for i in range(plain)]
+        on_pages = self.detection_loss(degrade(canvases), on_canvases)
+        return on_pages + self.detection_loss(degrade(images[:plain]), alone)
 
     def detection_loss(self, images, targets):
         """Sum of torchvision's four losses for images (N, 1, H, W) and a list of {"boxes", "labels"}, labels 0 to 9."""
@@ -96,13 +99,13 @@ class Network(nn.Module):
 
     def forward(self, images):
         _, logits = self._regions(images)
-        return logits[:, 0, 1:]
+        return _of_ten(logits[:, 0])
 
     def detect(self, images):
         boxes, logits = self._regions(images)
         # A region in the place of a better one is the same digit again: it stays in the answer, with scores of 0.
         scores = logits.softmax(2)[:, :, 1:] * ~_covered(boxes, SAME_DIGIT)[:, :, None]
-        return boxes, scores, logits[:, 0, 1:]
+        return boxes, scores, _of_ten(logits[:, 0])
 
     def _regions(self, images):
         """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
@@ -142,6 +145,12 @@ class Network(nn.Module):
         # Behind all others, but still in order: among equals each runtime would choose differently.
         objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
         return _take(boxes, objectness.topk(REGIONS, 1)[1])
+
+
+def _of_ten(logits):
+    """Log-probabilities (N, 10) from logits (N, 11): the background's share is spread evenly, for it names no digit."""
+    probabilities = logits.softmax(1)
+    return (probabilities[:, 1:] + probabilities[:, :1] / 10).clamp(min=1e-12).log()
 
 
 def _convolution(channels, width, stride=1):

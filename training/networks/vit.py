@@ -1,6 +1,7 @@
 """Vision Transformer (Dosovitskiy et al., https://arxiv.org/abs/2010.11929), small, from scratch.
 
-Differs from the paper: 4x4 patches of a 28x28 image, six blocks 96 wide, an MLP twice as wide, as few data ask for.
+Differs from the paper, as few data ask for: six blocks 96 wide, an MLP twice as wide, and three convolutions of stride
+4 together in place of the linear 4x4 patches (Xiao et al., https://arxiv.org/abs/2106.14881).
 
     python -m training.train vit
 
@@ -12,11 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from training.data import SIZE
+from training.nondigits import cross_entropy
 from training.recipe import Recipe
 
-RECIPE = Recipe(epochs=24, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
-PATCH = 4  # pixels a side
-GRID = SIZE // PATCH  # 7 patches a side
+RECIPE = Recipe(epochs=28, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
+GRID = SIZE // 4  # 7 patches a side
 WIDTH, BLOCKS, HEADS, MLP = 96, 6, 3, 192
 
 
@@ -43,7 +44,11 @@ class Block(nn.Module):
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.patches = nn.Linear(PATCH * PATCH, WIDTH)
+        self.patches = nn.Sequential(
+            *_convolution(1, 32, stride=2),
+            *_convolution(32, 64),
+            *_convolution(64, WIDTH, stride=2),
+        )
         self.class_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
         self.position = nn.Parameter(torch.randn(1, GRID * GRID + 1, WIDTH) * 0.02)
         self.blocks = nn.Sequential(*(Block() for _ in range(BLOCKS)))
@@ -51,11 +56,18 @@ class Network(nn.Module):
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, images):
-        n = images.shape[0]
-        patches = images.view(n, GRID, PATCH, GRID, PATCH).permute(0, 1, 3, 2, 4)
-        tokens = self.patches(patches.reshape(n, GRID * GRID, PATCH * PATCH))  # (N, 49, WIDTH)
+        n = len(images)
+        tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
         tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position  # (N, 50, WIDTH)
         return self.head(self.norm(self.blocks(tokens)[:, 0]))
 
-    def loss(self, images, labels):
-        return F.cross_entropy(self(images).float(), labels)
+    def loss(self, images, labels, degrade):
+        return cross_entropy(self(degrade(images)), labels)
+
+
+def _convolution(channels, width, stride=1):
+    return (
+        nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
