@@ -23,10 +23,10 @@ class Seen:
     canonicalise_ms: float
 
 
-def see(data, max_pixels):
+def see(data, max_pixels, formats):
     """Decode and canonicalise the bytes of an image. Raises InvalidImage, ImageTooLarge."""
     started = time.perf_counter()
-    picture, reduced = grey_from_upload(data, max_pixels)
+    picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
     canonical = canonicalise(picture)
     return Seen(
