@@ -84,7 +84,7 @@ async def models(request: Request):
 @app.post(
     "/predict",
     response_model=schema.Prediction,
-    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
     openapi_extra=schema.upload(FIELD),
 )
 async def predict(request: Request, models: str | None = schema.MODELS, explain: bool = schema.EXPLAIN):
@@ -94,8 +94,8 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     names = predictor.choose(models)
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
-    work = partial(_predict, predictor, names, data, state.settings.max_pixels, explain, time.perf_counter())
-    answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
+    work = partial(_predict, predictor, names, data, state.settings, explain, time.perf_counter())
+    answer = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
 
@@ -103,7 +103,7 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
 @app.post(
     "/predict/batch",
     response_model=list[schema.Prediction | schema.Error],
-    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
     openapi_extra=schema.uploads(BATCH_FIELD),
 )
 async def predict_batch(request: Request, models: str | None = schema.MODELS, explain: bool = schema.EXPLAIN):
@@ -116,8 +116,8 @@ async def predict_batch(request: Request, models: str | None = schema.MODELS, ex
 
     async def look(index):
         try:
-            work = partial(see, files[index], state.settings.max_pixels)
-            seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers)
+            work = partial(see, files[index], state.settings.max_pixels, state.settings.formats)
+            seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
         except InvalidImage as error:
             seen[index] = error
 
@@ -126,7 +126,7 @@ async def predict_batch(request: Request, models: str | None = schema.MODELS, ex
             group.start_soon(look, index)
     arrived = time.perf_counter()
     work = partial(_describe_all, predictor, names, seen, explain, arrived)
-    answers = await anyio.to_thread.run_sync(work, limiter=state.readers)
+    answers = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
     for answer in answers:
         if "timing_ms" in answer:
             answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
@@ -145,9 +145,9 @@ def _describe_all(predictor, names, seen, explain, arrived):
     return results
 
 
-def _predict(predictor, names, data, max_pixels, explain, arrived):
+def _predict(predictor, names, data, settings, explain, arrived):
     waited = (time.perf_counter() - arrived) * 1e3
-    seen = see(data, max_pixels)
+    seen = see(data, settings.max_pixels, settings.formats)
     answers = predictor.classify(seen.canonical.image[None, None], names)
     return describe(seen, answers, 0, predictor.device, waited, explain)
 

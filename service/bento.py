@@ -13,11 +13,14 @@ import bentoml
 import numpy as np
 from bentoml.validators import DType, Shape
 from pydantic import BeforeValidator, Field
+from starlette.middleware.cors import CORSMiddleware
 
 from service import app as application
 from service import settings as environment
 from service.artefact import choose_device
 from service.consensus import load_consensus
+from service.gate import LINGER, Gate
+from service.labels import BoundedLabels
 from service.native import NativeEndpoint, digit_images
 from service.predictor import WARM_UP, Predictor
 
@@ -30,7 +33,12 @@ except (ValueError, RuntimeError) as error:
     raise SystemExit(f"Quintet does not start: {error}") from error
 
 
-@bentoml.service(name="quintet", workers=settings.workers, traffic={"timeout": 60})
+@bentoml.service(
+    name="quintet",
+    workers=settings.workers,
+    traffic={"timeout": settings.upload_timeout + settings.timeout + 2 * LINGER},  # the gate's times end before
+    logging={"access": {"request_content_type": False}},  # one that is no ASCII makes the log fail, and the answer
+)
 @bentoml.asgi_app(application.app, path="/")
 class Quintet:
     def __init__(self):
@@ -56,12 +64,18 @@ class Quintet:
         names = self.predictor.names
         found = {name: [] for name in names}
         for part in np.array_split(images[:, None], -(-len(images) // WARM_UP[0])):  # others have their turn between
-            answers = await anyio.to_thread.run_sync(self.predictor.classify, part, names)
+            answers = await anyio.to_thread.run_sync(self.predictor.classify, part, names, abandon_on_cancel=True)
             for name, answer in answers.by_name.items():
                 found[name] += answer.probabilities.tolist()
         return found
 
 
+Quintet.add_asgi_middleware(BoundedLabels)
+if settings.cors_origins:
+    Quintet.add_asgi_middleware(
+        CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+    )
+Quintet.add_asgi_middleware(Gate, settings=settings)
 Quintet.add_asgi_middleware(NativeEndpoint, path="/classify", max_bytes=settings.max_bytes)
 
 

@@ -1,7 +1,7 @@
-"""What BentoML's own endpoint needs around it: a limit for its body, and errors in the same form as everywhere here.
+"""What BentoML's own endpoint needs around it: JSON only, a limit for its body, and errors in the form used here.
 
-Without it, a body is read whole whatever its size, and an error is a list, or pydantic's several lines, or a 500 for a
-body that is no JSON (read in BentoML 1.4.39, `_bentoml_impl/server/app.py`).
+Without it, a body is read whole whatever its size; its type chooses who reads it, forms and (but for a check) pickle
+included; and an error is a list, or pydantic's several lines (read in BentoML 1.4.39, `_bentoml_impl`).
 """
 
 import json
@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from service.body import body_of
+from service.body import body_of, content_type_of, wrong_type
+
+JSON = "application/json"
 
 
 def digit_images(value, most):
@@ -39,8 +41,11 @@ class NativeEndpoint:
         if scope["type"] != "http" or scope["path"] != self.path:
             await self.app(scope, receive, send)
             return
+        request = Request(scope, receive)
         try:
-            body = await body_of(Request(scope, receive), self.max_bytes)
+            if (content_type := content_type_of(request)) not in ("", JSON):
+                raise wrong_type(content_type, f"send the images as {JSON}")
+            body = await body_of(request, self.max_bytes)
         except HTTPException as error:
             await JSONResponse({"error": error.detail}, error.status_code)(scope, receive, send)
             return
@@ -63,23 +68,17 @@ class NativeEndpoint:
 
         await self.app(scope, replay, pass_on)
         if failed is not None:
-            status, sentence = explain(failed, b"".join(parts), body)
-            await JSONResponse({"error": sentence}, status)(scope, receive, send)
+            await JSONResponse({"error": explain(failed, b"".join(parts))}, failed)(scope, receive, send)
 
 
-def explain(status, answer, body):
-    """One sentence and its status for what BentoML answered, in whatever form."""
+def explain(status, answer):
+    """One sentence for what BentoML answered, in whatever form."""
     if status >= 500:
-        try:
-            known = isinstance(json.loads(body), dict)
-        except ValueError:
-            known = False
-        return (status, "The service failed; its log says why.") if known else (400, "The body is no JSON object.")
+        return "The service failed; its log says why."
     try:
         content = json.loads(answer)
         content = content[0] if isinstance(content, list) else content
         detail = content.get("detail")
-        sentence = detail[0]["msg"].removeprefix("Value error, ") if detail else content["error"]
+        return detail[0]["msg"].removeprefix("Value error, ") if detail else content["error"]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        sentence = "The request cannot be read."
-    return status, sentence
+        return "The request cannot be read."

@@ -9,11 +9,15 @@ MODELS = Query(None, description="names separated by commas; all if left out", e
 EXPLAIN = Query(False, description="adds the 28x28 image that the models saw")
 MEANING = {
     400: "not an image, damaged, or no ink in it",
+    401: "API key missing or wrong",
     404: "unknown model",
+    408: "the body took too long",
     413: "too many bytes or pixels",
     415: "type not allowed",
     422: "wrong field or parameter",
+    429: "too many requests at once; the header Retry-After says when to try again",
     503: "the models are still being loaded",
+    504: "the answer took too long",
 }
 
 BINARY = {"type": "string", "format": "binary"}
