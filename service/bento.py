@@ -5,7 +5,6 @@ bentoml serve service.bento:Quintet
 
 import os
 import signal
-from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
@@ -56,7 +55,7 @@ class Quintet:
             np.ndarray,
             DType("uint8"),
             Shape((-1, 28, 28)),
-            BeforeValidator(partial(digit_images, most=settings.max_images)),
+            BeforeValidator(digit_images),
             Field(description="28x28 images in MNIST's framing, 0 background to 255 ink"),
         ],
     ) -> dict[str, list[list[float]]]:
@@ -76,7 +75,9 @@ if settings.cors_origins:
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
 Quintet.add_asgi_middleware(Gate, settings=settings)
-Quintet.add_asgi_middleware(NativeEndpoint, path="/classify", max_bytes=settings.max_bytes)
+Quintet.add_asgi_middleware(
+    NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
+)
 
 
 def _give_up():

@@ -38,7 +38,7 @@ async def images_of(request, field, limit, most):
     """
     content_type = content_type_of(request)
     if _is_empty(request):
-        return b""
+        raise HTTPException(400, f"The upload is empty; send the images as multipart fields {field!r}.")
     if content_type != "multipart/form-data":
         raise wrong_type(content_type, f"send the images as multipart fields {field!r}")
     async with _form(request, await body_of(request, limit + FRAMING), most + FIELDS) as form:

@@ -16,16 +16,14 @@ from service.body import body_of, content_type_of, wrong_type
 JSON = "application/json"
 
 
-def digit_images(value, most):
-    """What came as `images` to (N, 28, 28) uint8. Raises ValueError for anything else, also for more than `most`."""
+def digit_images(value):
+    """What came as `images` to (N, 28, 28) uint8. Raises ValueError for anything else."""
     try:
         images = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise ValueError("The images must all be 28 x 28 pixels.") from error
     if images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(f"The images have the shape {images.shape}; it must be (N, 28, 28).")
-    if not 1 <= len(images) <= most:
-        raise ValueError(f"There are {len(images)} images; from 1 to {most} are allowed.")
     if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
         raise ValueError("The pixels must be whole numbers from 0, background, to 255, ink.")
     return images.astype(np.uint8)
@@ -34,8 +32,8 @@ def digit_images(value, most):
 class NativeEndpoint:
     """ASGI middleware for the one path of a BentoML-native endpoint."""
 
-    def __init__(self, app, path, max_bytes):
-        self.app, self.path, self.max_bytes = app, path, max_bytes
+    def __init__(self, app, path, max_bytes, max_images):
+        self.app, self.path, self.max_bytes, self.max_images = app, path, max_bytes, max_images
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or scope["path"] != self.path:
@@ -46,6 +44,12 @@ class NativeEndpoint:
             if (content_type := content_type_of(request)) not in ("", JSON):
                 raise wrong_type(content_type, f"send the images as {JSON}")
             body = await body_of(request, self.max_bytes)
+            # Each value becomes an object of its own when it is parsed: 10 MB of "[],[]," were 700 MB and 4 s.
+            values, most = body.count(b",") + 1, self.max_images * 28 * 28
+            if values > most:
+                raise HTTPException(
+                    413, f"The body lists {values} values; the limit is {most}, those of {self.max_images} images."
+                )
         except HTTPException as error:
             await JSONResponse({"error": error.detail}, error.status_code)(scope, receive, send)
             return

@@ -81,7 +81,8 @@ def upload(field):
 
 def uploads(field):
     """The request body of a route that takes several images."""
-    return {"requestBody": {"required": True, "content": _form(field, {"type": "array", "items": BINARY})}}
+    kind = {"type": "array", "minItems": 1, "items": BINARY}
+    return {"requestBody": {"required": True, "content": _form(field, kind)}}
 
 
 def _form(field, kind):

@@ -181,6 +181,7 @@ def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
 @pytest.mark.parametrize(
     "request_, status, message",
     [
+        ({}, 400, "The upload is empty; send the images as multipart fields 'images'."),
         ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
         (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
         (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),

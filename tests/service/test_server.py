@@ -77,10 +77,12 @@ def one_image(pixel):
 
 JSON = {"Content-Type": "application/json"}
 NO_PIXELS = "The pixels must be whole numbers from 0, background, to 255, ink."
+TOO_MANY = "The body lists 803600 values; the limit is 802816, those of 1024 images."
 PICKLE = pickle.dumps({"images": [[[0] * 28] * 28]})
 BAD_ARRAYS = [
     (arrays(np.zeros((0, 28, 28)).tolist()), 400, "The images have the shape (0,); it must be (N, 28, 28)."),
-    (arrays(np.zeros((1025, 28, 28), int).tolist()), 400, "There are 1025 images; from 1 to 1024 are allowed."),
+    (arrays(np.zeros((1025, 28, 28), int).tolist()), 413, TOO_MANY),
+    (arrays([[[]] * 28] * 1025), 400, "The images have the shape (1025, 28, 0); it must be (N, 28, 28)."),
     (arrays([[1, 2], [3, 4]]), 400, "The images have the shape (2, 2); it must be (N, 28, 28)."),
     (arrays([[1, 2], [3]]), 400, "The images must all be 28 x 28 pixels."),
     (arrays(None), 400, "The images have the shape (); it must be (N, 28, 28)."),
