@@ -35,7 +35,7 @@ class Gate:
         elif scope["path"] == UNKNOWN:
             await exchange.refuse(404, "There is nothing here; /docs describes what there is.")
         elif scope["method"] != WORK:
-            await self.app(scope, receive, send)
+            await self.app(scope, exchange.receive, exchange.send)
         elif self.inside >= self.settings.concurrency:
             message = f"The service is busy with {self.inside} requests; try again in {RETRY} s."
             await exchange.refuse(429, message, {"Retry-After": str(RETRY)})

@@ -126,6 +126,7 @@ def test_early_answer_closes_the_connection_after_a_moment(monkeypatch):
 def test_answer_to_a_whole_body_keeps_the_connection():
     assert "connection" not in client().post("/predict", content=b"x").headers
     assert "connection" not in client(answer_early).post("/predict").headers
+    assert "connection" not in client(answer_early).get("/models").headers
 
 
 def test_one_request_too_many_is_429_at_once():
