@@ -95,7 +95,7 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
     work = partial(_predict, predictor, names, data, state.settings, explain, time.perf_counter())
-    answer = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
+    answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
 
@@ -117,7 +117,7 @@ async def predict_batch(request: Request, models: str | None = schema.MODELS, ex
     async def look(index):
         try:
             work = partial(see, files[index], state.settings.max_pixels, state.settings.formats)
-            seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
+            seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers)
         except InvalidImage as error:
             seen[index] = error
 
@@ -126,7 +126,7 @@ async def predict_batch(request: Request, models: str | None = schema.MODELS, ex
             group.start_soon(look, index)
     arrived = time.perf_counter()
     work = partial(_describe_all, predictor, names, seen, explain, arrived)
-    answers = await anyio.to_thread.run_sync(work, limiter=state.readers, abandon_on_cancel=True)
+    answers = await anyio.to_thread.run_sync(work, limiter=state.readers)
     for answer in answers:
         if "timing_ms" in answer:
             answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)

@@ -63,7 +63,7 @@ class Quintet:
         names = self.predictor.names
         found = {name: [] for name in names}
         for part in np.array_split(images[:, None], -(-len(images) // WARM_UP[0])):  # others have their turn between
-            answers = await anyio.to_thread.run_sync(self.predictor.classify, part, names, abandon_on_cancel=True)
+            answers = await anyio.to_thread.run_sync(self.predictor.classify, part, names)
             for name, answer in answers.by_name.items():
                 found[name] += answer.probabilities.tolist()
         return found

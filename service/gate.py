@@ -1,5 +1,6 @@
 """Who may ask, how many at once and for how long: what comes before every route, BentoML's own included."""
 
+import asyncio
 import hmac
 
 import anyio
@@ -53,19 +54,25 @@ class Gate:
         return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
 
     async def _answer_in_time(self, exchange):
+        """Work that is running in a thread cannot be stopped: its client is told in time, its place is kept."""
         uploading, answering = self.settings.upload_timeout, self.settings.timeout
-        with anyio.CancelScope(deadline=anyio.current_time() + uploading) as time:
+        stop = anyio.CancelScope()
 
-            def start_answering():
-                time.deadline = anyio.current_time() + answering
+        async def answer():
+            with stop:
+                await self.app(exchange.scope, exchange.receive, exchange.send)
 
-            exchange.on_arrival(start_answering)
-            await self.app(exchange.scope, exchange.receive, exchange.send)
-        if time.cancelled_caught and not exchange.answered:
-            if exchange.arrived:
+        work = asyncio.create_task(answer())
+        await asyncio.wait({work, exchange.arrival}, timeout=uploading, return_when=asyncio.FIRST_COMPLETED)
+        if exchange.arrival.done():
+            await asyncio.wait({work}, timeout=answering)
+        if not work.done():
+            stop.cancel()
+            if exchange.arrival.done():
                 await exchange.refuse(504, f"The answer took longer than {answering:g} s; try again.")
             else:
                 await exchange.refuse(408, f"The body did not arrive within {uploading:g} s.")
+        await work
 
 
 class Exchange:
@@ -77,39 +84,38 @@ class Exchange:
 
     def __init__(self, scope, receive, send):
         self.scope, self._receive, self._send = scope, receive, send
+        self.arrival = asyncio.get_running_loop().create_future()  # done when the whole body is there
+        self._answered = self._refused = self._early = False
         headers = Headers(scope=scope)
-        self.arrived = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-        self.answered = False
-        self._early = False
-        self._arrival = None
-
-    def on_arrival(self, call):
-        """Call it when the whole body is there, now if it is."""
-        self._arrival = call
-        if self.arrived:
-            call()
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            self.arrival.set_result(None)
 
     async def receive(self):
         message = await self._receive()
-        if not self.arrived and not message.get("more_body", False):
-            self.arrived = True
-            if self._arrival is not None:
-                self._arrival()
+        if not message.get("more_body", False) and not self.arrival.done():
+            self.arrival.set_result(None)
         return message
 
     async def send(self, message):
+        if not self._refused:
+            await self._pass_on(message)
+
+    async def refuse(self, status, sentence, headers=None):
+        """Answer instead of the application, unless it has begun to."""
+        if not self._answered:
+            self._refused = True
+            await JSONResponse({"error": sentence}, status, headers)(self.scope, self.receive, self._pass_on)
+
+    async def _pass_on(self, message):
         if message["type"] == "http.response.start":
-            self.answered = True
-            self._early = not self.arrived
+            self._answered = True
+            self._early = not self.arrival.done()
             if self._early:
                 message = message | {"headers": [*message["headers"], (b"connection", b"close")]}
         elif self._early and not message.get("more_body", False):
             await self._send(message | {"more_body": True})
             with anyio.move_on_after(LINGER):
-                while not self.arrived:
+                while not self.arrival.done():
                     await self.receive()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
-
-    async def refuse(self, status, sentence, headers=None):
-        await JSONResponse({"error": sentence}, status, headers)(self.scope, self.receive, self.send)

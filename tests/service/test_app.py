@@ -140,6 +140,12 @@ def test_more_fields_than_one_are_no_harm(client, seven):
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 5_000, "con", "x.png/", "%00.png"])
+def test_name_of_a_file_does_not_matter(client, seven, name):
+    answer = client.post("/predict", files={"image": (name, seven, "text/html")})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
 @pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
 def test_charset_of_a_form_is_no_server_error(client, charset):
     body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'

@@ -1,5 +1,7 @@
 """The gate around an application that waits, fails to read or answers at once."""
 
+import threading
+
 import anyio
 import httpx2
 import pytest
@@ -107,6 +109,44 @@ def test_answer_that_does_not_come_is_504():
     found = client(never_answer, timeout=0.05).post("/predict", content=b"x")
     assert found.status_code == 504
     assert found.json() == {"error": "The answer took longer than 0.05 s; try again."}
+
+
+def test_answer_comes_in_time_and_the_place_is_kept_while_its_thread_works():
+    async def scenario():
+        told, finish = anyio.Event(), threading.Event()
+        sent = []
+
+        async def work(scope, receive, send):
+            await anyio.to_thread.run_sync(finish.wait, 10)
+            await answer(scope, receive, send)
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+            if message["type"] == "http.response.body":
+                told.set()
+
+        gate = Gate(work, Settings(timeout=0.05))
+        async with anyio.create_task_group() as group:
+            group.start_soon(gate, {"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send)
+            await told.wait()
+            places = gate.inside
+            finish.set()
+        return sent, places, gate.inside
+
+    sent, during, after = anyio.run(scenario)
+    assert [message.get("status") for message in sent] == [504, None]
+    assert (during, after) == (1, 0)
+
+
+def test_failure_of_the_application_is_passed_on():
+    async def fail(scope, receive, send):
+        raise ZeroDivisionError("a fault of ours")
+
+    with pytest.raises(ZeroDivisionError, match="a fault of ours"):
+        client(fail).post("/predict")
 
 
 def test_slow_upload_is_not_counted_as_slow_answer():

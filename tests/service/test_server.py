@@ -168,6 +168,14 @@ def test_limits_hold_for_every_route(small_models):
             assert answer.status_code == status
         with bentoml.SyncHTTPClient(address, token="open sesame") as client:
             assert len(client.classify(images=np.zeros((1, 28, 28), np.uint8))["cnn"]) == 1
+        with socket.create_server(("127.0.0.1", 0)) as trap:
+            trap.setblocking(False)
+            url = f"http://127.0.0.1:{trap.getsockname()[1]}/digit.png".encode()
+            for path, field in (("/predict", "image"), ("/predict/batch", "images"), ("/classify", "images")):
+                text = httpx2.post(address + path, files={field: (None, url)}, headers=key)
+                assert text.status_code == (415 if path == "/classify" else 422)
+            with pytest.raises(BlockingIOError):  # nobody came for it
+                trap.accept()
         unknown = httpx2.get(f"{address}/hostile%0aline")
         assert (unknown.status_code, list(unknown.json())) == (404, ["error"])
         metrics = httpx2.get(f"{address}/metrics", headers=key).text
