@@ -140,7 +140,7 @@ def test_more_fields_than_one_are_no_harm(client, seven):
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 5_000, "con", "x.png/", "%00.png"])
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 255, "con", "x.png/", "%00.png"])
 def test_name_of_a_file_does_not_matter(client, seven, name):
     answer = client.post("/predict", files={"image": (name, seven, "text/html")})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
