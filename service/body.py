@@ -18,7 +18,7 @@ async def image_of(request, field, limit):
     content_type = content_type_of(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await body_of(request, limit)
-    if _is_empty(request):
+    if is_empty(request.headers):
         return b""
     if content_type != "multipart/form-data":
         raise wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
@@ -37,7 +37,7 @@ async def images_of(request, field, limit, most):
     Raises like `image_of`.
     """
     content_type = content_type_of(request)
-    if _is_empty(request):
+    if is_empty(request.headers):
         raise HTTPException(400, f"The upload is empty; send the images as multipart fields {field!r}.")
     if content_type != "multipart/form-data":
         raise wrong_type(content_type, f"send the images as multipart fields {field!r}")
@@ -79,8 +79,9 @@ def _missing(form, field):
     return HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
 
 
-def _is_empty(request):
-    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+def is_empty(headers):
+    """Whether a request with these headers has no body."""
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 def content_type_of(request):
@@ -95,7 +96,7 @@ def wrong_type(content_type, remedy):
 async def body_of(request, limit):
     """The body of a request, counted while it arrives. Raises HTTPException 413 above `limit` bytes."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise _too_large(int(declared), limit)
     body = bytearray()
     async for chunk in request.stream():

@@ -7,6 +7,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
+from service.body import is_empty
 from service.labels import UNKNOWN
 
 # Without a key: health, and the files of the page and of the description, which hold no secret.
@@ -86,8 +87,7 @@ class Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.arrival = asyncio.get_running_loop().create_future()  # done when the whole body is there
         self._answered = self._refused = self._early = False
-        headers = Headers(scope=scope)
-        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        if is_empty(Headers(scope=scope)):
             self.arrival.set_result(None)
 
     async def receive(self):

@@ -27,7 +27,7 @@ class BoundedLabels:
 
 
 async def _bound(app, paths, scope, receive, send):
-    if scope["type"] == "http":
+    if scope["type"] in ("http", "websocket"):
         if scope["path"] not in paths:
             scope = scope | {"path": UNKNOWN, "raw_path": UNKNOWN.encode()}
         if scope["client"]:

@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from service.labels import UNKNOWN, BoundedLabels
 
@@ -18,7 +19,7 @@ class Log:
         self.app, self.lines = app, lines
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             self.lines.append((scope["path"], scope["client"][0]))
         await self.app(scope, receive, send)
 
@@ -53,6 +54,12 @@ def test_path_that_is_served_is_kept(app, lines, path):
 def test_any_other_path_is_one(app, lines, path):
     with TestClient(app) as client:
         assert client.get(path).status_code == 404
+    assert lines == [(UNKNOWN, "testclient")]
+
+
+def test_path_of_a_websocket_is_bounded_too(app, lines):
+    with TestClient(app) as client, pytest.raises(WebSocketDisconnect), client.websocket_connect("/hostile"):
+        pass
     assert lines == [(UNKNOWN, "testclient")]
 
 
