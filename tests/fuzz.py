@@ -160,17 +160,16 @@ def multipart(field, files, chance):
 
 
 def arrays(chance):
-    """JSON for /classify, sometimes none."""
+    """JSON for /classify, sometimes none, sometimes more than it should be possible to send."""
     pixel = chance.choice((0, 255, -1, 256, 0.5, None, "x", 10**40, [], {}, True))
     count = chance.choice((0, 1, 2, 33, 1_025))
     body = json.dumps({chance.choice(("images", "image")): [[[pixel] * 28] * 28] * count}).encode()
-    bodies = (
-        body,
-        b'{"images":' + b"[" * 200_000,
-        b'{"images":[' + b"[]," * 300_000 + b"[]]}",
-        b'{"images":' + b"9" * 99_999,
-    )
-    body = bodies[0] if chance.random() < 0.95 else chance.choice(bodies)
+    if chance.random() < 0.05:
+        nested, long, strings = b"[" * 200_000, b"9" * 5_000_000, b'["' + b"a" * 9_000_000 + b'"' + b',"b"' * 200_000
+        body = b'{"images":' + chance.choice(
+            (nested, long, strings, b"[" + b"[]," * 3_000_000, b"[" + b"0," * 4_000_000)
+        )
+        body += chance.choice((b"]}", b"}", b""))
     return damage(body, chance) if chance.random() < 0.6 else body
 
 

@@ -77,12 +77,13 @@ def one_image(pixel):
 
 JSON = {"Content-Type": "application/json"}
 NO_PIXELS = "The pixels must be whole numbers from 0, background, to 255, ink."
-TOO_MANY = "The body lists 803600 values; the limit is 802816, those of 1024 images."
+TOO_MANY = "The body has 803599 times ','; 1024 images need 802816 at most."
 PICKLE = pickle.dumps({"images": [[[0] * 28] * 28]})
 BAD_ARRAYS = [
     (arrays(np.zeros((0, 28, 28)).tolist()), 400, "The images have the shape (0,); it must be (N, 28, 28)."),
     (arrays(np.zeros((1025, 28, 28), int).tolist()), 413, TOO_MANY),
-    (arrays([[[]] * 28] * 1025), 400, "The images have the shape (1025, 28, 0); it must be (N, 28, 28)."),
+    (arrays([[]] * 29_697), 413, "The body has 29698 times '['; 1024 images need 29697 at most."),
+    (arrays([{}]), 413, "The body has 2 times '{'; 1024 images need 1 at most."),
     (arrays([[1, 2], [3, 4]]), 400, "The images have the shape (2, 2); it must be (N, 28, 28)."),
     (arrays([[1, 2], [3]]), 400, "The images must all be 28 x 28 pixels."),
     (arrays(None), 400, "The images have the shape (); it must be (N, 28, 28)."),
@@ -91,7 +92,8 @@ BAD_ARRAYS = [
     (arrays(one_image(0.5)), 400, NO_PIXELS),
     (arrays(one_image(None)), 400, NO_PIXELS),
     (arrays(one_image(10**30)), 400, NO_PIXELS),
-    (arrays(one_image("9")), 400, NO_PIXELS),
+    (arrays(["a" * 300_000] + ["b"] * 300), 413, "The body has 604 times '\"'; 1024 images need 2 at most."),
+    (arrays("ab"), 413, "The body has 4 times '\"'; 1024 images need 2 at most."),
     ({"json": {}}, 400, "Field required"),
     ({"content": b"{", "headers": JSON}, 400, "Invalid JSON: EOF while parsing an object at line 1 column 1"),
     ({"content": b"[]", "headers": JSON}, 400, "Input should be an object"),
