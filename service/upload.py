@@ -1,5 +1,6 @@
 """Uploaded bytes to an upright grey picture: only the decoders we allow, limits before any pixel is decoded."""
 
+import re
 import warnings
 from io import BytesIO
 
@@ -20,6 +21,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 TILE_SIZE = 322, 323  # TIFF tags
+MOST_SCANS = 100  # of a JPEG; libtiff stops there too, and a progressive photograph has about ten
+SCAN, END = b"\xda", b"\xd9"  # JPEG markers
+MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length behind them; there are none in coded data
 
 # Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -47,6 +51,8 @@ def grey_from_upload(data, max_pixels, formats):
         image = Image.open(BytesIO(data), formats=formats)
         width, height = image.size
         _check_size(image, max_pixels)
+        if image.format in ("JPEG", "MPO"):
+            _check_scans(data)
         image.draft(None, (READABLE, READABLE))
         image.load()
         picture = _grey(image)
@@ -87,6 +93,19 @@ def _check_size(image, max_pixels):
         width, height = (image.tag_v2[tag] for tag in TILE_SIZE)
         if width * height > max_pixels:
             raise ImageTooLarge(f"The image has tiles of {width} x {height} pixels; the limit is {max_pixels} in all.")
+
+
+def _check_scans(data):
+    """Each scan of a JPEG goes over all its pixels, though it may be some bytes: 10 MB of them would take half an hour.
+
+    What follows its end, a film for instance, may look like scans and is none.
+    """
+    scans, at = 0, 2
+    while (marker := MARKER.search(data, at)) and marker[1] != END:
+        scans += marker[1] == SCAN
+        if scans > MOST_SCANS:
+            raise InvalidImage(f"The image has more than {MOST_SCANS} scans; save it as an ordinary JPEG.")
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
 
 
 def _grey(image):

@@ -72,6 +72,7 @@ def bombs():
     """Small files that would be large pictures, and large ones that are just allowed."""
     chunk = zlib.compress(bytes(50_000_000), 9)
     plain = encode(Image.new("L", (28, 28)), "PNG")
+    progressive = encode(Image.new("L", (4_000, 4_000)), "JPEG", progressive=True)
     tile = TiffImagePlugin.ImageFileDirectory_v2()
     tile[322], tile[323] = 60_000, 60_000
     return [
@@ -86,6 +87,7 @@ def bombs():
         plain[:33] + png_chunk(b"zTXt", b"a\0\0" + chunk) + plain[33:],
         plain[:33] + png_chunk(b"iCCP", b"a\0\0" + chunk) + plain[33:],
         plain[:33] + png_chunk(b"IDAT", chunk),
+        progressive[:-2] + 300_000 * progressive[progressive.rindex(b"\xff\xda") : -2] + progressive[-2:],
         bytes(10_000_001),
     ]
 

@@ -131,3 +131,18 @@ def test_only_the_formats_that_are_allowed_are_tried(picture):
     for kind in ("GIF", "TIFF", "BMP", "WEBP"):
         with pytest.raises(InvalidImage, match=r"^The upload is not a PNG or JPEG image\.$"):
             grey_from_upload(encode(picture, kind), LIMIT, ("PNG", "JPEG"))
+
+
+def test_jpeg_of_countless_scans_is_refused_before_it_is_decoded():
+    """Each is 30 bytes and goes over all 16 million pixels: 10 MB of them took a thread for half an hour."""
+    jpeg = encode(Image.new("L", (4_000, 4_000)), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    assert grey(jpeg[:-2] + 90 * last + jpeg[-2:]).shape == (1024, 1024)
+    with pytest.raises(InvalidImage, match=r"^The image has more than 100 scans; save it as an ordinary JPEG\.$"):
+        grey(jpeg[:-2] + 300_000 * last + jpeg[-2:])
+
+
+def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
+    for options in ({}, {"progressive": True}, {"comment": b"\xff\xd9" + 999 * b"\xff\xda"}):
+        jpeg = encode(picture, "JPEG", **options)
+        assert grey(jpeg + 1_000 * b"\xff\xda\0\2").shape == (40, 60)
