@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     models: Path = Field(Path(__file__).parent.parent / "models", description="folder of the artefacts")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda refuses to start where it does not load")
     workers: int = Field(1, ge=1, description="processes, each with its own sessions")
-    threads: int = Field(len(os.sched_getaffinity(0)), ge=1, description="threads of one inference")
+    threads: int = Field(
+        len(os.sched_getaffinity(0)), ge=1, description="threads of one inference, and images decoded at once"
+    )
     max_bytes: int = Field(10_000_000, ge=1, description="largest image, as uploaded")
     max_pixels: int = Field(16_000_000, ge=1, description="largest image, width times height")
     max_batch: int = Field(32, ge=1, description="most images in one call of /predict/batch")
