@@ -65,7 +65,7 @@ def test_resuming_with_other_settings_is_refused(small_mnist, tmp_path):
 
 def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     network = networks.load("cnn").Network
-    monkeypatch.setattr(network, "loss", lambda self, images, labels: self(images).sum() * float("nan"))
+    monkeypatch.setattr(network, "loss", lambda self, images, *_: self(images).sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="cnn: the loss became NaN in epoch 1"):
         train("cnn", SHORT, 0, CPU, tmp_path, small_mnist)
 
