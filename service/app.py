@@ -23,6 +23,13 @@ from service.settings import Settings
 from service.upload import ImageTooLarge, InvalidImage
 
 PAGE = Path(__file__).parent / "page"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PAGE_HEADERS = {
+    # Nothing from another host, no inline script or style; images also from the clipboard and out of an answer.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
 
@@ -30,9 +37,12 @@ app = FastAPI(
     title="Quintet",
     version="0.1.0",
     description="Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.",
+    docs_url=None,  # FastAPI's own loads Swagger UI from another host
     redoc_url=None,
 )
 app.mount("/page", StaticFiles(directory=PAGE), name="page")
+app.mount("/examples", StaticFiles(directory=EXAMPLES), name="examples")
+app.mount("/swagger", StaticFiles(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
 
 
 def serve(predictor: Predictor, settings: Settings):
@@ -68,7 +78,12 @@ for kind in STATUS:
 
 @app.get("/", include_in_schema=False)
 async def page():
-    return FileResponse(PAGE / "index.html")
+    return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
+
+
+@app.get("/docs", include_in_schema=False)
+async def docs():
+    return FileResponse(PAGE / "docs.html", headers=PAGE_HEADERS)
 
 
 @app.get("/models", response_model=list[schema.Model], responses=schema.errors(503))
