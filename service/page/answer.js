@@ -4,9 +4,13 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const LABEL = 13; // pixels of the screen, of the digit beside a box
 
-/** Nothing to show but a sentence; `kind` is "idle", "error" or "waiting". */
+/** Nothing to show but a sentence; `kind` is "idle" or "waiting". */
 export function say(sentence, kind) {
   put({ text: "", sentence, kind });
+}
+
+export function showError({ error, status }) {
+  put({ text: "", sentence: error, kind: "error", locked: status === 401 });
 }
 
 export function showDigit({ digit, confidence, accepted, agreement, models, timing_ms, device, explain }, size) {
@@ -45,13 +49,14 @@ export function showNumber({ text, digits, timing_ms, device }, size) {
   });
 }
 
-function put({ text, sentence, kind, timing = "", seen, models = [], digits = [], boxes = [], size = null }) {
+function put({ text, sentence, kind, locked = false, timing = "", seen, models = [], digits = [], boxes = [], size = null }) {
   const lines = text.split("\n");
   $("text").textContent = text;
   $("text").style.setProperty("--characters", Math.max(1, ...lines.map((line) => line.length)));
   $("text").style.setProperty("--lines", lines.length);
   $("sentence").textContent = sentence;
   document.querySelector(".reading").dataset.kind = kind;
+  $("key").hidden = !locked;
   $("remedy").hidden = kind !== "unsure" || !models.length;
   $("timing").textContent = timing;
   $("seen").hidden = !seen;

@@ -1,7 +1,7 @@
 // The page: a drawing or an image goes to the service, and its answer is shown. No outside host, no build step.
 
-import { introduce, say, showDigit, showNumber } from "./answer.js";
-import { ask, busy, drop } from "./ask.js";
+import { introduce, say, showDigit, showError, showNumber } from "./answer.js";
+import { ask, busy, call, drop, use } from "./ask.js";
 import { SHEET, follow, png, show } from "./pad.js";
 
 const MODES = {
@@ -69,7 +69,7 @@ async function read(growing = false) {
   const size = await pictured;
   if (!answer || image !== sheet.image || (growing && answer.error)) return;
   if (answer.status === 413 && image && size && (await shrink(image, size))) return;
-  const showIt = () => (answer.error ? say(answer.error, "error") : showAnswer(answer, size));
+  const showIt = () => (answer.error ? showError(answer) : showAnswer(answer, size));
   if (growing) showIt();
   else settle(showIt);
 }
@@ -131,7 +131,7 @@ function choose(name, next = sheet) {
 
 function take(file, otherwise) {
   if (file) lay({ ...sheet, image: file });
-  else say(otherwise, "error");
+  else showError({ error: otherwise });
 }
 
 for (const input of [$("file"), $("camera")]) {
@@ -161,7 +161,7 @@ for (const example of document.querySelectorAll("#examples button")) {
       before.push(sheet);
       choose(example.dataset.mode, { ...sheet, image });
     } catch {
-      say("The example cannot be loaded; are you online?", "error");
+      showError({ error: "The example cannot be loaded; are you online?" });
     }
   });
 }
@@ -169,7 +169,16 @@ for (const example of document.querySelectorAll("#examples button")) {
 window.addEventListener("resize", drawn);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawn);
 
-turn(sheet);
-const models = await fetch("models").then((response) => response.json(), () => ({ error: "The service cannot be reached." }));
-if (models.error) say(models.error, "error");
-else introduce(models);
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  use($("secret").value);
+  start();
+});
+
+async function start() {
+  turn(sheet);
+  const models = await call("models");
+  if (models.error) showError(models);
+  else introduce(models);
+}
+start();
