@@ -146,10 +146,11 @@ function timing({ total, ...parts }, device) {
   return `${total.toFixed(0)} ms on ${device}${steps.length ? `: ${steps.join(", ")}` : ""}`;
 }
 
-/** Rounded down: nothing is called 100 % that is not. */
+/** Rounded down, and never 100 %: nothing is certain. */
 function percent(share, places = 1) {
   const unit = 10 ** places;
-  return `${(Math.floor(100 * unit * share + 1e-6) / unit).toFixed(places)}\u00a0%`;
+  const parts = Math.min(100 * unit - 1, Math.floor(100 * unit * share + 1e-6)); // 1e-6: 0.29 * 100 is a little less than 29
+  return `${(parts / unit).toFixed(places)}\u00a0%`;
 }
 
 function count(number, thing) {

@@ -87,7 +87,7 @@ async function shrink(image, [width, height]) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  const kind = image.type === "image/jpeg" ? image.type : "image/png"; // JPEG knows no transparency
+  const kind = image.type === "image/jpeg" ? image.type : "image/webp"; // JPEG knows no transparency
   const smaller = await new Promise((resolve) => canvas.toBlob(resolve, kind));
   if (sheet.image === image) turn({ ...sheet, image: smaller });
   return true;
@@ -122,11 +122,13 @@ document.addEventListener("keydown", (event) => {
 });
 $("clear").addEventListener("click", () => lay({ strokes: [], image: null }));
 for (const choice of document.querySelectorAll("input[name=mode]")) choice.addEventListener("change", () => turn(sheet));
-$("remedy").addEventListener("click", () => choose("number"));
+$("remedy").firstElementChild.addEventListener("click", () => choose("number").focus());
 
 function choose(name, next = sheet) {
-  document.querySelector(`input[name=mode][value=${name}]`).checked = true;
+  const choice = document.querySelector(`input[name=mode][value=${name}]`);
+  choice.checked = true;
   turn(next);
+  return choice;
 }
 
 function take(file, otherwise) {
@@ -176,9 +178,10 @@ $("key").addEventListener("submit", (event) => {
 });
 
 async function start() {
-  turn(sheet);
   const models = await call("models");
-  if (models.error) showError(models);
-  else introduce(models);
+  if (models.error) return showError(models);
+  introduce(models);
+  turn(sheet); // it may have been drawn on meanwhile
 }
+turn(sheet);
 start();
