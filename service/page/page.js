@@ -162,6 +162,7 @@ for (const example of document.querySelectorAll("#examples button")) {
       const image = await (await fetch(example.firstElementChild.src)).blob();
       before.push(sheet);
       choose(example.dataset.mode, { ...sheet, image });
+      $("sheet").scrollIntoView({ block: "nearest" });
     } catch {
       showError({ error: "The example cannot be loaded; are you online?" });
     }
