@@ -5,6 +5,7 @@ never given up, and a line break in it is one in the log (read and measured in B
 """
 
 from functools import partial
+from pathlib import Path
 
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -41,7 +42,7 @@ def _paths(routes, prefix=""):
         if not isinstance(route, Mount):
             yield prefix + route.path
         elif isinstance(route.app, StaticFiles):
-            for folder in route.app.all_directories:
+            for folder in map(Path, route.app.all_directories):
                 files = (path.relative_to(folder) for path in folder.rglob("*"))
                 yield from (f"{prefix}{route.path}/{file.as_posix()}" for file in files)
         else:

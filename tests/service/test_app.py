@@ -1,5 +1,6 @@
 """The application without a server: exact statuses and sentences."""
 
+import re
 from base64 import b64decode
 from io import BytesIO
 
@@ -9,10 +10,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from service import app as application
+from service import schema
 from service.predictor import Predictor
 from service.settings import Settings
 from tests.conftest import draw
 from tests.service.test_upload import encode
+from training import networks
 
 
 @pytest.fixture
@@ -226,6 +229,7 @@ def test_before_the_models_are_loaded_it_is_not_ready(seven):
     answer = TestClient(application.app).post("/predict", files={"image": seven})
     assert answer.status_code == 503
     assert answer.json() == {"error": "The models are still being loaded; try again."}
+    assert answer.json() == {"error": schema.SENTENCE[503]}
 
 
 def test_models_describe_themselves(client):
@@ -236,10 +240,14 @@ def test_models_describe_themselves(client):
     assert len(body[0]["sha256"]) == 64
 
 
-def test_page_and_what_it_loads_are_served(client):
-    assert "text/html" in client.get("/").headers["content-type"]
-    for name in ("page.js", "page.css"):
-        assert client.get(f"/page/{name}").status_code == 200
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' data: blob:;")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(loaded) > 3
+    assert [address for address in loaded if client.get(f"/{address}").status_code != 200] == []
 
 
 def test_description_names_every_route_and_both_kinds_of_upload(client):
@@ -248,3 +256,45 @@ def test_description_names_every_route_and_both_kinds_of_upload(client):
     operation = paths["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])
+
+
+def test_description_has_a_summary_and_an_example_of_every_answer(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"], path
+            for status, answer in operation["responses"].items():
+                content = answer["content"]["application/json"]
+                assert status == "200" or list(content["example"]) == ["error"], (path, status)
+
+
+def test_example_of_a_prediction_has_the_form_of_one(client, seven):
+    answer = client.post("/predict?models=faster_rcnn", files={"image": seven}).json()
+    assert shape(schema.PREDICTION) == shape(answer)
+
+
+def shape(value):
+    """Its names and the lengths of its lists."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize(
+    "status, request_",
+    [
+        (400, raw(encode(Image.new("L", (9, 9), 255)))),
+        (413, raw(encode(Image.new("1", (20_000, 20_000))))),
+        (415, raw(b"x", "")),
+        (422, form(file=b"x")),
+    ],
+)
+def test_example_of_an_error_is_what_is_said(client, status, request_):
+    answer = client.post("/predict", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": schema.SENTENCE[status]})
+
+
+def test_example_of_an_unknown_model_is_what_is_said(client, seven):
+    said = client.post("/predict?models=resnet", files={"image": seven}).json()["error"]
+    assert said.split(":")[0] == schema.SENTENCE[404].split(":")[0]
+    assert schema.SENTENCE[404].endswith(f": {', '.join(networks.NAMES)}.")

@@ -36,7 +36,7 @@ def lines():
 @pytest.fixture
 def app(tmp_path, lines):
     (tmp_path / "page.js").write_text("")
-    inner = Starlette(routes=[Route("/predict", fine), Mount("/page", StaticFiles(directory=tmp_path))])
+    inner = Starlette(routes=[Route("/predict", fine), Mount("/page", StaticFiles(directory=str(tmp_path)))])
     middleware = [Middleware(Log, lines=lines), Middleware(BoundedLabels)]
     return Starlette(routes=[Route("/livez", fine), Mount("/", inner)], middleware=middleware)
 
