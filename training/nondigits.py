@@ -4,6 +4,8 @@ Outlier exposure (Hendrycks et al., https://arxiv.org/abs/1812.04606) without a 
 an even spread over the ten digits, a detector for background.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -14,7 +16,7 @@ NONE = -1  # the label of an image that is no digit
 MIRRORED, QUARTER, HALF = (3, 4, 6, 7, 9), (1, 2, 3, 4, 5, 6, 7, 8, 9), (3, 4, 7)
 SWAPPED = (2, 3, 4, 5, 6, 7, 9)  # the same for the two halves of their height
 STROKES = 4  # of a scribble, at most
-POINTS = 24  # along a stroke
+POINTS = 48  # along a stroke: so many that the longest is no row of dots
 
 
 def spoil(images, labels, shares):
@@ -89,27 +91,35 @@ def swapped(images, labels):
 
 
 def scribble(images, labels):
-    """Two to four curves of one pen, each from the end of the last, from anywhere on an earlier one, or apart."""
+    """Two to four strokes of one pen, each from the end of the last, from anywhere on an earlier one, or apart."""
     n, device = len(images), images.device
-    t = torch.linspace(0, 1, POINTS, device=device)
-    bernstein = torch.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
-    knots = torch.rand(n, STROKES, 4, 2, device=device)
-    ends = knots[:, :, :1] + (knots[:, :, 3:] - knots[:, :, :1]) * torch.linspace(0, 1, 4, device=device).view(-1, 1)
-    knots = torch.where(torch.rand(n, STROKES, 1, 1, device=device) < 0.3, ends, knots)  # straight ones
-    points = bernstein @ knots  # (N, STROKES, POINTS, 2)
-    each = torch.arange(n, device=device)
+    strokes, each = _strokes(n, device), torch.arange(n, device=device)
+    fading = torch.linspace(1, 0, POINTS, device=device)
     for k in range(1, STROKES):
         chance = torch.rand(n, 1, device=device)
-        on = points[each, torch.randint(k, (n,), device=device), torch.randint(POINTS, (n,), device=device)]
-        begin = torch.where(chance < 0.4, points[:, k - 1, -1], torch.where(chance < 0.85, on, points[:, k, 0]))
-        points[:, k] += (begin - points[:, k, 0])[:, None] * (1 - t)[:, None]
+        on = strokes[each, torch.randint(k, (n,), device=device), torch.randint(POINTS, (n,), device=device)]
+        begin = torch.where(chance < 0.4, strokes[:, k - 1, -1], torch.where(chance < 0.85, on, strokes[:, k, 0]))
+        strokes[:, k] += (begin - strokes[:, k, 0])[:, None] * fading[:, None]
     drawn = torch.arange(STROKES, device=device) < torch.randint(2, STROKES + 1, (n, 1), device=device)
-    points = torch.where(drawn[:, :, None, None], points, points[:, :1]).flatten(1, 2)
+    points = torch.where(drawn[:, :, None, None], strokes, strokes[:, :1]).flatten(1, 2)
     low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
     points = SIZE / 2 + (points - (low + high) / 2) * (18 / (high - low).amax(2, keepdim=True))  # framed as digits are
     pixels = torch.cartesian_prod(*2 * [torch.arange(SIZE, device=device) + 0.5]).flip(1)  # x, y
     distance = torch.cdist(pixels.expand(n, -1, -1), points).amin(2).view(n, 1, SIZE, SIZE)
     return (_uniform(images, 1.3, 2.5).view(-1, 1, 1, 1) - distance).clamp(0, 1), _all(labels)
+
+
+def _strokes(n, device):
+    """Points (n, STROKES, POINTS, 2) of strokes about a unit long: straight, arcs of an ellipse, Bezier curves."""
+    t = torch.linspace(0, 1, POINTS, device=device)
+    knots = torch.rand(n, STROKES, 4, 2, device=device)
+    bernstein = torch.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], 1)
+    curves = bernstein @ knots
+    first, last = knots[:, :, :1], knots[:, :, 3:]
+    start, chance, turn, radius, flat = torch.rand(5, n, STROKES, 1, 1, device=device)
+    angle = 2 * math.pi * (start + 2.2 * (turn - 0.5) * t[:, None])  # up to a little more than once around
+    arcs = first + (0.15 + 0.35 * radius) * torch.cat([angle.cos(), angle.sin() * (0.5 + flat)], 3)
+    return torch.where(chance < 0.35, first + (last - first) * t[:, None], torch.where(chance > 0.75, arcs, curves))
 
 
 def blotch(images, labels):

@@ -37,7 +37,7 @@ class NonDigits:
     turned: float | None = 0.04  # digits mirrored or turned until they are none
     several: float | None = 0.02  # two or three digits in one frame
     swapped: float | None = 0.015  # digits whose upper and lower half changed places
-    scribble: float | None = 0.06  # two to four strokes of a pen
+    scribble: float | None = 0.09  # two to four strokes of a pen
     blotch: float | None = 0.015  # patches of a smooth random field
 
 
