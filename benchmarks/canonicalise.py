@@ -87,7 +87,12 @@ def main(argv=None):
     print(", ".join(f"{key} {value}" for key, value in setting.items()))
     print(f"{'upload':<20} {'decode p50':>11} {'canonicalise p50':>17} {'p95 ms':>7}")
     rows = []
-    for name, draw in (("12-megapixel JPEG", photograph), ("800x600 PNG", screenshot), ("28x28", tiny), ("28x28 framed", framed)):
+    for name, draw in (
+        ("12-megapixel JPEG", photograph),
+        ("800x600 PNG", screenshot),
+        ("28x28", tiny),
+        ("28x28 framed", framed),
+    ):
         (decode, p50), (_, p95) = np.percentile(measure(draw(), arguments.calls), (50, 95), axis=0).round(3).tolist()
         rows.append({"upload": name, "decode_p50_ms": decode, "canonicalise_p50_ms": p50, "canonicalise_p95_ms": p95})
         print(f"{name:<20} {decode:>11.3f} {p50:>17.3f} {p95:>7.3f}")

@@ -100,7 +100,7 @@ def _find_small(picture):
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     ink = find_flat_ink(picture)
     ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
-    around = cv2.dilate(np.uint8(_digit(ink)), np.ones((round(scale) | 1,) * 2, np.uint8))
+    around = cv2.dilate(np.uint8(_digit(ink, *strokes(ink))), np.ones((round(scale) | 1,) * 2, np.uint8))
     ink *= around
     return ink, ink > 0.15 * ink.max(), scale
 
@@ -145,21 +145,22 @@ def _mass(picture):
     return y, x
 
 
-def _digit(ink):
+def _digit(ink, sure, likely):
     """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises InvalidImage if nothing stands out."""
-    sure, likely = strokes(ink)
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
-    mass = np.bincount(parts.ravel(), np.where(likely, ink, 0).ravel(), count)
-    mass[np.bincount(parts.ravel(), sure.ravel(), count) == 0] = 0
-    mass[0] = 0
     edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    depth = cv2.distanceTransform(np.pad(np.uint8(likely), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    thickness = np.bincount(parts.ravel(), depth.ravel(), count) / np.bincount(parts.ravel(), minlength=count)
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(np.uint8(likely), 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[1:-1, 1:-1]
     slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1))
-    edge = np.where(depth <= 1, parts, 0).ravel()
-    level = mass / np.bincount(parts.ravel(), minlength=count)
-    steep = np.bincount(edge, slope.ravel(), count) / np.bincount(edge, minlength=count).clip(1) / level.clip(1)
-    weight = mass / thickness.clip(0.5) * steep
+    pixels = np.flatnonzero(likely)  # few, so that what follows costs little
+    part, levels, depth = parts.ravel()[pixels], ink.ravel()[pixels], depth.ravel()[pixels]
+    area = np.bincount(part, minlength=count).clip(1)
+    mass = np.bincount(part, levels, count)
+    mass[np.bincount(part, sure.ravel()[pixels], count) == 0] = 0
+    thickness = np.bincount(part, depth, count) / area
+    rim = depth <= 1
+    steep = np.bincount(part[rim], slope.ravel()[pixels][rim], count) / np.bincount(part[rim], minlength=count).clip(1)
+    # Of a stroke there is much for its thickness, and its edges are steep for its darkness; a shadow is the opposite.
+    weight = mass / thickness.clip(0.5) * steep / (mass / area).clip(1)
     weight[edges] *= 0.25  # what touches the edge is more often a shadow or a neighbour
     digit = int(weight.argmax())
     if mass[digit] == 0:
