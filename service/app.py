@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from service import schema
 from service.body import image_of, images_of
-from service.prediction import Seen, describe, see
+from service.prediction import Seen, describe, describe_page, see
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
 from service.upload import ImageTooLarge, InvalidImage
@@ -95,6 +95,25 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
     work = partial(_predict, predictor, names, data, state.settings.max_pixels, explain, time.perf_counter())
+    answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
+    answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
+    return JSONResponse(answer)
+
+
+@app.post(
+    "/read",
+    response_model=schema.Text,
+    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    openapi_extra=schema.upload(FIELD),
+)
+async def read_digits(request: Request, models: str | None = schema.MODELS):
+    """Read every digit in one image, line by line, sent as the multipart field `image` or as the raw body."""
+    started = time.perf_counter()
+    predictor = _predictor(request)
+    names = predictor.choose(models)
+    state = request.app.state
+    data = await image_of(request, FIELD, state.settings.max_bytes)
+    work = partial(describe_page, predictor, names, data, state.settings.max_pixels)
     answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)

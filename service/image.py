@@ -52,13 +52,12 @@ def canonicalise(picture):
     corner = 0, 0
     if max(picture.shape) <= SMALL:
         ink, mask, scale = _find_small(picture)
-        box = _extent(mask)
         if _is_nearly_framed(picture, ink, mask, scale):
             image = picture if not is_dark(picture.astype(np.float32)) else 255 - picture
             return Canonical(image=image, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
     else:
         ink, mask, scale, slopes = _find(picture)
-        box = _extent(mask)
+        box = extent(mask)
         longest = max(box[2] - box[0], box[3] - box[1])
         if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
             margin = MARGIN * longest
@@ -66,22 +65,30 @@ def canonicalise(picture):
             right, bottom = (round((value + margin) / scale) for value in box[2:])
             corner = left, top
             ink, mask, scale, _ = _find(picture[top:bottom, left:right], slopes)
-            box = _extent(mask)
-        ink = _even(ink, mask)
-    left, top, right, bottom = box
+        ink = even(ink, mask)
+    image, fit, x, y = frame(ink, mask)
+    return Canonical(
+        image=image,
+        scale=scale * fit,
+        x=x - corner[0] * scale * fit,
+        y=y - corner[1] * scale * fit,
+        size=picture.shape[::-1],
+    )
+
+
+def frame(ink, mask):
+    """The ink (H, W) float32 of one digit as MNIST frames it, where its mask (H, W) bool says the digit is.
+
+    Returns (28, 28) uint8, its pixels per pixel of the ink, and where in it the ink's upper left corner is: x and y.
+    """
+    left, top, right, bottom = extent(mask)
     crop, grown = _thicken(ink[top:bottom, left:right], mask[top:bottom, left:right])
     fit = INK_SIZE / max(crop.shape)
     size = [max(1, round(side * fit)) for side in reversed(crop.shape)]
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     small *= 255 / max(np.quantile(small, 0.97), 1)
     image, x, y = _centre(np.uint8(small.clip(0, 255)))
-    return Canonical(
-        image=image,
-        scale=scale * fit,
-        x=x - (left - grown) * fit - corner[0] * scale * fit,
-        y=y - (top - grown) * fit - corner[1] * scale * fit,
-        size=picture.shape[::-1],
-    )
+    return image, fit, x - (left - grown) * fit, y - (top - grown) * fit
 
 
 def _find(picture, slopes=None):
@@ -113,7 +120,7 @@ def _is_nearly_framed(picture, ink, mask, scale):
     dirty = (np.abs(sides - np.median(sides)) > CLEAN).mean(1) > 0.1
     if dirty[:2].all() or dirty[2:].all():  # a digit can touch one side, hardly the one across too
         return True
-    left, top, right, bottom = (value / scale for value in _extent(mask))
+    left, top, right, bottom = (value / scale for value in extent(mask))
     width, height = right - left, bottom - top
     y, x = (value / scale for value in _mass(ink))
     across = max(width, height) > SIZE - 1.5
@@ -121,7 +128,7 @@ def _is_nearly_framed(picture, ink, mask, scale):
     return (across or centred) and breadth(mask) / scale >= THIN * INK_SIZE
 
 
-def _extent(mask):
+def extent(mask):
     """(x_min, y_min, x_max, y_max) of the pixels that are set."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -176,7 +183,7 @@ def _digit(ink, sure, likely):
     return keep[parts]
 
 
-def _even(ink, mask):
+def even(ink, mask):
     """Ink of the digit alone, 0 to 255 whatever the pen, with the soft edge of its strokes."""
     around = cv2.dilate(np.uint8(mask), np.ones((3, 3), np.uint8))
     return (ink * around * (255 / np.quantile(ink[mask], 0.75))).clip(0, 255)

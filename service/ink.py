@@ -17,19 +17,20 @@ FAINT = 0.75  # of the pen's: a rule has less ink along it,
 MANY = 4  # or is one of so many
 
 
-def find_ink(work, choose, slopes=None):
+def find_ink(work, choose, slopes=None, papers=PAPER):
     """How much darker (or lighter) than its paper each pixel is, 0 where it is not, and what of it is wanted.
 
     work: (H, W) float32, grey levels; choose: from ink, where it surely and where it likely is, to a mask (H, W)
-    bool of what is wanted; slopes: of the paper's rules, if they are known. Returns ink (H, W) float32, grey levels, the mask, and the slopes. Raises InvalidImage if nothing stands out.
+    bool of what is wanted; slopes: of the paper's rules, if they are known; papers: how wide strokes can be, each is
+    tried. Returns ink (H, W) float32, grey levels, the mask, and the slopes. Raises InvalidImage if nothing stands out.
     """
-    work = cv2.GaussianBlur(work, (0, 0), max(work.shape) / 320)
+    work = cv2.GaussianBlur(work, (0, 0), min(max(work.shape) / 320, 1))
     work -= _light(work)
     if not is_dark(work):
         work = -work
     slope = cv2.magnitude(cv2.Sobel(work, cv2.CV_32F, 1, 0), cv2.Sobel(work, cv2.CV_32F, 0, 1))
     best = -1.0
-    for widest in PAPER:
+    for widest in papers:
         try:
             ink = _above_paper(work, widest)
             sure, likely = strokes(ink)
@@ -43,7 +44,7 @@ def find_ink(work, choose, slopes=None):
         sharp = _sharpness(mask, slope)
         if sharp > SHARPER * best:
             best, found = sharp, (ink, mask, slopes)
-        if breadth(mask) < PAPER[1] / 2 * max(mask.shape) and not _touches(mask):
+        if breadth(mask) < papers[-1] / 2 * max(mask.shape) and not _touches(mask):
             break  # no shadow is as narrow as a pen
     if best < 0:
         raise blank
@@ -171,7 +172,7 @@ def _thin(likely):
 
 
 def _rules(ink, most):
-    """Thin lines from left to right, straight or slightly bent: (H, W) bool each, with its soft edges, and its slope."""
+    """Thin lines from left to right, straight or slightly bent: (H, W) bool each, with soft edges, and its slope."""
     height, width = ink.shape
     gap = round(GAP * max(width, height))
     bridged = cv2.copyMakeBorder(cv2.dilate(ink, np.ones((3, 3))), 0, 0, gap, gap, cv2.BORDER_REPLICATE)
