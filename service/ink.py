@@ -12,9 +12,9 @@ NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
 SAMPLE = 100  # rows and columns that the paper's grain is measured on
 GRID = 24  # points a side that the light is measured at
 GAP = 1 / 12  # of the longer side: a rule that is crossed by a stroke goes on after this
-FULL, PART = 0.8, 0.3  # of the picture's width: a rule runs across this much of it; one of many has so much ink
+FULL, PART = 0.8, 0.2  # of the picture's width: a rule runs across this much of it; one of many has so much ink
 FAINT = 0.75  # of the pen's: a rule has less ink along it,
-MANY = 4  # or is one of so many
+MANY = 4  # or is one of so many in its direction
 
 
 def find_ink(work, choose, slopes=None, papers=PAPER):
@@ -141,13 +141,14 @@ def _take_out_rules(ink, likely, slopes):
     views = (ink, np.ascontiguousarray(likely)), (ink.T, np.ascontiguousarray(likely.T))
     thin = [_thin(seen) for _, seen in views]
     found = [_rules(*lines) for lines in thin]
-    if sum(len(rules) for rules in found) >= MANY:
+    if max(map(len, found)) >= MANY:
         slopes = [float(np.median([slope for _, slope in rules])) if rules else None for rules in found]
     rest = likely.copy()
     for rules, view in zip(found, (rest, rest.T), strict=True):
         for rule, _ in rules:
             view[rule] = False
-    pen = breadth(rest) * np.quantile(ink[rest], 0.75) if rest.any() else 0.0
+    # Where there is little besides lines, a few of them are a digit's own bars.
+    pen = breadth(rest) * np.quantile(ink[rest], 0.75) if 3 * rest.sum() > likely.sum() else 0.0
     for way, (view, seen) in enumerate(views):
         gone = np.zeros(view.shape, bool)
         for rule, _ in found[way]:

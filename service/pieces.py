@@ -112,7 +112,7 @@ def gap(one, other):
 
 def cut(lines, ink, height, predictor):
     """The lines with what may be several digits in one piece cut in two or more, where `predictor` or the ink says."""
-    wide = [p for line in lines for p in line if p.width > WIDE[0] * max(p.height, TALL * height)]
+    wide = [p for line in lines for p in line if p.width > WIDE[0] * p.height and p.height >= TALL * height]
     wide = sorted(wide, key=lambda piece: -piece.width)[:TOUCHES]
     parts = {id(piece): _cut_at(piece, _places(piece, ink, predictor)) for piece in wide}
     return [sorted((part for p in line for part in parts.get(id(p), [p])), key=_middle) for line in lines]

@@ -62,7 +62,7 @@ def read(picture, predictor, names):
                 Reading(
                     digit=verdict.digit,
                     confidence=verdict.confidence,
-                    accepted=verdict.accepted and box[3] - box[1] >= TALL * height,
+                    accepted=bool(verdict.accepted and box[3] - box[1] >= TALL * height),
                     box=[float(value) / scale for value in box],
                     line=number,
                 )
