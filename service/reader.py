@@ -20,6 +20,7 @@ ENLARGE = 4  # times, at most
 STROKE = 0.12  # of the page's longer side: nothing wider is a stroke
 TOGETHER = 3  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
+WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -49,7 +50,9 @@ def read(picture, predictor, names):
     lines = cut(lines_of(pieces, height), ink, height, predictor)
     candidates = [list(_candidates(line, height)) for line in lines]
     images = [
-        _framed(ink, line[start:stop]) for line, spans in zip(lines, candidates, strict=True) for start, stop in spans
+        _framed(ink, line[start:stop], scale)
+        for line, spans in zip(lines, candidates, strict=True)
+        for start, stop in spans
     ]
     verdicts = iter(predictor.classify(np.stack(images)[:, None], names).verdicts)
     readings = []
@@ -87,29 +90,42 @@ def _candidates(line, height):
     for start in range(len(line)):
         for stop in range(start + 1, min(start + TOGETHER, len(line)) + 1):
             chosen = line[start:stop]
-            box = hull(chosen)
-            apart = [
-                min(gap(piece, other) for other in chosen[: i + 1])
-                for i, piece in enumerate(chosen[1:])
-                if all(piece.part != other.part for other in chosen[: i + 1])
-            ]
-            narrow = box[2] - box[0] <= BROAD * max(height, box[3] - box[1]) and box[3] - box[1] <= LONG * height
-            if len(chosen) == 1 or narrow and max(apart, default=0) <= NEAR * height:
+            width, tall = np.subtract(*np.split(hull(chosen), 2)[::-1])
+            small = width <= BROAD * max(height, tall) and tall <= LONG * height
+            if (
+                len(chosen) == 1
+                or small
+                and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen)))
+            ):
                 yield start, stop
 
 
-def _framed(ink, pieces):
+def _belongs(piece, others, height):
+    """Whether a piece may be part of the digit that others are of."""
+    if any(piece.part == other.part for other in others):
+        return True
+    for other in others:  # two whole strokes beside each other are two digits
+        shared = min(piece.box[2], other.box[2]) - max(piece.box[0], other.box[0])
+        if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
+            return False
+    return min(gap(piece, other) for other in others) <= NEAR * height
+
+
+def _framed(ink, pieces, scale):
     """The pieces as one digit, (28, 28) uint8."""
     left, top, right, bottom = hull(pieces)
     mask = np.zeros((bottom - top, right - left), bool)
     for piece in pieces:
         x, y = piece.box[:2] - (left, top)
         mask[y : y + piece.height, x : x + piece.width] |= piece.mask
-    pad = 2
+    pad = max(2, round(scale))
     mask = np.pad(mask, pad)
-    crop = np.pad(ink[top:bottom, left:right], pad)
-    image, *_ = frame(even(crop, mask), mask)
-    return image
+    crop = np.zeros(mask.shape, np.float32)
+    crop[pad:-pad, pad:-pad] = ink[top:bottom, left:right]
+    if scale > 1:  # strokes a few pixels wide, enlarged: most of them is their soft edge
+        crop *= cv2.dilate(np.uint8(mask), np.ones((2 * pad + 1, 2 * pad + 1), np.uint8))
+        return frame(crop, mask)[0]
+    return frame(even(crop, mask), mask)[0]
 
 
 def _best_row(line, says, height):
