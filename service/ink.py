@@ -17,12 +17,13 @@ FAINT = 0.75  # of the pen's: a rule has less ink along it,
 MANY = 4  # or is one of so many in its direction
 
 
-def find_ink(work, choose, slopes=None, papers=PAPER):
+def find_ink(work, choose, slopes=None, papers=PAPER, many=MANY):
     """How much darker (or lighter) than its paper each pixel is, 0 where it is not, and what of it is wanted.
 
     work: (H, W) float32, grey levels; choose: from ink, where it surely and where it likely is, to a mask (H, W)
     bool of what is wanted; slopes: of the paper's rules, if they are known; papers: how wide strokes can be, each is
-    tried. Returns ink (H, W) float32, grey levels, the mask, and the slopes. Raises InvalidImage if nothing stands out.
+    tried; many: rules in one direction that cannot be strokes. Returns ink (H, W) float32, grey levels, the mask, and
+    the slopes. Raises InvalidImage if nothing stands out.
     """
     work = cv2.GaussianBlur(work, (0, 0), min(max(work.shape) / 320, 1))
     work -= _light(work)
@@ -35,7 +36,7 @@ def find_ink(work, choose, slopes=None, papers=PAPER):
             ink = _above_paper(work, widest)
             sure, likely = strokes(ink)
             if slopes is not None or _runs_across(likely):
-                slopes = _take_out_rules(ink, likely, slopes)
+                slopes = _take_out_rules(ink, likely, slopes, many)
                 sure, likely = strokes(ink)
             mask = choose(ink, sure, likely)
         except InvalidImage as error:
@@ -131,7 +132,7 @@ def _runs_across(likely):
     return likely.any(0).mean() >= FULL or likely.any(1).mean() >= FULL
 
 
-def _take_out_rules(ink, likely, slopes):
+def _take_out_rules(ink, likely, slopes, many):
     """Clear printed rules from ink (H, W), ruled or squared, and leave what crosses them.
 
     As staff lines are taken out of music: by how far the ink goes on across the line
@@ -141,7 +142,7 @@ def _take_out_rules(ink, likely, slopes):
     views = (ink, np.ascontiguousarray(likely)), (ink.T, np.ascontiguousarray(likely.T))
     thin = [_thin(seen) for _, seen in views]
     found = [_rules(*lines) for lines in thin]
-    if max(map(len, found)) >= MANY:
+    if max(map(len, found)) >= many:
         slopes = [float(np.median([slope for _, slope in rules])) if rules else None for rules in found]
     rest = likely.copy()
     for rules, view in zip(found, (rest, rest.T), strict=True):

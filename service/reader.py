@@ -18,6 +18,7 @@ from service.upload import InvalidImage
 PAGE = 1024  # pixels of the longer side that a page is read at
 ENLARGE = 4  # times, at most
 STROKE = 0.12  # of the page's longer side: nothing wider is a stroke
+RULES = 2  # lines across a page that are no strokes, for numbers are made of several digits
 TOGETHER = 3  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
 WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
@@ -81,7 +82,7 @@ def _page(picture):
         ink = cv2.resize(find_flat_ink(picture), size, interpolation=cv2.INTER_CUBIC).clip(0)
         return ink, strokes(ink)[0], scale
     work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=(STROKE,))
+    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=(STROKE,), many=RULES)
     return ink, likely, scale
 
 
