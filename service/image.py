@@ -14,7 +14,13 @@ from service.upload import InvalidImage
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it
 SMALL = 40  # pixels of the longer side: in fewer, strokes are a pixel or two wide
-CLEAN = 32  # grey levels that paper may vary by
+FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
+CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
+NEARLY = (
+    16,
+    24,
+    2.5,
+)  # pixels of the longer side of the ink that pass for framed, at least and at most, and off the middle
 WORK = 128, 320  # pixels of the longer side that strokes are looked for at: at least, at most
 ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
@@ -109,7 +115,7 @@ def _find_small(picture):
     ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
     around = cv2.dilate(np.uint8(_digit(ink, *strokes(ink))), np.ones((round(scale) | 1,) * 2, np.uint8))
     ink *= around
-    return ink, ink > 0.15 * ink.max(), scale
+    return ink, ink > FAINTEST * ink.max(), scale
 
 
 def _is_nearly_framed(picture, ink, mask, scale):
@@ -117,15 +123,15 @@ def _is_nearly_framed(picture, ink, mask, scale):
     if picture.shape != (SIZE, SIZE):
         return False
     sides = np.stack([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(np.float32)
-    dirty = (np.abs(sides - np.median(sides)) > CLEAN).mean(1) > 0.1
+    dirty = (np.abs(sides - np.median(sides)) > CLEAN).mean(1) > DIRTY
     if dirty[:2].all() or dirty[2:].all():  # a digit can touch one side, hardly the one across too
         return True
     left, top, right, bottom = (value / scale for value in extent(mask))
-    width, height = right - left, bottom - top
-    y, x = (value / scale for value in _mass(ink))
-    across = max(width, height) > SIZE - 1.5
-    centred = max(abs(x - SIZE / 2), abs(y - SIZE / 2)) <= 2.5 and 16 <= max(width, height) <= 24
-    return (across or centred) and breadth(mask) / scale >= THIN * INK_SIZE
+    longest = max(right - left, bottom - top)
+    off = max(abs(value / scale - SIZE / 2) for value in _mass(ink))
+    least, most, apart = NEARLY
+    plausible = longest > SIZE - 1.5 or least <= longest <= most and off <= apart  # across all of it: a line, no digit
+    return plausible and breadth(mask) / scale >= THIN * INK_SIZE
 
 
 def extent(mask):
@@ -139,9 +145,9 @@ def is_framed(picture):
     if picture.shape != (SIZE, SIZE) or picture.max() < 128:
         return False
     rows, columns = np.flatnonzero(picture.any(1)), np.flatnonzero(picture.any(0))
-    extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     y, x = _mass(picture)
-    return abs(extent - INK_SIZE) <= 1 and abs(x - SIZE / 2) <= 1.5 and abs(y - SIZE / 2) <= 1.5
+    return abs(longest - INK_SIZE) <= 1 and abs(x - SIZE / 2) <= 1.5 and abs(y - SIZE / 2) <= 1.5
 
 
 def _mass(picture):

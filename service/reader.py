@@ -56,7 +56,7 @@ def read(picture, predictor, names):
         for start, stop in spans
     ]
     verdicts = iter(predictor.classify(np.stack(images)[:, None], names).verdicts)
-    readings = []
+    readings, limits = [], 2 * picture.shape[::-1]
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
         for start, stop in _best_row(line, says, height):
@@ -67,7 +67,7 @@ def read(picture, predictor, names):
                     digit=verdict.digit,
                     confidence=verdict.confidence,
                     accepted=bool(verdict.accepted and box[3] - box[1] >= TALL * height),
-                    box=[float(value) / scale for value in box],
+                    box=[min(float(value) / scale, limit) for value, limit in zip(box, limits, strict=True)],
                     line=number,
                 )
             )
