@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.offline import hardware
 from service.image import canonicalise
-from service.upload import grey_from_upload
+from service.upload import FORMATS, grey_from_upload
 
 WARM_UP = 10  # calls before the clock
 SEED = 0
@@ -50,7 +50,7 @@ def tiny():
 
 def framed():
     """What `tiny` becomes: it has to pass unchanged."""
-    return _encode(canonicalise(grey_from_upload(tiny(), 28 * 28)[0]).image, "PNG")
+    return _encode(canonicalise(grey_from_upload(tiny(), 28 * 28, FORMATS)[0]).image, "PNG")
 
 
 def _encode(page, kind):
@@ -64,7 +64,7 @@ def measure(data, calls):
     times = np.empty((WARM_UP + calls, 2))
     for call in times:
         start = time.perf_counter()
-        picture, _ = grey_from_upload(data, 16_000_000)
+        picture, _ = grey_from_upload(data, 16_000_000, FORMATS)
         decoded = time.perf_counter()
         canonicalise(picture)
         call[:] = decoded - start, time.perf_counter() - decoded

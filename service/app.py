@@ -23,15 +23,25 @@ from service.settings import Settings
 from service.upload import ImageTooLarge, InvalidImage
 
 PAGE = Path(__file__).parent / "page"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PAGE_HEADERS = {
+    # Nothing from another host, no inline script or style; images also from the clipboard and out of an answer.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
 
 app = FastAPI(
     title="Quintet",
     version="0.1.0",
-    description="Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.",
+    description=schema.DESCRIPTION,
+    docs_url=None,  # FastAPI's own loads Swagger UI from another host
     redoc_url=None,
 )
+app.mount("/page/examples", StaticFiles(directory=EXAMPLES), name="examples")
+app.mount("/page/swagger", StaticFiles(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
 app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
 
@@ -68,12 +78,17 @@ for kind in STATUS:
 
 @app.get("/", include_in_schema=False)
 async def page():
-    return FileResponse(PAGE / "index.html")
+    return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
 
 
-@app.get("/models", response_model=list[schema.Model], responses=schema.errors(503))
+@app.get("/docs", include_in_schema=False)
+async def docs():
+    return FileResponse(PAGE / "docs.html", headers=PAGE_HEADERS)
+
+
+@app.get("/models", summary="What is served", response_model=list[schema.Model], responses=schema.errors(503))
 async def models(request: Request):
-    """What is served: each artefact's own description, the hash of its file and where it runs."""
+    """Each artefact's own description, the hash of its file and where it runs."""
     predictor = _predictor(request)
     return [
         {"name": name, "sha256": artefact.sha256, "device": artefact.device, "metadata": artefact.metadata}
@@ -83,18 +98,19 @@ async def models(request: Request):
 
 @app.post(
     "/predict",
+    summary="Read one digit",
     response_model=schema.Prediction,
-    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
     openapi_extra=schema.upload(FIELD),
 )
 async def predict(request: Request, models: str | None = schema.MODELS, explain: bool = schema.EXPLAIN):
-    """Read one digit from one image, sent as the multipart field `image` or as the raw body."""
+    """Send one image, as the multipart field `image` or as the raw body."""
     started = time.perf_counter()
     predictor = _predictor(request)
     names = predictor.choose(models)
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
-    work = partial(_predict, predictor, names, data, state.settings.max_pixels, explain, time.perf_counter())
+    work = partial(_predict, predictor, names, data, state.settings, explain, time.perf_counter())
     answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
@@ -102,18 +118,19 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
 
 @app.post(
     "/read",
+    summary="Read any number of digits",
     response_model=schema.Text,
-    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
     openapi_extra=schema.upload(FIELD),
 )
 async def read_digits(request: Request, models: str | None = schema.MODELS):
-    """Read every digit in one image, line by line, sent as the multipart field `image` or as the raw body."""
+    """Send one image, as the multipart field `image` or as the raw body; its digits come line by line."""
     started = time.perf_counter()
     predictor = _predictor(request)
     names = predictor.choose(models)
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
-    work = partial(describe_page, predictor, names, data, state.settings.max_pixels)
+    work = partial(describe_page, predictor, names, data, state.settings)
     answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)
@@ -121,12 +138,13 @@ async def read_digits(request: Request, models: str | None = schema.MODELS):
 
 @app.post(
     "/predict/batch",
+    summary="Read one digit from each of several images",
     response_model=list[schema.Prediction | schema.Error],
-    responses=schema.errors(400, 404, 413, 415, 422, 503),
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
     openapi_extra=schema.uploads(BATCH_FIELD),
 )
 async def predict_batch(request: Request, models: str | None = schema.MODELS, explain: bool = schema.EXPLAIN):
-    """Read one digit from each of several images, sent as multipart fields `images`; a bad one hurts no other."""
+    """Send them as multipart fields `images`. The answers come in order; one that cannot be read hurts no other."""
     started = time.perf_counter()
     predictor, state = _predictor(request), request.app.state
     names = predictor.choose(models)
@@ -135,7 +153,7 @@ async def predict_batch(request: Request, models: str | None = schema.MODELS, ex
 
     async def look(index):
         try:
-            work = partial(see, files[index], state.settings.max_pixels)
+            work = partial(see, files[index], state.settings.max_pixels, state.settings.formats)
             seen[index] = await anyio.to_thread.run_sync(work, limiter=state.readers)
         except InvalidImage as error:
             seen[index] = error
@@ -164,9 +182,9 @@ def _describe_all(predictor, names, seen, explain, arrived):
     return results
 
 
-def _predict(predictor, names, data, max_pixels, explain, arrived):
+def _predict(predictor, names, data, settings, explain, arrived):
     waited = (time.perf_counter() - arrived) * 1e3
-    seen = see(data, max_pixels)
+    seen = see(data, settings.max_pixels, settings.formats)
     answers = predictor.classify(seen.canonical.image[None, None], names)
     return describe(seen, answers, 0, predictor.device, waited, explain)
 

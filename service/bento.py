@@ -5,7 +5,6 @@ bentoml serve service.bento:Quintet
 
 import os
 import signal
-from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
@@ -13,11 +12,14 @@ import bentoml
 import numpy as np
 from bentoml.validators import DType, Shape
 from pydantic import BeforeValidator, Field
+from starlette.middleware.cors import CORSMiddleware
 
 from service import app as application
 from service import settings as environment
 from service.artefact import choose_device
 from service.consensus import load_consensus
+from service.gate import LINGER, Gate
+from service.labels import BoundedLabels
 from service.native import NativeEndpoint, digit_images
 from service.predictor import WARM_UP, Predictor
 
@@ -30,7 +32,12 @@ except (ValueError, RuntimeError) as error:
     raise SystemExit(f"Quintet does not start: {error}") from error
 
 
-@bentoml.service(name="quintet", workers=settings.workers, traffic={"timeout": 60})
+@bentoml.service(
+    name="quintet",
+    workers=settings.workers,
+    traffic={"timeout": settings.upload_timeout + settings.timeout + 2 * LINGER},  # the gate's times end before
+    logging={"access": {"request_content_type": False}},  # one that is no ASCII makes the log fail, and the answer
+)
 @bentoml.asgi_app(application.app, path="/")
 class Quintet:
     def __init__(self):
@@ -48,7 +55,7 @@ class Quintet:
             np.ndarray,
             DType("uint8"),
             Shape((-1, 28, 28)),
-            BeforeValidator(partial(digit_images, most=settings.max_images)),
+            BeforeValidator(digit_images),
             Field(description="28x28 images in MNIST's framing, 0 background to 255 ink"),
         ],
     ) -> dict[str, list[list[float]]]:
@@ -62,7 +69,15 @@ class Quintet:
         return found
 
 
-Quintet.add_asgi_middleware(NativeEndpoint, path="/classify", max_bytes=settings.max_bytes)
+Quintet.add_asgi_middleware(BoundedLabels)
+if settings.cors_origins:
+    Quintet.add_asgi_middleware(
+        CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+    )
+Quintet.add_asgi_middleware(Gate, settings=settings)
+Quintet.add_asgi_middleware(
+    NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
+)
 
 
 def _give_up():

@@ -15,13 +15,13 @@ async def image_of(request, field, limit):
 
     Raises HTTPException with the status and the sentence that the client gets, ClientDisconnect if it went away.
     """
-    content_type = _content_type(request)
+    content_type = content_type_of(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await body_of(request, limit)
-    if _is_empty(request):
+    if is_empty(request.headers):
         return b""
     if content_type != "multipart/form-data":
-        raise _wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
+        raise wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
     async with _form(request, await body_of(request, limit + FRAMING), FIELDS) as form:
         if field not in form:
             raise _missing(form, field)
@@ -36,11 +36,11 @@ async def images_of(request, field, limit, most):
 
     Raises like `image_of`.
     """
-    content_type = _content_type(request)
-    if _is_empty(request):
-        return b""
+    content_type = content_type_of(request)
+    if is_empty(request.headers):
+        raise HTTPException(400, f"The upload is empty; send the images as multipart fields {field!r}.")
     if content_type != "multipart/form-data":
-        raise _wrong_type(content_type, f"send the images as multipart fields {field!r}")
+        raise wrong_type(content_type, f"send the images as multipart fields {field!r}")
     async with _form(request, await body_of(request, limit + FRAMING), most + FIELDS) as form:
         files = [await _file(value, field) for value in form.getlist(field)]
         if not files:
@@ -79,15 +79,16 @@ def _missing(form, field):
     return HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
 
 
-def _is_empty(request):
-    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+def is_empty(headers):
+    """Whether a request with these headers has no body."""
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
-def _content_type(request):
+def content_type_of(request):
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def _wrong_type(content_type, remedy):
+def wrong_type(content_type, remedy):
     given = f"Content-Type {content_type[:80]!r} is" if content_type else "A body without a Content-Type is"
     return HTTPException(415, f"{given} not allowed; {remedy}.")
 
@@ -95,15 +96,14 @@ def _wrong_type(content_type, remedy):
 async def body_of(request, limit):
     """The body of a request, counted while it arrives. Raises HTTPException 413 above `limit` bytes."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise _too_large(int(declared), limit)
-    chunks, size = [], 0
+    body = bytearray()
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(size, limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(len(body), limit)
+    return bytes(body)
 
 
 def _too_large(size, limit):

@@ -24,10 +24,10 @@ class Seen:
     canonicalise_ms: float
 
 
-def see(data, max_pixels):
+def see(data, max_pixels, formats):
     """Decode and canonicalise the bytes of an image. Raises InvalidImage, ImageTooLarge."""
     started = time.perf_counter()
-    picture, reduced = grey_from_upload(data, max_pixels)
+    picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
     canonical = canonicalise(picture)
     return Seen(
@@ -60,13 +60,13 @@ def describe(seen, answers, index, device, waited_ms, explain):
     return result
 
 
-def describe_page(predictor, names, data, max_pixels):
+def describe_page(predictor, names, data, settings):
     """The JSON of what is read in the bytes of an image (`schema.Text`, but for the total time).
 
     Raises InvalidImage, ImageTooLarge.
     """
     started = time.perf_counter()
-    picture, reduced = grey_from_upload(data, max_pixels)
+    picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
     decoded = time.perf_counter()
     readings = read(picture, predictor, names)
     finished = time.perf_counter()

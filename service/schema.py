@@ -5,15 +5,56 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
+
+Send a photograph, a scan or a drawing; the service finds the ink. What cannot be read is answered with a status and one
+sentence. Beside what is listed here there are `/livez`, `/readyz` and `/metrics`, and BentoML's own `/classify`, which
+takes 28x28 arrays. Where there is an API key, all but health and the pages ask for the header
+`Authorization: Bearer KEY`."""
 MODELS = Query(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
 EXPLAIN = Query(False, description="adds the 28x28 image that the models saw")
 MEANING = {
     400: "not an image, damaged, or no ink in it",
+    401: "API key missing or wrong",
     404: "unknown model",
+    408: "the body took too long",
     413: "too many bytes or pixels",
     415: "type not allowed",
     422: "wrong field or parameter",
+    429: "too many requests at once; the header Retry-After says when to try again",
     503: "the models are still being loaded",
+    504: "the answer took too long",
+}
+SENTENCE = {  # of each, an example of what is said
+    400: "The image is blank: no ink stands out from the background.",
+    401: "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'.",
+    404: "Unknown model 'resnet'; served models: alexnet, cnn, faster_rcnn, vgg16, vit.",
+    408: "The body did not arrive within 60 s.",
+    413: "The image has 20000 x 20000 pixels; the limit is 16000000 in all.",
+    415: "A body without a Content-Type is not allowed; "
+    "send the image as the multipart field 'image' or as an image/* body.",
+    422: "The multipart field 'image' is missing; the fields sent: 'file'.",
+    429: "The service is busy with 128 requests; try again in 1 s.",
+    503: "The models are still being loaded; try again.",
+    504: "The answer took longer than 30 s; try again.",
+}
+PREDICTION = {  # of examples/seven.png by one network
+    "digit": 7,
+    "confidence": 0.998744,
+    "accepted": True,
+    "agreement": 1,
+    "models": [
+        {
+            "name": "faster_rcnn",
+            "digit": 7,
+            "confidence": 0.998744,
+            "probabilities": [0.0, 8.4e-05, 0.000183, 0.000426, 3.6e-05, 1e-06, 0.0, 0.998744, 1e-05, 0.000517],
+            "latency_ms": 2.169,
+            "box": [45.1, 36.8, 152.9, 203.7],
+        }
+    ],
+    "timing_ms": {"decode": 0.775, "canonicalise": 3.406, "queue": 0.217, "inference": 2.721, "total": 8.203},
+    "device": "cpu",
 }
 
 BINARY = {"type": "string", "format": "binary"}
@@ -53,6 +94,8 @@ class Explanation(BaseModel):
 
 
 class Prediction(BaseModel):
+    model_config = {"json_schema_extra": {"examples": [PREDICTION]}}
+
     digit: Digit
     confidence: Probability = Field(description="of the calibrated mean of the chosen models")
     accepted: bool = Field(description="false: probably no single digit; `digit` is still the best guess")
@@ -81,15 +124,24 @@ class Text(BaseModel):
 
 
 class Model(BaseModel):
-    name: str
-    sha256: str = Field(description="of the artefact's file")
-    device: str = Field(description="where it runs: cpu or cuda")
-    metadata: dict[str, str | int | float] = Field(description="what the artefact says of itself")
+    name: str = Field(examples=["cnn"])
+    sha256: str = Field(description="of the artefact's file", examples=["5f2b" * 16])
+    device: str = Field(description="where it runs: cpu or cuda", examples=["cpu"])
+    metadata: dict[str, str | int | float] = Field(
+        description="what the artefact says of itself", examples=[{"name": "cnn", "parameters": 473130, "seed": 0}]
+    )
 
 
 def errors(*statuses):
     """The `responses` of a route."""
-    return {status: {"model": Error, "description": MEANING[status]} for status in statuses}
+    return {
+        status: {
+            "model": Error,
+            "description": MEANING[status],
+            "content": {"application/json": {"example": {"error": SENTENCE[status]}}},
+        }
+        for status in statuses
+    }
 
 
 def upload(field):
@@ -99,8 +151,13 @@ def upload(field):
 
 
 def uploads(field):
-    """The request body of a route that takes several images."""
-    return {"requestBody": {"required": True, "content": _form(field, {"type": "array", "items": BINARY})}}
+    """The request body of a route that takes several images, and an answer to it."""
+    kind = {"type": "array", "minItems": 1, "items": BINARY}
+    answer = {"application/json": {"example": [PREDICTION, {"error": SENTENCE[400]}]}}
+    return {
+        "requestBody": {"required": True, "content": _form(field, kind)},
+        "responses": {"200": {"content": answer}},
+    }
 
 
 def _form(field, kind):

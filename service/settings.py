@@ -2,12 +2,22 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.upload import FORMATS
 
 PREFIX = "QUINTET_"
+
+
+def _listed(value):
+    """ "a, b" as an environment variable has it, to ("a", "b")."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed), NoDecode  # NoDecode: it is no JSON
 
 
 class Settings(BaseSettings):
@@ -18,11 +28,21 @@ class Settings(BaseSettings):
     models: Path = Field(Path(__file__).parent.parent / "models", description="folder of the artefacts")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda refuses to start where it does not load")
     workers: int = Field(1, ge=1, description="processes, each with its own sessions")
-    threads: int = Field(len(os.sched_getaffinity(0)), ge=1, description="threads of one inference")
+    threads: int = Field(
+        len(os.sched_getaffinity(0)), ge=1, description="threads of one inference, and images decoded at once"
+    )
     max_bytes: int = Field(10_000_000, ge=1, description="largest image, as uploaded")
     max_pixels: int = Field(16_000_000, ge=1, description="largest image, width times height")
     max_batch: int = Field(32, ge=1, description="most images in one call of /predict/batch")
     max_images: int = Field(1_024, ge=1, description="most images in one call of /classify")
+    formats: Annotated[tuple[Literal[FORMATS], ...], *Listed] = Field(
+        FORMATS, min_length=1, description="which decoders are tried"
+    )
+    concurrency: int = Field(128, ge=1, description="requests answered or waiting at once, for each worker")
+    upload_timeout: float = Field(60.0, gt=0, description="seconds until a body has to be there")
+    timeout: float = Field(30.0, gt=0, description="seconds from there to the answer, waiting included")
+    api_key: SecretStr | None = Field(None, min_length=1, description="what `Authorization: Bearer` has to carry")
+    cors_origins: Annotated[tuple[str, ...], *Listed] = Field((), description="whose pages may call, `*` for all")
 
 
 def load():

@@ -1,5 +1,6 @@
 """Uploaded bytes to an upright grey picture: only the decoders we allow, limits before any pixel is decoded."""
 
+import re
 import warnings
 from io import BytesIO
 
@@ -20,6 +21,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 TILE_SIZE = 322, 323  # TIFF tags
+MOST_SCANS = 100  # of a JPEG; libtiff stops there too, and a progressive photograph has about ten
+SCAN, END = b"\xda", b"\xd9"  # JPEG markers
+MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length behind them; there are none in coded data
 
 # Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -34,19 +38,21 @@ class ImageTooLarge(InvalidImage):
     """An upload with more pixels than are allowed."""
 
 
-def grey_from_upload(data, max_pixels):
-    """Decode the first frame of a picture.
+def grey_from_upload(data, max_pixels, formats):
+    """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
     shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE.
     Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
     """
     if not data:
-        raise InvalidImage("The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF.")
+        raise InvalidImage(f"The upload is empty; send the bytes of a {_spoken(formats)}.")
     try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(data), formats=formats)
         width, height = image.size
         _check_size(image, max_pixels)
+        if image.format in ("JPEG", "MPO"):
+            _check_scans(data)
         image.draft(None, (READABLE, READABLE))
         image.load()
         picture = _grey(image)
@@ -54,13 +60,18 @@ def grey_from_upload(data, max_pixels):
     except InvalidImage:
         raise
     except UnidentifiedImageError as error:
-        raise InvalidImage("The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.") from error
+        raise InvalidImage(f"The upload is not a {_spoken(formats)} image.") from error
     except Exception as error:  # whatever a damaged file makes a decoder trip over
         raise InvalidImage("The upload is a damaged or truncated image.") from error
     reduced = max(width, height) / max(picture.shape)
     if turn is not None:
         picture = np.asarray(Image.fromarray(picture).transpose(turn))
     return picture, reduced
+
+
+def _spoken(formats):
+    *most, last = (name.replace("WEBP", "WebP") for name in formats)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _turn(image):
@@ -84,19 +95,36 @@ def _check_size(image, max_pixels):
             raise ImageTooLarge(f"The image has tiles of {width} x {height} pixels; the limit is {max_pixels} in all.")
 
 
+def _check_scans(data):
+    """Each scan of a JPEG goes over all its pixels, though it may be some bytes: 10 MB of them would take half an hour.
+
+    What follows its end, a film for instance, may look like scans and is none.
+    """
+    scans, at = 0, 2
+    while (marker := MARKER.search(data, at)) and marker[1] != END:
+        scans += marker[1] == SCAN
+        if scans > MOST_SCANS:
+            raise InvalidImage(f"The image has more than {MOST_SCANS} scans; save it as an ordinary JPEG.")
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+
+
 def _grey(image):
     """Any Pillow mode to (H, W) uint8, no larger than about READABLE."""
+    factor = max(image.size) // READABLE  # most of it inside Pillow, where it costs no copy of the large picture
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: what range they use is nobody's business but theirs
-        values = _shrink(np.asarray(image, np.float32))
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        if image.mode in ("I", "F"):
+            image = image.reduce(max(factor, 1))
+            values = np.asarray(image, np.float32)
+        else:
+            values = np.asarray(image, np.uint16)
+        values = np.nan_to_num(np.float32(_shrink(values)), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = float(values.min()), float(values.max())
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
     mode = "RGBA" if image.has_transparency_data else "L"
     if image.mode != mode:
         image = image.convert(mode)
-    factor = max(image.size) // READABLE
     if factor > 1:
-        image = image.reduce(factor)  # most of it inside Pillow, where it costs no copy of the large picture
+        image = image.reduce(factor)
     pixels = _shrink(np.asarray(image))
     return _over_contrast(pixels) if mode == "RGBA" else pixels
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -57,12 +58,18 @@ def test_trivial_baseline_is_the_share_of_ones(mnist_root):
     assert row[2] == f"{(labels == 1).float().mean().item():.2%}"
 
 
+def spoken(default):
+    if not default:
+        return "none"
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
 def test_settings_table_is_complete():
     found = {row[0].strip("`"): row[1].strip("`") for row in rows("variable")}
     fields = Settings.model_fields
     assert list(found) == [PREFIX + name.upper() for name in fields]
-    for name in ("device", "workers", "max_bytes", "max_pixels", "max_batch", "max_images"):
-        assert found[PREFIX + name.upper()] == str(fields[name].default)
+    for name in fields.keys() - {"models", "threads"}:
+        assert found[PREFIX + name.upper()] == spoken(fields[name].default)
 
 
 def test_tree_names_every_module():
@@ -74,13 +81,29 @@ def test_tree_names_every_module():
             assert path.name == "__init__.py" or f"  {path.name} " in tree, path
 
 
+def commands(program):
+    return [line for block in blocks("sh") for line in block.splitlines() if line.startswith(program)]
+
+
 @pytest.mark.slow
-def test_examples_work_as_written(released):
+def test_examples_work_as_written(released, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
     with serving(QUINTET_DEVICE="cpu") as address:
-        for command in [line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl")]:
+        for command in commands("curl"):
             command = command.replace("http://localhost:3000", address)
-            answer = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-            assert answer.stdout.startswith(('{"digit":7,"confidence":', '{"text":"7","digits":')), command
-        (example,) = blocks("python")
-        exec(example.replace("http://localhost:3000", address), names := {})
-        assert list(names["probabilities"]) == networks.NAMES
+            answer = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+            assert answer.stdout.lstrip("[").startswith(('{"digit":7,"confidence":', '{"text":"7","digits":')), command
+        names = {}
+        for example in blocks("python"):
+            exec(example.replace("http://localhost:3000", address), names)
+    assert names["prediction"]["digit"] == 7
+    assert names["errors"] == ["The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."]
+    assert list(names["probabilities"]) == networks.NAMES
+
+
+def test_command_without_a_server_works_as_written(released):
+    (command,) = commands(".venv/bin/python -m service.predict")
+    command = command.replace(".venv/bin/python", sys.executable)
+    answer = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    _, row = answer.stdout.splitlines()
+    assert row.split()[:2] == ["examples/seven.png", "7"]

@@ -1,14 +1,15 @@
 """Train one network: python -m training.train NAME.
 
 Each epoch leaves in runs/NAME/ a checkpoint to resume from, a line in metrics.jsonl, and, when it is the best on the
-validation images so far, the averaged weights in best.pt. The test set is not opened here.
+validation images so far, the averaged weights in best.pt; with --seeds N, in runs/seed0/NAME/ and so on. The test set
+is not opened here. `training.parallel` says how to use several devices.
 """
 
 import argparse
 import dataclasses
 import json
 import os
-import subprocess
+import statistics
 import sys
 import time
 from contextlib import nullcontext
@@ -19,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from training import data, networks
+from training import data, networks, parallel
 from training.augment import degrade, move
 from training.nondigits import spoil
+from training.provenance import commit, hardware
 
 EVALUATION_BATCH = 500
 
@@ -51,9 +53,10 @@ def predict(network, images):
 class Run:
     """A network in training: everything that a checkpoint holds."""
 
-    def __init__(self, name, recipe, seed, device, steps_per_epoch):
+    def __init__(self, name, recipe, seed, device, steps_per_epoch, rank=0, size=1):
+        """`rank` of `size` processes that train together."""
         torch.manual_seed(seed)
-        self.name, self.recipe, self.seed, self.device = name, recipe, seed, device
+        self.name, self.recipe, self.seed, self.device, self.rank, self.size = name, recipe, seed, device, rank, size
         network = networks.load(name).Network()
         if recipe.weights is not None:
             if not hasattr(network, "load_weights"):
@@ -61,6 +64,7 @@ class Run:
             network.load_weights(recipe.weights)
         self.network = network.to(device, memory_format=torch.channels_last)
         self.averaged = deepcopy(self.network).requires_grad_(False)
+        self.objective = parallel.objective(self.network, self._degrade, size)
         kernels = [p for p in network.parameters() if p.dim() > 1]
         others = [p for p in network.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -68,8 +72,12 @@ class Run:
             lr=recipe.lr,
             fused=True,
         )
+        steps = recipe.epochs * steps_per_epoch
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.lr, recipe.epochs * steps_per_epoch, pct_start=recipe.warmup
+            self.optimizer,
+            recipe.lr,
+            steps,
+            pct_start=max(recipe.warmup, 2 / steps),  # one step up is none to it
         )
         self.step, self.metrics = 0, []
 
@@ -80,13 +88,17 @@ class Run:
         self.network.train()
         size = self.recipe.batch_size
         order = torch.randperm(len(images), device=self.device)[: len(images) // size * size].view(-1, size)
+        if self.rank > 0:  # the same order for all, but each its own augmentation
+            torch.manual_seed((self.seed * 10_000 + epoch) * self.size + self.rank)
         total = torch.zeros((), device=self.device)
         title = f"{self.name} {epoch + 1}/{self.recipe.epochs}"
-        for batch in tqdm(order, desc=title, unit_scale=size, unit=" images", mininterval=5):
+        bar = tqdm(order, desc=title, unit_scale=size, unit=" images", mininterval=5, disable=self.rank > 0)
+        for batch in bar:
+            batch = batch[self.rank :: self.size]
             digits, targets = spoil(data.to_unit(images[batch]), labels[batch], self.recipe.nondigits)
             digits = move(digits, targets, self.recipe.augment)
             with autocast(self.device):
-                loss = self.network.loss(digits, targets, self._degrade)
+                loss = self.objective(digits, targets)
             loss.backward()
             if self.recipe.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -137,14 +149,15 @@ class Run:
 
 
 def train(name, recipe, seed, device, folder, root=None, resume=False):
-    """Train to the end of the recipe. Returns the metrics, one dict an epoch."""
+    """Train to the end of the recipe, with the other processes of torchrun, if any. Returns one dict an epoch."""
+    rank, size, device = parallel.join(device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
     images, labels = (tensor.to(device) for tensor in data.load("train", root))
     held_images, held_labels = data.load("validation", root)
     held_images = held_images.to(device)
-    run = Run(name, recipe, seed, device, len(images) // recipe.batch_size)
+    run = Run(name, recipe, seed, device, len(images) // recipe.batch_size, rank, size)
     if resume and checkpoint.exists():
         run.load(torch.load(checkpoint, map_location=device, weights_only=True))
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,36 +177,23 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
                 "images_per_second": len(images) / (trained - start),
             }
         )
+        if rank > 0:
+            continue
         # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
-        if run.metrics[-1] is max(run.metrics, key=lambda m: (m["validation_accuracy"], -m["validation_loss"])):
+        if run.metrics[-1] is best_of(run.metrics):
             best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
             _save(best | origin, folder / "best.pt")
         lines = "".join(json.dumps(line) + "\n" for line in run.metrics)
         (folder / "metrics.jsonl").write_text(lines)
         _save(run.state(), checkpoint)
         print(json.dumps(run.metrics[-1]), flush=True)
+    parallel.leave()
     return run.metrics
 
 
-def hardware(device):
-    """The name of the processor that trains."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
-    return f"{model}, {torch.get_num_threads()} threads"
-
-
-def commit():
-    """The commit of the code that runs, with a + if it was changed since; "unknown" outside a repository."""
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return answer.stdout.strip()
+def best_of(metrics):
+    """The epoch that is kept: the most accurate on the validation images, of equals the one with the least loss."""
+    return max(metrics, key=lambda line: (line["validation_accuracy"], -line["validation_loss"]))
 
 
 def _save(state, path):
@@ -207,7 +207,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", metavar="NAME", help=", ".join(networks.NAMES))
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with the seeds SEED, SEED + 1, ...")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--weights", help="'imagenet', 'none' or a state dict's path; default: the recipe's")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
@@ -220,12 +221,22 @@ def main(argv=None):
             if arguments.epochs < 1:
                 raise ValueError(f"--epochs {arguments.epochs}: at least 1.")
             recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+        if arguments.seeds is not None and arguments.seeds < 1:
+            raise ValueError(f"--seeds {arguments.seeds}: at least 1.")
         if arguments.weights is not None:
             recipe = dataclasses.replace(recipe, weights=None if arguments.weights == "none" else arguments.weights)
         device = pick_device(arguments.device)
         print(f"{arguments.name} on {hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
-        folder = arguments.out / arguments.name
-        train(arguments.name, recipe, arguments.seed, device, folder, arguments.data, arguments.resume)
+        seeds = range(arguments.seed, arguments.seed + (arguments.seeds or 1))
+        accuracies = []
+        for seed in seeds:
+            out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
+            folder = out / arguments.name
+            metrics = train(arguments.name, recipe, seed, device, folder, arguments.data, arguments.resume)
+            accuracies.append(best_of(metrics)["validation_accuracy"])
+        if arguments.seeds is not None:
+            spread = {"mean": statistics.mean(accuracies), "deviation": statistics.pstdev(accuracies)}
+            print(json.dumps({"validation_accuracy": accuracies} | spread))
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(str(error))
 

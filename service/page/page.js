@@ -1,174 +1,188 @@
-// Draw or choose a digit, post it to /predict, show what comes back. No outside host, no build step.
+// The page: a drawing or an image goes to the service, and its answer is shown. No outside host, no build step.
 
-const PEN = 18; // pixels of the 280-pixel pad
+import { introduce, say, showDigit, showError, showNumber } from "./answer.js";
+import { ask, busy, call, drop, use } from "./ask.js";
+import { SHEET, follow, png, show } from "./pad.js";
+
+const MODES = {
+  digit: { path: "predict?explain=true", pen: 20, show: showDigit, invitation: "Draw a digit" },
+  number: { path: "read", pen: 11, show: showNumber, invitation: "Write a number" },
+};
+const BREATH = 80; // ms, at least, between two questions while a stroke grows
+const SMALLER = 2048; // pixels, longest side of what is sent in place of an image that was too large
+
 const $ = (id) => document.getElementById(id);
 const pad = $("pad");
-const paint = pad.getContext("2d");
-let strokes = []; // each a list of [x, y]
-let latest = 0; // only the newest question is answered on the page
+const picture = $("picture");
+let sheet = { strokes: [], image: null }; // an image lies over the strokes
+let before = []; // sheets, for undo
+let pictured = SHEET; // width and height of what is on the sheet, or a promise of it; null where that cannot be shown
+let asked = 0; // ms
 
-function draw() {
-  paint.fillStyle = "#fff";
-  paint.fillRect(0, 0, pad.width, pad.height);
-  paint.strokeStyle = "#000";
-  paint.lineWidth = PEN;
-  paint.lineCap = paint.lineJoin = "round";
-  for (const stroke of strokes) {
-    paint.beginPath();
-    paint.moveTo(...stroke[0]);
-    for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) paint.lineTo(...point);
-    paint.stroke();
+const mode = () => MODES[document.querySelector("input[name=mode]:checked").value];
+const drawn = () => show(pad, sheet.strokes, mode().pen);
+
+function lay(next) {
+  before.push(sheet);
+  turn(next);
+}
+
+/** Make `next` the sheet: show it and read it. */
+function turn(next) {
+  const { image, strokes } = next;
+  if (image !== sheet.image) {
+    drop();
+    pictured = showPicture(image);
   }
+  sheet = next;
+  drawn();
+  document.body.dataset.mode = document.querySelector("input[name=mode]:checked").value;
+  document.querySelector(".invitation").textContent = `${mode().invitation} here`;
+  $("sheet").classList.toggle("empty", !image && !strokes.length);
+  if (image || strokes.length) return read();
+  drop();
+  settle(() => say(`${mode().invitation}, or choose an image of one.`, "idle"));
 }
 
-function place(event) {
-  const frame = pad.getBoundingClientRect();
-  return [((event.clientX - frame.left) / frame.width) * pad.width, ((event.clientY - frame.top) / frame.height) * pad.height];
-}
-
-pad.addEventListener("pointerdown", (event) => {
-  pad.setPointerCapture(event.pointerId);
-  strokes.push([place(event)]);
-  draw();
-});
-pad.addEventListener("pointermove", (event) => {
-  if (!pad.hasPointerCapture(event.pointerId)) return;
-  for (const step of event.getCoalescedEvents?.() ?? [event]) strokes.at(-1).push(place(step));
-  draw();
-});
-pad.addEventListener("pointerup", readDrawing);
-
-function readDrawing() {
-  draw();
-  if (strokes.length === 0) return forget();
-  pad.toBlob((blob) => read(blob), "image/png");
-}
-
-$("undo").addEventListener("click", () => {
-  showPad();
-  strokes.pop();
-  readDrawing();
-});
-$("clear").addEventListener("click", () => {
-  strokes = [];
-  showPad();
-  readDrawing();
-});
-
-function showPad() {
-  $("picture").hidden = true;
-  pad.hidden = false;
-  outline();
-}
-
-function choose(file) {
-  if (!file) return;
-  const picture = $("picture");
+async function showPicture(image) {
   URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(file);
-  picture.hidden = false;
-  pad.hidden = true;
-  outline();
-  read(file);
+  picture.hidden = $("unshown").hidden = true;
+  pad.hidden = Boolean(image);
+  if (!image) return SHEET;
+  say("Reading…", "waiting");
+  picture.src = URL.createObjectURL(image);
+  const shown = await picture.decode().then(() => true, () => false);
+  if (sheet.image !== image) return null;
+  picture.hidden = !shown;
+  $("unshown").hidden = shown;
+  return shown ? [picture.naturalWidth, picture.naturalHeight] : null;
 }
 
-$("file").addEventListener("change", (event) => {
-  choose(event.target.files[0]);
-  event.target.value = "";
+/** Ask about the sheet. While a stroke is `growing`: only if nothing else is asked, and an error is no matter. */
+async function read(growing = false) {
+  if (growing && (busy() || performance.now() - asked < BREATH)) return;
+  asked = performance.now();
+  $("answer").setAttribute("aria-busy", "true");
+  const { path, pen, show: showAnswer } = mode();
+  const { image, strokes } = sheet;
+  const answer = await ask(path, image ?? png(strokes, pen));
+  const size = await pictured;
+  if (!answer || image !== sheet.image || (growing && answer.error)) return;
+  if (answer.status === 413 && image && size && (await shrink(image, size))) return;
+  const showIt = () => (answer.error ? showError(answer) : showAnswer(answer, size));
+  if (growing) showIt();
+  else settle(showIt);
+}
+
+/** Change the answer for good: now it may be read out. */
+function settle(change) {
+  change();
+  $("answer").setAttribute("aria-busy", "false");
+}
+
+/** Put a smaller image in place of one that is too large for the service. False if that cannot be done. */
+async function shrink(image, [width, height]) {
+  const scale = SMALLER / Math.max(width, height);
+  if (scale >= 1) return false;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const kind = image.type === "image/jpeg" ? image.type : "image/webp"; // JPEG knows no transparency
+  const smaller = await new Promise((resolve) => canvas.toBlob(resolve, kind));
+  if (sheet.image === image) turn({ ...sheet, image: smaller });
+  return true;
+}
+
+let stroke = [];
+follow(pad, {
+  begin(point) {
+    before.push(sheet);
+    stroke = [point];
+    sheet = { strokes: [...sheet.strokes, stroke], image: null };
+    $("sheet").classList.remove("empty");
+    drawn();
+  },
+  extend(points) {
+    stroke.push(...points);
+    drawn();
+    read(true);
+  },
+  end: () => turn(sheet),
 });
-document.addEventListener("paste", (event) => choose(event.clipboardData.files[0]));
+
+function undo() {
+  if (before.length) turn(before.pop());
+}
+
+$("undo").addEventListener("click", undo);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
+  event.preventDefault();
+  undo();
+});
+$("clear").addEventListener("click", () => lay({ strokes: [], image: null }));
+for (const choice of document.querySelectorAll("input[name=mode]")) choice.addEventListener("change", () => turn(sheet));
+$("remedy").firstElementChild.addEventListener("click", () => choose("number").focus());
+
+function choose(name, next = sheet) {
+  const choice = document.querySelector(`input[name=mode][value=${name}]`);
+  choice.checked = true;
+  turn(next);
+  return choice;
+}
+
+function take(file, otherwise) {
+  if (file) lay({ ...sheet, image: file });
+  else showError({ error: otherwise });
+}
+
+for (const input of [$("file"), $("camera")]) {
+  input.addEventListener("change", () => {
+    if (input.files.length) take(input.files[0]);
+    input.value = ""; // the same file may be chosen again
+  });
+}
+document.addEventListener("paste", (event) => take(event.clipboardData.files[0], "There is no image in what was pasted."));
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
-  document.querySelector(".input").classList.add("over");
+  document.body.classList.add("over");
 });
-document.addEventListener("dragleave", () => document.querySelector(".input").classList.remove("over"));
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("over");
+});
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  document.querySelector(".input").classList.remove("over");
-  choose(event.dataTransfer.files[0]);
+  document.body.classList.remove("over");
+  take(event.dataTransfer.files[0], "There is no image in what was dropped.");
 });
 
-async function read(blob) {
-  const question = ++latest;
-  const form = new FormData();
-  form.append("image", blob);
-  let answer;
-  try {
-    const response = await fetch("/predict?explain=true", { method: "POST", body: form });
-    answer = await response.json();
-  } catch {
-    answer = { error: "The service cannot be reached." };
-  }
-  if (question === latest) show(answer);
-}
-
-function forget() {
-  latest++;
-  $("digit").textContent = "?";
-  $("digit").classList.remove("doubtful");
-  $("summary").textContent = "Nothing read yet.";
-  $("models").hidden = $("seen").hidden = true;
-  outline();
-}
-
-function show(answer) {
-  if (answer.error) {
-    forget();
-    $("summary").textContent = answer.error;
-    return;
-  }
-  const { digit, confidence, accepted, agreement, models, timing_ms: timing } = answer;
-  const share = `${agreement} of ${models.length} networks agree, ${(100 * confidence).toFixed(1)} % sure`;
-  $("digit").textContent = digit;
-  $("digit").classList.toggle("doubtful", !accepted);
-  $("summary").textContent = accepted
-    ? `${share}; ${timing.total.toFixed(0)} ms in all.`
-    : `This may not be a single digit. The best guess is ${digit}: ${share}.`;
-  $("seen").hidden = false;
-  $("seen").firstElementChild.src = answer.explain.image;
-  $("models").hidden = false;
-  $("models").tBodies[0].replaceChildren(...models.map(row));
-  outline(models.find((model) => model.box)?.box);
-}
-
-function row(model) {
-  const cells = document.createElement("tr");
-  const name = cells.appendChild(document.createElement("th"));
-  name.scope = "row";
-  name.textContent = model.name;
-  const digit = cells.insertCell();
-  digit.className = "answer-digit";
-  digit.textContent = model.digit;
-  const bars = cells.insertCell().appendChild(document.createElement("div"));
-  bars.className = "bars";
-  bars.setAttribute("role", "img");
-  bars.setAttribute("aria-label", `${model.digit}: ${(100 * model.confidence).toFixed(1)} %`);
-  model.probabilities.forEach((probability, label) => {
-    const column = bars.appendChild(document.createElement("span"));
-    column.title = `${label}: ${(100 * probability).toFixed(2)} %`;
-    column.appendChild(document.createElement("i")).style.height = `${100 * probability}%`;
-    column.append(label);
+for (const example of document.querySelectorAll("#examples button")) {
+  example.addEventListener("click", async () => {
+    try {
+      const image = await (await fetch(example.firstElementChild.src)).blob();
+      before.push(sheet);
+      choose(example.dataset.mode, { ...sheet, image });
+      $("sheet").scrollIntoView({ block: "nearest" });
+    } catch {
+      showError({ error: "The example cannot be loaded; are you online?" });
+    }
   });
-  const time = cells.insertCell();
-  time.className = "time";
-  time.textContent = `${model.latency_ms.toFixed(1)} ms`;
-  return cells;
 }
 
-// The detector's box, in pixels of the picture, over the picture as it is shown (contained in a square).
-function outline(box) {
-  const shown = pad.hidden ? $("picture") : pad;
-  const width = shown.naturalWidth ?? shown.width;
-  const height = shown.naturalHeight ?? shown.height;
-  $("box").toggleAttribute("hidden", !box || !width); // an SVG element has no `hidden` property
-  if (!box || !width) return;
-  const side = Math.max(width, height);
-  $("box").setAttribute("viewBox", `${(width - side) / 2} ${(height - side) / 2} ${side} ${side}`);
-  const rectangle = $("box").firstElementChild;
-  rectangle.setAttribute("x", box[0]);
-  rectangle.setAttribute("y", box[1]);
-  rectangle.setAttribute("width", box[2] - box[0]);
-  rectangle.setAttribute("height", box[3] - box[1]);
-}
+window.addEventListener("resize", drawn);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawn);
 
-draw();
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  use($("secret").value);
+  start();
+});
+
+async function start() {
+  const models = await call("models");
+  if (models.error) return showError(models);
+  introduce(models);
+  turn(sheet); // it may have been drawn on meanwhile
+}
+turn(sheet);
+start();

@@ -1,7 +1,7 @@
 import json
 
 from benchmarks import canonicalise
-from service.upload import grey_from_upload
+from service.upload import FORMATS, grey_from_upload
 
 
 def test_last_line_is_json_with_a_row_for_each_upload(capsys):
@@ -12,5 +12,5 @@ def test_last_line_is_json_with_a_row_for_each_upload(capsys):
 
 
 def test_photograph_has_twelve_megapixels():
-    picture, reduced = grey_from_upload(canonicalise.photograph(), 12_000_000)
+    picture, reduced = grey_from_upload(canonicalise.photograph(), 12_000_000, FORMATS)
     assert round(picture.shape[1] * reduced) == 4000

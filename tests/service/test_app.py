@@ -1,5 +1,6 @@
 """The application without a server: exact statuses and sentences."""
 
+import re
 from base64 import b64decode
 from io import BytesIO
 
@@ -9,10 +10,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from service import app as application
+from service import schema
 from service.predictor import Predictor
 from service.settings import Settings
 from tests.conftest import draw
 from tests.service.test_upload import encode
+from training import networks
 
 
 @pytest.fixture
@@ -174,6 +177,12 @@ def test_more_fields_than_one_are_no_harm(client, seven):
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 255, "con", "x.png/", "%00.png"])
+def test_name_of_a_file_does_not_matter(client, seven, name):
+    answer = client.post("/predict", files={"image": (name, seven, "text/html")})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
 @pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
 def test_charset_of_a_form_is_no_server_error(client, charset):
     body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
@@ -215,6 +224,7 @@ def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
 @pytest.mark.parametrize(
     "request_, status, message",
     [
+        ({}, 400, "The upload is empty; send the images as multipart fields 'images'."),
         ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
         (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
         (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
@@ -253,6 +263,7 @@ def test_before_the_models_are_loaded_it_is_not_ready(seven):
     answer = TestClient(application.app).post("/predict", files={"image": seven})
     assert answer.status_code == 503
     assert answer.json() == {"error": "The models are still being loaded; try again."}
+    assert answer.json() == {"error": schema.SENTENCE[503]}
 
 
 def test_models_describe_themselves(client):
@@ -263,10 +274,14 @@ def test_models_describe_themselves(client):
     assert len(body[0]["sha256"]) == 64
 
 
-def test_page_and_what_it_loads_are_served(client):
-    assert "text/html" in client.get("/").headers["content-type"]
-    for name in ("page.js", "page.css"):
-        assert client.get(f"/page/{name}").status_code == 200
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' data: blob:;")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(loaded) > 3
+    assert [address for address in loaded if client.get(f"/{address}").status_code != 200] == []
 
 
 def test_description_names_every_route_and_both_kinds_of_upload(client):
@@ -275,3 +290,45 @@ def test_description_names_every_route_and_both_kinds_of_upload(client):
     operation = paths["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])
+
+
+def test_description_has_a_summary_and_an_example_of_every_answer(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"], path
+            for status, answer in operation["responses"].items():
+                content = answer["content"]["application/json"]
+                assert status == "200" or list(content["example"]) == ["error"], (path, status)
+
+
+def test_example_of_a_prediction_has_the_form_of_one(client, seven):
+    answer = client.post("/predict?models=faster_rcnn", files={"image": seven}).json()
+    assert shape(schema.PREDICTION) == shape(answer)
+
+
+def shape(value):
+    """Its names and the lengths of its lists."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize(
+    "status, request_",
+    [
+        (400, raw(encode(Image.new("L", (9, 9), 255)))),
+        (413, raw(encode(Image.new("1", (20_000, 20_000))))),
+        (415, raw(b"x", "")),
+        (422, form(file=b"x")),
+    ],
+)
+def test_example_of_an_error_is_what_is_said(client, status, request_):
+    answer = client.post("/predict", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": schema.SENTENCE[status]})
+
+
+def test_example_of_an_unknown_model_is_what_is_said(client, seven):
+    said = client.post("/predict?models=resnet", files={"image": seven}).json()["error"]
+    assert said.split(":")[0] == schema.SENTENCE[404].split(":")[0]
+    assert schema.SENTENCE[404].endswith(f": {', '.join(networks.NAMES)}.")

@@ -1,6 +1,7 @@
 """The real thing: `bentoml serve` in a process of its own."""
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -76,10 +77,13 @@ def one_image(pixel):
 
 JSON = {"Content-Type": "application/json"}
 NO_PIXELS = "The pixels must be whole numbers from 0, background, to 255, ink."
-NO_OBJECT = "The body is no JSON object."
+TOO_MANY = "The body has 803599 times ','; 1024 images need 802816 at most."
+PICKLE = pickle.dumps({"images": [[[0] * 28] * 28]})
 BAD_ARRAYS = [
     (arrays(np.zeros((0, 28, 28)).tolist()), 400, "The images have the shape (0,); it must be (N, 28, 28)."),
-    (arrays(np.zeros((1025, 28, 28), int).tolist()), 400, "There are 1025 images; from 1 to 1024 are allowed."),
+    (arrays(np.zeros((1025, 28, 28), int).tolist()), 413, TOO_MANY),
+    (arrays([[]] * 29_697), 413, "The body has 29698 times '['; 1024 images need 29697 at most."),
+    (arrays([{}]), 413, "The body has 2 times '{'; 1024 images need 1 at most."),
     (arrays([[1, 2], [3, 4]]), 400, "The images have the shape (2, 2); it must be (N, 28, 28)."),
     (arrays([[1, 2], [3]]), 400, "The images must all be 28 x 28 pixels."),
     (arrays(None), 400, "The images have the shape (); it must be (N, 28, 28)."),
@@ -88,11 +92,23 @@ BAD_ARRAYS = [
     (arrays(one_image(0.5)), 400, NO_PIXELS),
     (arrays(one_image(None)), 400, NO_PIXELS),
     (arrays(one_image(10**30)), 400, NO_PIXELS),
-    (arrays(one_image("9")), 400, NO_PIXELS),
+    (arrays(["a" * 300_000] + ["b"] * 300), 413, "The body has 604 times '\"'; 1024 images need 2 at most."),
+    (arrays("ab"), 413, "The body has 4 times '\"'; 1024 images need 2 at most."),
     ({"json": {}}, 400, "Field required"),
     ({"content": b"{", "headers": JSON}, 400, "Invalid JSON: EOF while parsing an object at line 1 column 1"),
     ({"content": b"[]", "headers": JSON}, 400, "Input should be an object"),
-    ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, NO_OBJECT),
+    *(
+        (
+            {"content": content, "headers": {"Content-Type": kind}},
+            415,
+            f"Content-Type {kind.lower().split(';')[0]!r} is not allowed; send the images as application/json.",
+        )
+        for kind, content in (
+            ("application/vnd.bentoml+pickle", PICKLE),
+            ("multipart/form-data", b"x"),
+            ("application/x-www-form-urlencoded", b"images=http://127.0.0.1:1/digits.json"),
+        )
+    ),
     (
         {"content": bytes(10_000_001), "headers": JSON},
         413,
@@ -123,6 +139,58 @@ def test_served_by_bentoml(address):
         refused = httpx2.post(f"{address}/classify", **request)
         assert (refused.status_code, refused.json()) == (status, {"error": message}), message
     assert httpx2.post(f"{address}/predict", files={"image": seven}).status_code == 200
+
+
+@pytest.mark.slow
+def test_limits_hold_for_every_route(small_models):
+    key = {"Authorization": "Bearer open sesame"}
+    settings = {"QUINTET_API_KEY": "open sesame", "QUINTET_MAX_BYTES": "100000", "QUINTET_FORMATS": "PNG"}
+    origin = {"Origin": "https://a.example"}
+    with serving(
+        QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_CORS_ORIGINS=origin["Origin"], **settings
+    ) as address:
+        for path in ("/predict", "/predict/batch", "/classify"):
+            refused = httpx2.post(address + path, headers=origin)
+            assert (refused.status_code, list(refused.json())) == (401, ["error"]), path
+            assert refused.headers["access-control-allow-origin"] == origin["Origin"], path
+            too_large = httpx2.post(
+                address + path, content=endless(), headers=key | {"Content-Type": TYPE.get(path, "multipart/form-data")}
+            )
+            assert (too_large.status_code, list(too_large.json())) == (413, ["error"]), path
+            asked = httpx2.options(address + path, headers=origin | {"Access-Control-Request-Method": "POST"})
+            assert (asked.status_code, asked.text) == (200, "OK"), path
+        for path in ("/models", "/metrics", "/schema.json"):
+            assert httpx2.get(address + path).status_code == 401, path
+            assert httpx2.get(address + path, headers=key).status_code == 200, path
+        for path in ("/", "/page/page.js", "/livez", "/readyz", "/docs", "/openapi.json"):
+            assert httpx2.get(address + path).status_code == 200, path
+        seven = Image.fromarray(draw("7"))
+        for kind, status in (("PNG", 200), ("JPEG", 400)):
+            answer = httpx2.post(f"{address}/predict", files={"image": encode(seven, kind)}, headers=key)
+            assert answer.status_code == status
+        with bentoml.SyncHTTPClient(address, token="open sesame") as client:
+            assert len(client.classify(images=np.zeros((1, 28, 28), np.uint8))["cnn"]) == 1
+        with socket.create_server(("127.0.0.1", 0)) as trap:
+            trap.setblocking(False)
+            url = f"http://127.0.0.1:{trap.getsockname()[1]}/digit.png".encode()
+            for path, field in (("/predict", "image"), ("/predict/batch", "images"), ("/classify", "images")):
+                text = httpx2.post(address + path, files={field: (None, url)}, headers=key)
+                assert text.status_code == (415 if path == "/classify" else 422)
+            with pytest.raises(BlockingIOError):  # nobody came for it
+                trap.accept()
+        unknown = httpx2.get(f"{address}/hostile%0aline")
+        assert (unknown.status_code, list(unknown.json())) == (404, ["error"])
+        metrics = httpx2.get(f"{address}/metrics", headers=key).text
+        assert "hostile" not in metrics and 'endpoint="/unknown",http_response_code="404"' in metrics
+        assert 'endpoint="/predict",http_response_code="413"' in metrics
+
+
+TYPE = {"/predict": "image/png", "/classify": "application/json"}
+
+
+def endless():
+    while True:
+        yield bytes(10_000)
 
 
 def refusal(**environment):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.upload import ImageTooLarge, InvalidImage, grey_from_upload
+from service.upload import FORMATS, ImageTooLarge, InvalidImage, grey_from_upload
 
 LIMIT = 16_000_000
 
@@ -17,7 +17,7 @@ def encode(image, kind="PNG", **options):
 
 
 def grey(data):
-    return grey_from_upload(data, LIMIT)[0]
+    return grey_from_upload(data, LIMIT, FORMATS)[0]
 
 
 @pytest.fixture
@@ -60,9 +60,11 @@ def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
     assert (found[0, 0], found[10, 10]) == (background, ink)
 
 
-@pytest.mark.parametrize("kind, mode", [("JPEG", "L"), ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "F")])
+@pytest.mark.parametrize(
+    "kind, mode", [("JPEG", "L"), ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "I"), ("TIFF", "F")]
+)
 def test_large_image_is_averaged_and_says_how_much(kind, mode):
-    found, reduced = grey_from_upload(encode(Image.new(mode, (4000, 3000)), kind), LIMIT)
+    found, reduced = grey_from_upload(encode(Image.new(mode, (4000, 3000)), kind), LIMIT, FORMATS)
     assert found.shape == (768, 1024)
     assert reduced == pytest.approx(4000 / 1024)
 
@@ -122,3 +124,25 @@ def test_first_frame_of_an_animation_is_read():
     frames = [Image.new("L", (30, 30), level) for level in (10, 200)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert (grey(data) == 10).all()
+
+
+def test_only_the_formats_that_are_allowed_are_tried(picture):
+    assert grey_from_upload(encode(picture, "PNG"), LIMIT, ("PNG", "JPEG"))[0].shape == (40, 60)
+    for kind in ("GIF", "TIFF", "BMP", "WEBP"):
+        with pytest.raises(InvalidImage, match=r"^The upload is not a PNG or JPEG image\.$"):
+            grey_from_upload(encode(picture, kind), LIMIT, ("PNG", "JPEG"))
+
+
+def test_jpeg_of_countless_scans_is_refused_before_it_is_decoded():
+    """Each is 30 bytes and goes over all 16 million pixels: 10 MB of them took a thread for half an hour."""
+    jpeg = encode(Image.new("L", (4_000, 4_000)), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    assert grey(jpeg[:-2] + 90 * last + jpeg[-2:]).shape == (1024, 1024)
+    with pytest.raises(InvalidImage, match=r"^The image has more than 100 scans; save it as an ordinary JPEG\.$"):
+        grey(jpeg[:-2] + 300_000 * last + jpeg[-2:])
+
+
+def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
+    for options in ({}, {"progressive": True}, {"comment": b"\xff\xd9" + 999 * b"\xff\xda"}):
+        jpeg = encode(picture, "JPEG", **options)
+        assert grey(jpeg + 1_000 * b"\xff\xda\0\2").shape == (40, 60)

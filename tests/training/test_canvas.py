@@ -41,6 +41,14 @@ def test_boxes_are_where_the_ink_is(digits, size, per_canvas):
     assert outside.max() < 0.5
 
 
+def test_what_is_no_digit_is_drawn_without_a_box(digits):
+    labels = torch.arange(96) % 2 - 1  # every second one is none
+    canvases, targets = compose(digits, labels, 128, 2)
+    assert all((target["labels"] == 0).all() and len(target["boxes"]) <= 1 for target in targets)
+    alone, _ = compose(digits[:1], labels[:1], 64, 1)
+    assert alone.max() > 0.5
+
+
 def test_digits_hardly_overlap(digits):
     _, targets = compose(digits, torch.zeros(96, dtype=torch.int64), 128, 8)
     for target in targets:

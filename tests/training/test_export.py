@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,27 +5,8 @@ import pytest
 import torch
 
 from service.artefact import open_artefact
-from training import data, evaluate, networks
+from training import data, networks
 from training.export import TOLERANCE, check_parity, export, fold_norms, graph_of
-from training.train import predict, train
-
-
-@pytest.fixture(scope="module")
-def runs(small_mnist, tmp_path_factory):
-    """One epoch of each network: what they say is worthless, but it is theirs."""
-    folder = tmp_path_factory.mktemp("runs")
-    for name in networks.NAMES:
-        recipe = dataclasses.replace(networks.load(name).RECIPE, epochs=1, batch_size=50, weights=None)
-        train(name, recipe, 0, torch.device("cpu"), folder / name, small_mnist)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def models(runs, small_mnist, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    for name in networks.NAMES:
-        export(name, runs, folder, small_mnist)
-    return folder
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
@@ -111,37 +90,3 @@ def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatc
         export("cnn", runs, models, small_mnist)
     assert (models / "cnn.onnx").read_bytes() == before
     assert not list(models.glob(".*"))
-
-
-def test_evaluation_of_some_writes_nothing(models, small_mnist, capsys):
-    before = {path: path.read_bytes() for path in models.iterdir()}
-    evaluate.main(["cnn", "--models", str(models), "--data", str(small_mnist)])
-    assert "cnn" in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in models.iterdir()} == before
-
-
-def test_evaluation_writes_figures_and_consensus(models, runs, small_mnist):
-    found = evaluate.evaluate(networks.NAMES, models, small_mnist)
-    images, labels = data.load("test", small_mnist)
-    network = networks.load("cnn").Network()
-    network.load_state_dict(torch.load(runs / "cnn" / "best.pt", weights_only=True)["network"])
-    expected = (predict(network, images).argmax(1) == labels).float().mean().item()
-    assert found["cnn"]["accuracy"] == pytest.approx(expected, abs=0.02)
-    metadata = open_artefact(models / "cnn.onnx", "cpu", threads=1).metadata
-    assert metadata["test_accuracy"] == pytest.approx(found["cnn"]["accuracy"])
-    assert {"test_macro_f1", "test_loss", "validation_accuracy", "family"} <= set(metadata)
-
-    from service.consensus import load_consensus
-
-    consensus = load_consensus(models)
-    assert consensus.names == networks.NAMES
-    assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
-    assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["accuracy"])
-
-
-def test_figures_of_a_perfect_and_a_useless_answer():
-    labels = np.arange(10)
-    perfect = evaluate.figures(np.eye(10, dtype=np.float32), labels)
-    assert (perfect["accuracy"], perfect["macro_f1"]) == (1, 1) and perfect["loss"] < 1e-6
-    useless = evaluate.figures(np.full((10, 10), 0.1, np.float32), labels)
-    assert useless["accuracy"] == 0.1 and useless["loss"] == pytest.approx(np.log(10), rel=1e-4)

@@ -6,6 +6,8 @@ from torchvision.ops import box_iou
 from tests.conftest import draw
 from training import networks
 from training.canvas import ink_boxes
+from training.networks.faster_rcnn import _of_ten
+from training.nondigits import NONE
 
 
 def digits(count):
@@ -39,7 +41,7 @@ def test_loss_falls_on_one_batch(name):
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     losses = []
     for _ in range(30):
-        loss = network.loss(images, labels)
+        loss = network.loss(images, labels, lambda pictures: pictures)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -103,6 +105,22 @@ def test_faster_rcnn_any_size_is_taken_and_boxes_stay_inside(trained, size):
     assert scores.shape == (*boxes.shape[:2], 10) and logits.shape == (2, 10)
     assert boxes.min() >= 0 and boxes[..., 2].max() <= size[1] and boxes[..., 3].max() <= size[0]
     assert (boxes[..., 2:] >= boxes[..., :2]).all()
+
+
+def test_faster_rcnn_answers_evenly_where_it_sees_background():
+    certain = torch.tensor([[20.0] + [0.0] * 10, [0.0, 20.0] + [0.0] * 9])
+    probabilities = _of_ten(certain).exp()
+    assert torch.allclose(probabilities.sum(1), torch.ones(2), atol=1e-5)
+    assert probabilities[0].max() < 0.11 and probabilities[1, 0] > 0.99
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_a_batch_without_any_digit_has_a_finite_loss(name):
+    torch.manual_seed(0)
+    network = networks.load(name).Network().train()
+    loss = network.loss(digits(8)[0], torch.full((8,), NONE), lambda pictures: pictures)
+    loss.backward()
+    assert loss.isfinite() and all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
 def test_faster_rcnn_loss_is_torchvisions_four(trained):

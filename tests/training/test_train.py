@@ -1,9 +1,12 @@
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
 
+from tests.conftest import REPOSITORY
 from training import networks
 from training.train import main, pick_device, train
 
@@ -65,7 +68,7 @@ def test_resuming_with_other_settings_is_refused(small_mnist, tmp_path):
 
 def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     network = networks.load("cnn").Network
-    monkeypatch.setattr(network, "loss", lambda self, images, labels: self(images).sum() * float("nan"))
+    monkeypatch.setattr(network, "loss", lambda self, images, *_: self(images).sum() * float("nan"))
     with pytest.raises(FloatingPointError, match="cnn: the loss became NaN in epoch 1"):
         train("cnn", SHORT, 0, CPU, tmp_path, small_mnist)
 
@@ -118,3 +121,28 @@ def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
     with pytest.raises(FileNotFoundError, match="name a local state dict with --weights FILE"):
         networks.load("alexnet").Network().load_weights("imagenet")
+
+
+def test_several_seeds_give_a_mean_and_a_deviation(small_mnist, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(networks.load("cnn"), "RECIPE", dataclasses.replace(SHORT, epochs=1))
+    main(["cnn", "--seed", "3", "--seeds", "2", "--data", str(small_mnist), "--out", str(tmp_path), "--device", "cpu"])
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert len(summary["validation_accuracy"]) == 2
+    assert summary["mean"] == pytest.approx(sum(summary["validation_accuracy"]) / 2)
+    assert summary["deviation"] == pytest.approx(abs(summary["mean"] - summary["validation_accuracy"][0]))
+    first, second = (weights(tmp_path / f"seed{seed}" / "cnn") for seed in (3, 4))
+    assert not torch.equal(first["head.2.weight"], second["head.2.weight"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(small_mnist, tmp_path):
+    """torchrun with gloo on the CPU: one run, one set of files, a loss that falls."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "training.train", "cnn", "--epochs", "2", "--device", "cpu"]
+    command += ["--data", str(small_mnist), "--out", str(tmp_path)]
+    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    lines = [json.loads(line) for line in (tmp_path / "cnn" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[1]["train_loss"] < lines[0]["train_loss"]
+    assert answer.stdout.count('"epoch": 2') == 1  # one of the two speaks

@@ -56,7 +56,7 @@ class Network(nn.Module):
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, images):
-        n = len(images)
+        n = images.shape[0]  # a len() would be traced as a constant
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
         tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position  # (N, 50, WIDTH)
         return self.head(self.norm(self.blocks(tokens)[:, 0]))

@@ -1,0 +1,125 @@
+"""How long a CNN takes to 99 % on MNIST's test set: a fixed recipe, many seeds, every run reported.
+
+Counted as https://github.com/tuomaso/train_mnist_fast counts: all 60,000 training images, the clock from the first step
+to the last, data on the device and one uncounted run before; the test set is looked at once, at the end of each run.
+Nothing is chosen by it: the recipe stands below. The last line of the output is JSON.
+
+    python -m benchmarks.time_to_99 --seeds 30
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from training import data
+from training.provenance import hardware
+from training.train import autocast, pick_device
+
+EPOCHS, BATCH, LR, WARM_UP = 1, 256, 0.01, 0.2
+BETAS = 0.7, 0.9
+GOAL = 0.99
+
+
+def network():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 24, 5, padding=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(24, 48, 3, padding=1, bias=False), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(48, 64, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(64 * 25, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+
+
+def load(root, device):
+    """Training (60,000) and test images (N, 1, 28, 28) float32, about zero mean and unit deviation, and labels."""
+    splits = {split: data.load(split, root) for split in data.SPLITS}
+    parts = [torch.cat([splits[s][i] for s in ("train", "validation")]) for i in (0, 1)] + list(splits["test"])
+    images, labels, test_images, test_labels = (part.to(device) for part in parts)
+    return scaled(images), labels, scaled(test_images), test_labels
+
+
+def scaled(images):
+    return ((data.to_unit(images) - 0.1307) / 0.3081).contiguous(memory_format=torch.channels_last)
+
+
+def run(seed, images, labels):
+    """Train once. Returns the network and the seconds it took."""
+    device = images.device
+    torch.manual_seed(seed)
+    net = network().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(net.parameters(), lr=LR, betas=BETAS, fused=True)
+    steps = len(images) // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LR, EPOCHS * steps, pct_start=WARM_UP, cycle_momentum=False
+    )
+    start = clock(device)
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(images), device=device)[: steps * BATCH].view(steps, BATCH):
+            with autocast(device):
+                loss = F.cross_entropy(net(images[batch]).float(), labels[batch])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+    return net.eval(), clock(device) - start
+
+
+def clock(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@torch.no_grad()
+def accuracy(net, images, labels):
+    right = sum(
+        (net(i).argmax(1) == t).sum().item() for i, t in zip(images.split(2000), labels.split(2000), strict=True)
+    )
+    return right / len(images)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=30, help="default: 30")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--data", help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
+    arguments = parser.parse_args(argv)
+    try:
+        device = pick_device(arguments.device)
+        images, labels, test_images, test_labels = load(arguments.data, device)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    run(-1, images, labels)
+    runs = []
+    for seed in tqdm(range(arguments.seeds)):
+        net, seconds = run(seed, images, labels)
+        runs.append({"seed": seed, "seconds": round(seconds, 4), "accuracy": accuracy(net, test_images, test_labels)})
+        tqdm.write(f"seed {seed}: {runs[-1]['accuracy']:.2%} after {seconds:.2f} s")
+    accuracies, seconds = [r["accuracy"] for r in runs], [r["seconds"] for r in runs]
+    summary = {
+        "hardware": hardware(device),
+        "torch": str(torch.__version__),
+        "epochs": EPOCHS,
+        "seconds_mean": round(statistics.mean(seconds), 4),
+        "seconds_deviation": round(statistics.pstdev(seconds), 4),
+        "accuracy_mean": round(statistics.mean(accuracies), 6),
+        "accuracy_deviation": round(statistics.pstdev(accuracies), 6),
+        "at_least_99": sum(a >= GOAL for a in accuracies),
+        "runs": runs,
+    }
+    print(
+        f"{summary['hardware']}: {summary['accuracy_mean']:.3%} ± {summary['accuracy_deviation']:.3%} in "
+        f"{summary['seconds_mean']:.2f} ± {summary['seconds_deviation']:.2f} s over {len(runs)} seeds, "
+        f"{summary['at_least_99']} of them at least 99 %"
+    )
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

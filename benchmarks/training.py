@@ -1,0 +1,135 @@
+"""Training speed: images/s of our loop and of the plain one, and the share of a step that augmentation takes.
+
+The plain loop is what most code of this field does: a DataLoader that turns one image at a time into a tensor, 32-bit
+floats, no augmentation; for the Vision Transformer also patches cut out in Python. Both train the same network with the
+same batch size; bound by the cores or the GPU. The last line of the output is JSON; training.report reads it:
+
+    python -m benchmarks.training | tee /dev/stderr | tail -n 1 > results/speed.json
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.functional import to_pil_image, to_tensor
+from tqdm import tqdm
+
+from training import data, networks
+from training.augment import degrade, move
+from training.nondigits import spoil
+from training.provenance import hardware
+from training.train import Run, pick_device
+
+WARM_UP = 3  # steps before the clock
+
+
+class OneByOne(Dataset):
+    """MNIST as torchvision's data set gives it: a PIL image, through ToTensor."""
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return to_tensor(to_pil_image(self.images[index])), int(self.labels[index])
+
+
+def clock(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def ours(name, recipe, device, images, labels, steps):
+    """Seconds of a step of `training.train`, and of the augmentation in it."""
+    size = recipe.batch_size
+    run = Run(name, recipe, 0, device, steps + WARM_UP)
+    run.train_epoch(images[: WARM_UP * size], labels[: WARM_UP * size])
+    start = clock(device)
+    run.train_epoch(images[: steps * size], labels[: steps * size])
+    step = (clock(device) - start) / steps
+    start = clock(device)
+    for first in range(0, steps * size, size):
+        batch = slice(first, first + size)
+        digits, targets = spoil(data.to_unit(images[batch]), labels[batch], recipe.nondigits)
+        degrade(move(digits, targets, recipe.augment), recipe.augment)
+    return step, (clock(device) - start) / steps
+
+
+def plain(name, recipe, device, images, labels, steps):
+    """Seconds of a step of the plain loop."""
+    size = recipe.batch_size
+    count = (steps + WARM_UP) * size
+    network = networks.load(name).Network().to(device)
+    if name == "vit":
+        network.patches = PatchesInPython(network.class_token.shape[2]).to(device)
+    optimizer = torch.optim.Adam(network.parameters())
+    loader = DataLoader(OneByOne(images[:count].cpu(), labels[:count].cpu()), size, shuffle=True)
+    start = None
+    for step, (batch, truth) in enumerate(loader):
+        if step == WARM_UP:
+            start = clock(device)
+        optimizer.zero_grad()
+        network.loss(batch.to(device), truth.to(device), lambda pictures: pictures).backward()
+        optimizer.step()
+    return (clock(device) - start) / steps
+
+
+class PatchesInPython(torch.nn.Module):
+    """4x4 patches cut one by one, image by image, and a linear layer."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.linear = torch.nn.Linear(16, width)
+
+    def forward(self, images):
+        n, _, height, width = images.shape
+        patches = torch.zeros(n, (height // 4) * (width // 4), 16, device=images.device)
+        for i in range(n):
+            for row in range(height // 4):
+                for column in range(width // 4):
+                    patch = images[i, 0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+                    patches[i, row * (width // 4) + column] = patch.flatten()
+        return F.relu(self.linear(patches)).transpose(1, 2)[..., None]  # (N, WIDTH, 49, 1), as convolutions give them
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", metavar="NAME", nargs="*", help="default: all")
+    parser.add_argument("--steps", type=int, default=20, help="timed steps of each kind; default: 20")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--data", help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
+    arguments = parser.parse_args(argv)
+    try:
+        device = pick_device(arguments.device)
+        images, labels = (tensor.to(device) for tensor in data.load("train", arguments.data))
+        recipes = {name: networks.load(name).RECIPE for name in arguments.names or networks.NAMES}
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    setting = {"hardware": hardware(device), "torch": str(torch.__version__), "steps": arguments.steps}
+    print(", ".join(f"{key} {value}" for key, value in setting.items()))
+    print(f"{'network':<12} {'images/s':>9} {'plain':>9} {'ratio':>6} {'augmentation':>13}")
+    rows = {}
+    for name, recipe in tqdm(recipes.items()):
+        recipe = replace(recipe, weights=None, epochs=2)  # speed does not depend on where the weights come from
+        step, augmentation = ours(name, recipe, device, images, labels, arguments.steps)
+        slow = plain(name, recipe, device, images, labels, arguments.steps)
+        rows[name] = {
+            "images_per_sec": round(recipe.batch_size / step, 1),
+            "plain_images_per_sec": round(recipe.batch_size / slow, 1),
+            "augmentation_share": round(augmentation / step, 4),
+        }
+        speeds = f"{recipe.batch_size / step:>9,.0f} {recipe.batch_size / slow:>9,.0f} {slow / step:>6.2f}"
+        print(f"{name:<12} {speeds} {augmentation / step:>13.1%}")
+    print(json.dumps({"setting": setting, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

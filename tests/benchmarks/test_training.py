@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from benchmarks import time_to_99, training
+
+
+@pytest.mark.slow
+def test_speed_of_both_loops_is_measured(small_mnist, capsys, monkeypatch):
+    monkeypatch.setattr(training, "WARM_UP", 1)
+    training.main(["cnn", "vit", "--steps", "1", "--device", "cpu", "--data", str(small_mnist)])
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
+    assert list(rows) == ["cnn", "vit"]
+    for row in rows.values():
+        assert row["images_per_sec"] > 0 and row["plain_images_per_sec"] > 0
+        assert 0 < row["augmentation_share"] < 1
+    # What cutting patches in Python costs: the reason for the second row.
+    assert rows["vit"]["plain_images_per_sec"] < rows["cnn"]["plain_images_per_sec"]
+
+
+def test_unknown_network_is_refused(small_mnist):
+    with pytest.raises(SystemExit) as error:
+        training.main(["resnet", "--data", str(small_mnist)])
+    assert error.value.code == "Unknown network 'resnet'; known networks: alexnet, cnn, faster_rcnn, vgg16, vit."
+
+
+def test_every_seed_is_reported(small_mnist, capsys, monkeypatch):
+    monkeypatch.setattr(time_to_99, "BATCH", 50)
+    time_to_99.main(["--seeds", "2", "--device", "cpu", "--data", str(small_mnist)])
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [run["seed"] for run in summary["runs"]] == [0, 1]
+    mean = sum(run["accuracy"] for run in summary["runs"]) / 2
+    assert summary["accuracy_mean"] == pytest.approx(mean) and mean > 0.3
+    assert summary["seconds_mean"] > 0

@@ -1,0 +1,33 @@
+"""A few of the fuzz's cases each time; `python -m tests.fuzz` has as many as you like."""
+
+from collections import Counter
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service import app as application
+from service.predictor import Predictor
+from service.settings import Settings
+from tests.fuzz import ANSWERS, ask, fuzz
+from tests.service.test_server import serving
+
+GROWTH = 500  # MB: one decoded image (a WebP of 16 megapixels takes 250) and four uploads being read
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # Starlette's, of a form that ends too early
+def test_damaged_uploads_are_answered_by_the_application(small_models):
+    application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models))
+    client = TestClient(application.app)
+    found = Counter(status for _, status in (ask(client, seed=0, number=number) for number in range(500)))
+    application.app.state.predictor = None
+    assert set(found) <= set(ANSWERS)
+    assert min(found[200], found[400], found[413], found[422]) > 0  # the cases are of all kinds
+
+
+@pytest.mark.slow
+def test_damaged_uploads_are_answered_by_the_service_in_bounded_memory(small_models):
+    with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_THREADS="1") as address:
+        found, rest, peak = fuzz(address, seed=2, cases=1_500)
+    assert {status for _, status in found} <= set(ANSWERS)
+    assert {path for path, _ in found} == {"/predict", "/predict/batch", "/classify"}
+    assert peak - rest < GROWTH

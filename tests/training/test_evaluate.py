@@ -1,0 +1,95 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from service.artefact import open_artefact
+from service.consensus import load_consensus
+from training import data, evaluate, networks
+from training.evaluate import MEASURED, PROBABILITIES
+from training.train import predict
+
+
+@pytest.fixture(scope="module")
+def evaluated(models, small_mnist, tmp_path_factory):
+    """A copy of the models, evaluated; its folder and what was found."""
+    folder = tmp_path_factory.mktemp("evaluated") / "models"
+    shutil.copytree(models, folder)
+    found = evaluate.evaluate(networks.NAMES, folder, small_mnist, results=folder.parent / "results")
+    return folder, found
+
+
+def test_evaluation_of_some_writes_nothing(models, small_mnist, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in models.iterdir()}
+    arguments = ["cnn", "--models", str(models), "--data", str(small_mnist), "--results", str(tmp_path / "results")]
+    evaluate.main(arguments)
+    printed = capsys.readouterr().out
+    assert set(json.loads(printed.splitlines()[-1])) == {"cnn", "consensus"}
+    assert {path: path.read_bytes() for path in models.iterdir()} == before
+    assert not (tmp_path / "results").exists()
+
+
+def test_figures_go_into_the_artefact(evaluated, runs, small_mnist):
+    folder, found = evaluated
+    images, labels = data.load("test", small_mnist)
+    network = networks.load("cnn").Network()
+    network.load_state_dict(torch.load(runs / "cnn" / "best.pt", weights_only=True)["network"])
+    expected = (predict(network, images).argmax(1) == labels).float().mean().item()
+    assert found["cnn"]["test"]["accuracy"] == pytest.approx(expected, abs=0.02)
+    metadata = open_artefact(folder / "cnn.onnx", "cpu", threads=1).metadata
+    assert metadata["test_accuracy"] == pytest.approx(found["cnn"]["test"]["accuracy"])
+    assert {"test_macro_f1", "test_loss", "test_ece", "validation_accuracy", "family"} <= set(metadata)
+    assert "test_ap50" in open_artefact(folder / "faster_rcnn.onnx", "cpu", threads=1).metadata
+
+
+def test_consensus_is_written_for_every_choice(evaluated):
+    folder, found = evaluated
+    consensus = load_consensus(folder)
+    assert consensus.names == networks.NAMES
+    assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
+    assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["test"]["accuracy"])
+    refused = found["consensus"]["refusal"]["digits_refused"]
+    assert consensus.figures["test_accepted"] == pytest.approx(1 - refused)
+
+
+def test_everything_measured_is_recorded(evaluated, small_mnist):
+    folder, found = evaluated
+    results = folder.parent / "results"
+    recorded = json.loads((results / MEASURED).read_text())
+    assert set(recorded) == {*networks.NAMES, "consensus"}
+    assert recorded["vit"]["test"]["accuracy"] == pytest.approx(found["vit"]["test"]["accuracy"], abs=1e-6)
+    assert 0 <= recorded["faster_rcnn"]["detection"]["ap"] <= recorded["faster_rcnn"]["detection"]["ap50"] <= 1
+    low, high = recorded["consensus"]["test_intervals"]["accuracy"]
+    assert low <= found["consensus"]["test"]["accuracy"] <= high
+    saved = np.load(results / PROBABILITIES)
+    labels = data.load("test", small_mnist)[1].numpy()
+    assert (saved["labels"] == labels).all()
+    accuracy = (saved["cnn"].argmax(1) == labels).mean()
+    assert accuracy == pytest.approx(found["cnn"]["test"]["accuracy"], abs=0.011)
+
+
+def test_a_folder_of_images_is_measured_too(models, small_mnist, tmp_path, capsys):
+    images, labels = data.load("test", small_mnist)
+    for i in range(20):
+        target = tmp_path / str(int(labels[i]))
+        target.mkdir(exist_ok=True)
+        Image.fromarray(images[i, 0].numpy()).save(target / f"{i}.png")
+    evaluate.main(["cnn", "--models", str(models), "--data", str(small_mnist), "--images", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("cnn, own images: ") and "of 20 digits right" in line for line in lines)
+    assert json.loads(lines[-1])["cnn"]["images"]["digits"] == 20
+
+
+def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
+    with pytest.raises(SystemExit) as error:
+        evaluate.main(["cnn", "--models", str(models), "--data", str(small_mnist), "--images", str(tmp_path)])
+    assert error.value.code == f"{str(tmp_path)!r} holds neither an index.csv nor folders named 0 to 9."
+
+
+def test_no_artefact_is_one_sentence(tmp_path):
+    with pytest.raises(SystemExit) as error:
+        evaluate.main(["--models", str(tmp_path)])
+    assert error.value.code == f"{tmp_path} holds no artefact; create one with: python -m training.export"

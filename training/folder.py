@@ -1,0 +1,106 @@
+"""A folder of labelled images, seen as the service sees uploads."""
+
+import csv
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from service.prediction import see
+from service.settings import Settings
+from service.upload import FORMATS, InvalidImage
+from training.metrics import separation
+from training.nondigits import NONE
+
+INDEX = "index.csv"
+LOOKALIKE = "lookalike"  # in an index's `kind`: what could honestly be read as a digit is neither right nor wrong
+SUFFIXES = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
+
+
+@dataclass
+class Folder:
+    """What was found: one entry an image that the service can see."""
+
+    images: np.ndarray  # (N, 1, 28, 28) uint8
+    labels: np.ndarray  # (N,) int64, NONE for what is no digit
+    kinds: list[str]
+    writers: list[str]
+    unreadable: list[int] = field(default_factory=list)  # labels of those that it refuses unseen
+
+    def figures(self, probabilities, threshold):
+        """What is right and what is accepted; an image refused unseen is a wrong digit or a rightly refused other.
+
+        probabilities: (N, 10); threshold: least confidence of an accepted image.
+        """
+        written, accepted = self.labels != NONE, probabilities.max(1) >= threshold
+        right = probabilities.argmax(1) == self.labels
+        lost = sum(label != NONE for label in self.unreadable)
+        digits, others = int(written.sum()) + lost, int((~written).sum()) + len(self.unreadable) - lost
+        by_writer = _shares(self.writers, right, written)
+        found = {"digits": digits, "others": others}
+        if digits:
+            found |= {
+                "accuracy": float(right[written].sum() / digits),
+                "mean_over_writers": float(np.mean([right / count for right, count in by_writer.values()])),
+                "digits_refused": float(1 - accepted[written].sum() / digits),
+                "right_by_kind": _shares(self.kinds, right, written),
+                "right_by_writer": by_writer,
+            }
+        if others:
+            found["others_refused"] = float(1 - accepted[~written].sum() / others)
+        if written.any() and not written.all():
+            confidences = probabilities.max(1)
+            found["auroc"] = separation(confidences[written], confidences[~written])
+        return found
+
+
+def _shares(column, right, written):
+    """[right, all] digits for each value of a column."""
+    column = np.array(column)
+    groups = {value: written & (column == value) for value in sorted(set(column[written]))}
+    return {str(value): [int(right[which].sum()), int(which.sum())] for value, which in groups.items()}
+
+
+def load(folder):
+    """Read an index.csv (columns path, truth and, if there, kind, cropped_by_author, writer) or folders 0/ to 9/.
+
+    An empty truth, or the folder name "other", is no digit; a truth of several digits and lookalikes are left out.
+    Raises FileNotFoundError if there is neither.
+    """
+    rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
+    images, labels, kinds, writers, unreadable = [], [], [], [], []
+    for path, label, kind, writer in tqdm(rows, desc=folder.name):
+        try:
+            images.append(see((folder / path).read_bytes(), Settings().max_pixels).canonical.image)
+        except InvalidImage:
+            unreadable.append(label)
+            continue
+        labels.append(label)
+        kinds.append(kind)
+        writers.append(writer)
+    if not images:
+        raise FileNotFoundError(f"{str(folder)!r} holds no image that can be read.")
+    return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers, unreadable)
+
+
+def _index(folder):
+    with open(folder / INDEX, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for row in rows:
+        truth, kind = row["truth"], row.get("kind") or ""
+        if len(truth) > 1 or LOOKALIKE in kind:
+            continue
+        if row.get("cropped_by_author") == "1":
+            kind += ", cropped"
+        yield row["path"], int(truth) if truth else NONE, kind, row.get("writer") or ""
+
+
+def _label_folders(folder):
+    names = {str(digit): digit for digit in range(10)} | {"other": NONE}
+    found = [folder / name for name in names if (folder / name).is_dir()]
+    if not found:
+        raise FileNotFoundError(f"{str(folder)!r} holds neither an {INDEX} nor folders named 0 to 9.")
+    for part in found:
+        for path in sorted(part.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                yield f"{part.name}/{path.name}", names[part.name], "", ""

@@ -1,0 +1,129 @@
+"""The tables of RESULTS.md, in Markdown. Each takes what `training.recorded.Recorded` holds."""
+
+import numpy as np
+
+from training.evaluate import CONSENSUS
+
+# Accuracy %, macro F1 %, training time, as published by others who compare these families on MNIST.
+PUBLISHED = {
+    "cnn": ("99.11 / 98.87 / 15 s", "98.0 / 97.9 / 1 min", "98.5", "99.27 / 3 min"),
+    "faster_rcnn": ("99.09 / 99.02 / 15 s (a plain CNN of that name)", "98.97 / 1 min"),
+    "vgg16": ("99.20 / 99.15 / 2 min", "99.21 / 4,265 s", "99.19 / 2,940 s"),
+    "alexnet": ("98.5 / 98.4 / 1.5 min", "99.6 / 743 s", "99.32 / 508 s"),
+    "vit": ("97.1 / 96.9 / 3 min", "99.23"),
+}
+
+
+def table_of(head, rows):
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def comparison(recorded):
+    """The table that stands in the README and opens RESULTS.md."""
+    rows = []
+    for name in (*recorded.names, CONSENSUS):
+        test, latency = recorded.measured[name]["test"], recorded.latency(name)
+        says = recorded.metadata.get(name)
+        seconds = says["training_seconds"] if says else sum(m["training_seconds"] for m in recorded.metadata.values())
+        rows.append(
+            [
+                f"`{name}`" if says else name,
+                f"{says['parameters'] / 1e6:.2f} M" if says else "",
+                f"{test['accuracy']:.2%}",
+                f"{test['macro_f1']:.4f}",
+                f"{test['loss']:.4f}",
+                f"{test['ece']:.4f}",
+                f"{seconds / 60:.0f} min",
+                f"{recorded.bytes[name] / 2**20:.1f} MiB" if says else "",
+                "" if latency is None else f"{latency:.1f} ms",
+            ]
+        )
+    ones = float((recorded.probabilities["labels"] == 1).mean())
+    rows.append(['always "1"', "0", f"{ones:.2%}", "", "", "", "", "", ""])
+    head = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency"]
+    return table_of(head, rows)
+
+
+def beyond(recorded):
+    """What the models do with images that are not MNIST."""
+    head = ["model", "load_digits", "MNIST refused", "non-digits refused", "AUROC"]
+    rows = []
+    for name in (*recorded.names, CONSENSUS):
+        values = recorded.measured[name]
+        refusal = values["refusal"]
+        row = [name, f"{values['load_digits']:.2%}", f"{refusal['digits_refused']:.2%}"]
+        row += [f"{refusal['nondigits_refused']:.1%}", f"{refusal['auroc']:.4f}"]
+        own = values.get("images")
+        if own is not None:
+            row += [f"{own['accuracy']:.1%}", f"{own['mean_over_writers']:.1%}", f"{own['digits_refused']:.1%}"]
+            row += [f"{own['others_refused']:.1%}", f"{own['auroc']:.4f}"]
+        rows.append(row)
+    if "images" in recorded.measured[CONSENSUS]:
+        head += ["own images", "mean over writers", "own digits refused", "own others refused", "own AUROC"]
+    return table_of(head, rows)
+
+
+def all_runs(recorded):
+    head = ["network", "from", "seed", "epochs", "kept", "validation", "test", "loss", "minutes", "hardware"]
+    rows = []
+    for run in recorded.runs:
+        rows.append(
+            [
+                run["name"],
+                run["initial_weights"],
+                str(run["seed"]),
+                str(run["epochs"]) if run["finished"] else f"{len(run['metrics'])} of {run['epochs']}",
+                str(run["best_epoch"]),
+                f"{run['validation']['accuracy']:.2%}",
+                f"{run['test']['accuracy']:.2%}",
+                f"{run['test']['loss']:.4f}",
+                f"{run['seconds'] / 60:.0f}",
+                run["hardware"],
+            ]
+        )
+    return table_of(head, rows)
+
+
+def seeds(recorded):
+    """Mean and deviation over the seeds of each network that was trained with several."""
+    groups = {}
+    for run in recorded.runs:
+        groups.setdefault((run["name"], run["initial_weights"]), []).append(100 * run["test"]["accuracy"])
+    sentences = [
+        f"- {name} from {weights} weights: {np.mean(values):.3f} ± {np.std(values):.3f} % over {len(values)} seeds"
+        f" ({min(values):.2f} to {max(values):.2f})."
+        for (name, weights), values in groups.items()
+        if len(values) > 1
+    ]
+    return "\n".join(sentences)
+
+
+def speed(recorded):
+    """Images per second and the time to an accuracy, beside the plain loop."""
+    head = ["network", "images/s", "plain loop", "ratio", "augmentation", "to 99 %", "to 99.5 %"]
+    rows = []
+    for name in recorded.names:
+        row = [name, "", "", "", ""]
+        measured = (recorded.speed or {}).get("rows", {}).get(name)
+        if measured:
+            ours, plain = measured["images_per_sec"], measured["plain_images_per_sec"]
+            share = f"{measured['augmentation_share']:.0%} of the step"
+            row = [name, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.1f}", share]
+        run = next((run for run in recorded.runs if run["name"] == name), None)
+        rows.append(row + [_time_to(run, accuracy) for accuracy in (0.99, 0.995)])
+    return table_of(head, rows)
+
+
+def _time_to(run, accuracy):
+    seconds = 0.0
+    for line in run["metrics"] if run else ():
+        seconds += line["seconds"]
+        if line["validation_accuracy"] >= accuracy:
+            return f"{seconds:,.0f} s, {line['epoch']} epochs"
+    return ""
+
+
+def published():
+    return table_of(["network", "published by others"], [[n, "; ".join(lines)] for n, lines in PUBLISHED.items()])
