@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from service import schema
 from service.body import image_of, images_of
-from service.prediction import Seen, describe, see
+from service.prediction import Seen, describe, describe_page, see
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
 from service.upload import ImageTooLarge, InvalidImage
@@ -111,6 +111,26 @@ async def predict(request: Request, models: str | None = schema.MODELS, explain:
     state = request.app.state
     data = await image_of(request, FIELD, state.settings.max_bytes)
     work = partial(_predict, predictor, names, data, state.settings, explain, time.perf_counter())
+    answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
+    answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
+    return JSONResponse(answer)
+
+
+@app.post(
+    "/read",
+    summary="Read any number of digits",
+    response_model=schema.Text,
+    responses=schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
+    openapi_extra=schema.upload(FIELD),
+)
+async def read_digits(request: Request, models: str | None = schema.MODELS):
+    """Send one image, as the multipart field `image` or as the raw body; its digits come line by line."""
+    started = time.perf_counter()
+    predictor = _predictor(request)
+    names = predictor.choose(models)
+    state = request.app.state
+    data = await image_of(request, FIELD, state.settings.max_bytes)
+    work = partial(describe_page, predictor, names, data, state.settings)
     answer = await anyio.to_thread.run_sync(work, limiter=state.readers)
     answer["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return JSONResponse(answer)

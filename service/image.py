@@ -8,16 +8,22 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from service.ink import breadth, find_flat_ink, find_ink, is_dark, strokes
 from service.upload import InvalidImage
 
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it
+SMALL = 40  # pixels of the longer side: in fewer, strokes are a pixel or two wide
+FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
+CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
+NEARLY = (
+    16,
+    24,
+    2.5,
+)  # pixels of the longer side of the ink that pass for framed, at least and at most, and off the middle
 WORK = 128, 320  # pixels of the longer side that strokes are looked for at: at least, at most
 ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
-PAPER = 0.3  # of the longer side: nothing wider than this is a stroke
-LEAST_CONTRAST = 14  # grey levels between paper and ink
-NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
 SPECK = 0.03  # of the ink of the digit: a part with less is dirt
 NEAR = 0.25  # of the digit's longer side: a part further away belongs to something else
 THIN = 0.115  # of the longer side: a pen thinner than this is drawn as thick, for on 20 pixels it would fade
@@ -49,46 +55,86 @@ def canonicalise(picture):
     """
     if is_framed(picture):
         return Canonical(image=picture, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
-    ink, mask, scale = _find(picture)
-    box = _extent(mask)
     corner = 0, 0
-    longest = max(box[2] - box[0], box[3] - box[1])
-    if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
-        margin = MARGIN * longest
-        left, top = (max(0, round((value - margin) / scale)) for value in box[:2])
-        right, bottom = (round((value + margin) / scale) for value in box[2:])
-        corner = left, top
-        ink, mask, scale = _find(picture[top:bottom, left:right])
-        box = _extent(mask)
-    ink = _even(ink, mask)
-    left, top, right, bottom = box
+    if max(picture.shape) <= SMALL:
+        ink, mask, scale = _find_small(picture)
+        if _is_nearly_framed(picture, ink, mask, scale):
+            image = picture if not is_dark(picture.astype(np.float32)) else 255 - picture
+            return Canonical(image=image, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
+    else:
+        ink, mask, scale, slopes = _find(picture)
+        box = extent(mask)
+        longest = max(box[2] - box[0], box[3] - box[1])
+        if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
+            margin = MARGIN * longest
+            left, top = (max(0, round((value - margin) / scale)) for value in box[:2])
+            right, bottom = (round((value + margin) / scale) for value in box[2:])
+            corner = left, top
+            ink, mask, scale, _ = _find(picture[top:bottom, left:right], slopes)
+        ink = even(ink, mask)
+    image, fit, x, y = frame(ink, mask)
+    return Canonical(
+        image=image,
+        scale=scale * fit,
+        x=x - corner[0] * scale * fit,
+        y=y - corner[1] * scale * fit,
+        size=picture.shape[::-1],
+    )
+
+
+def frame(ink, mask):
+    """The ink (H, W) float32 of one digit as MNIST frames it, where its mask (H, W) bool says the digit is.
+
+    Returns (28, 28) uint8, its pixels per pixel of the ink, and where in it the ink's upper left corner is: x and y.
+    """
+    left, top, right, bottom = extent(mask)
     crop, grown = _thicken(ink[top:bottom, left:right], mask[top:bottom, left:right])
     fit = INK_SIZE / max(crop.shape)
     size = [max(1, round(side * fit)) for side in reversed(crop.shape)]
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
     small *= 255 / max(np.quantile(small, 0.97), 1)
     image, x, y = _centre(np.uint8(small.clip(0, 255)))
-    return Canonical(
-        image=image,
-        scale=scale * fit,
-        x=x - (left - grown) * fit - corner[0] * scale * fit,
-        y=y - (top - grown) * fit - corner[1] * scale * fit,
-        size=picture.shape[::-1],
-    )
+    return image, fit, x - (left - grown) * fit, y - (top - grown) * fit
 
 
-def _find(picture):
+def _find(picture, slopes=None):
     """Ink (H, W) float32 and the digit's mask (H, W) bool at working size, and that size per pixel of the picture."""
-    height, width = picture.shape
-    longest = max(height, width)
+    longest = max(picture.shape)
     scale = min(max(longest, WORK[0]), WORK[1]) / longest
-    size = [max(1, round(side * scale)) for side in (width, height)]
+    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    ink = _ink(work.astype(np.float32))
-    return ink, _digit(ink), scale
+    ink, mask, slopes = find_ink(work.astype(np.float32), _digit, slopes)
+    return ink, mask, scale, slopes
 
 
-def _extent(mask):
+def _find_small(picture):
+    """Like `_find`, where strokes are a pixel or two wide: paper has no texture then, and all soft edges are ink."""
+    scale = WORK[0] / max(picture.shape)
+    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
+    ink = find_flat_ink(picture)
+    ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
+    around = cv2.dilate(np.uint8(_digit(ink, *strokes(ink))), np.ones((round(scale) | 1,) * 2, np.uint8))
+    ink *= around
+    return ink, ink > FAINTEST * ink.max(), scale
+
+
+def _is_nearly_framed(picture, ink, mask, scale):
+    """Whether the framing of a 28x28 picture is near enough to MNIST's, or the picture too dirty to tell."""
+    if picture.shape != (SIZE, SIZE):
+        return False
+    sides = np.stack([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(np.float32)
+    dirty = (np.abs(sides - np.median(sides)) > CLEAN).mean(1) > DIRTY
+    if dirty[:2].all() or dirty[2:].all():  # a digit can touch one side, hardly the one across too
+        return True
+    left, top, right, bottom = (value / scale for value in extent(mask))
+    longest = max(right - left, bottom - top)
+    off = max(abs(value / scale - SIZE / 2) for value in _mass(ink))
+    least, most, apart = NEARLY
+    plausible = longest > SIZE - 1.5 or least <= longest <= most and off <= apart  # across all of it: a line, no digit
+    return plausible and breadth(mask) / scale >= THIN * INK_SIZE
+
+
+def extent(mask):
     """(x_min, y_min, x_max, y_max) of the pixels that are set."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -99,9 +145,9 @@ def is_framed(picture):
     if picture.shape != (SIZE, SIZE) or picture.max() < 128:
         return False
     rows, columns = np.flatnonzero(picture.any(1)), np.flatnonzero(picture.any(0))
-    extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     y, x = _mass(picture)
-    return abs(extent - INK_SIZE) <= 1 and abs(x - SIZE / 2) <= 1.5 and abs(y - SIZE / 2) <= 1.5
+    return abs(longest - INK_SIZE) <= 1 and abs(x - SIZE / 2) <= 1.5 and abs(y - SIZE / 2) <= 1.5
 
 
 def _mass(picture):
@@ -112,43 +158,22 @@ def _mass(picture):
     return y, x
 
 
-def _ink(work):
-    """How much darker (or lighter) than its paper each pixel is, 0 where it is not: float32, grey levels.
-
-    The paper is the picture with everything narrower than a stroke can be closed, so that a shadow stays paper.
-    """
-    depth = max(2, max(work.shape) // 40)
-    rim = np.ones(work.shape, bool)
-    rim[depth:-depth, depth:-depth] = False
-    # The paper is what the rim mostly is; ink is on the side that goes furthest from it.
-    middle = np.median(work[rim])
-    low, high = np.quantile(work, (0.005, 0.995))
-    darkness = cv2.GaussianBlur(work, (0, 0), max(work.shape) / 320) * (1 if middle - low >= high - middle else -1)
-    side = round(PAPER * max(work.shape)) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))  # a square is two passes, a disc is not
-    paper = cv2.morphologyEx(darkness, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
-    paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1), borderType=cv2.BORDER_REPLICATE)
-    ink = paper - darkness
-    return (ink - np.median(ink)).clip(0)
-
-
-def _digit(ink):
-    """Which pixels belong to the digit: (H, W) bool. Raises InvalidImage if nothing stands out."""
-    strongest = np.quantile(ink, 0.995)
-    quiet = ink[ink <= strongest / 2]
-    grain = 1.4826 * np.median(np.abs(quiet - np.median(quiet))) if quiet.size else 0.0
-    if strongest < max(LEAST_CONTRAST, NOISE * grain):
-        raise InvalidImage("The image is blank: no ink stands out from the background.")
-    levels = np.uint8((ink * (255 / strongest)).clip(0, 255))
-    otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    sure = levels > otsu
-    likely = levels > max(0.6 * otsu, 255 * 3 * grain / strongest)
+def _digit(ink, sure, likely):
+    """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises InvalidImage if nothing stands out."""
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
-    mass = np.bincount(parts.ravel(), np.where(likely, ink, 0).ravel(), count)
-    mass[np.bincount(parts.ravel(), sure.ravel(), count) == 0] = 0
-    mass[0] = 0
     edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    weight = mass.copy()
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(np.uint8(likely), 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1))
+    pixels = np.flatnonzero(likely)  # few, so that what follows costs little
+    part, levels, depth = parts.ravel()[pixels], ink.ravel()[pixels], depth.ravel()[pixels]
+    area = np.bincount(part, minlength=count).clip(1)
+    mass = np.bincount(part, levels, count)
+    mass[np.bincount(part, sure.ravel()[pixels], count) == 0] = 0
+    thickness = np.bincount(part, depth, count) / area
+    rim = depth <= 1
+    steep = np.bincount(part[rim], slope.ravel()[pixels][rim], count) / np.bincount(part[rim], minlength=count).clip(1)
+    # Of a stroke there is much for its thickness, and its edges are steep for its darkness; a shadow is the opposite.
+    weight = mass / thickness.clip(0.5) * steep / (mass / area).clip(1)
     weight[edges] *= 0.25  # what touches the edge is more often a shadow or a neighbour
     digit = int(weight.argmax())
     if mass[digit] == 0:
@@ -164,7 +189,7 @@ def _digit(ink):
     return keep[parts]
 
 
-def _even(ink, mask):
+def even(ink, mask):
     """Ink of the digit alone, 0 to 255 whatever the pen, with the soft edge of its strokes."""
     around = cv2.dilate(np.uint8(mask), np.ones((3, 3), np.uint8))
     return (ink * around * (255 / np.quantile(ink[mask], 0.75))).clip(0, 255)
@@ -172,9 +197,7 @@ def _even(ink, mask):
 
 def _thicken(crop, mask):
     """Draw a thin pen thicker. Returns the crop and by how many pixels it grew on each side."""
-    padded = np.pad(np.uint8(mask), 1)
-    stroke = 4 * cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean() - 1  # a strip's mean is a quarter
-    missing = round(THIN * max(crop.shape) - stroke)
+    missing = round(THIN * max(crop.shape) - breadth(mask))
     if missing < 1:
         return crop, 0
     grown = (missing + 1) // 2

@@ -1,4 +1,4 @@
-"""One uploaded image to one prediction: what is seen in it, and what is said of it."""
+"""One uploaded image to the JSON of an answer: what is seen in it, and what is said of it."""
 
 import base64
 import time
@@ -8,6 +8,7 @@ from io import BytesIO
 from PIL import Image
 
 from service.image import Canonical, canonicalise
+from service.reader import read
 from service.upload import grey_from_upload
 
 DECIMALS = 6  # of probabilities
@@ -57,6 +58,40 @@ def describe(seen, answers, index, device, waited_ms, explain):
     if explain:
         result["explain"] = {"image": _data_url(seen.canonical.image)}
     return result
+
+
+def describe_page(predictor, names, data, settings):
+    """The JSON of what is read in the bytes of an image (`schema.Text`, but for the total time).
+
+    Raises InvalidImage, ImageTooLarge.
+    """
+    started = time.perf_counter()
+    picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
+    decoded = time.perf_counter()
+    readings = read(picture, predictor, names)
+    finished = time.perf_counter()
+    lines = {}
+    for reading in readings:
+        if reading.accepted:
+            lines.setdefault(reading.line, []).append(str(reading.digit))
+    return {
+        "text": "\n".join("".join(lines[line]) for line in sorted(lines)),
+        "digits": [
+            {
+                "digit": reading.digit,
+                "confidence": round(reading.confidence, DECIMALS),
+                "accepted": reading.accepted,
+                "box": [round(value * reduced, 1) for value in reading.box],
+                "line": reading.line,
+            }
+            for reading in readings
+        ],
+        "timing_ms": {
+            "decode": round((decoded - started) * 1e3, 3),
+            "read": round((finished - decoded) * 1e3, 3),
+        },
+        "device": predictor.device,
+    }
 
 
 def _model(name, answer, index, seen):

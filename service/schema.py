@@ -83,6 +83,12 @@ class Timing(BaseModel):
     total: float
 
 
+class ReadTiming(BaseModel):
+    decode: float
+    read: float = Field(description="cleaning, finding and framing the digits, and all inference")
+    total: float
+
+
 class Explanation(BaseModel):
     image: str = Field(description="the 28x28 image the models saw, a PNG as a data: URL")
 
@@ -98,6 +104,23 @@ class Prediction(BaseModel):
     timing_ms: Timing
     device: str = Field(examples=["cpu"])
     explain: Explanation | None = None
+
+
+class WrittenDigit(BaseModel):
+    digit: Digit
+    confidence: Probability
+    accepted: bool = Field(description="false: probably no digit; it is left out of `text`")
+    box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the upload")
+    line: int = Field(description="from 0, from above")
+
+
+class Text(BaseModel):
+    text: str = Field(
+        description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
+    )
+    digits: list[WrittenDigit] = Field(description="everything that was looked at, in reading order")
+    timing_ms: ReadTiming
+    device: str = Field(examples=["cpu"])
 
 
 class Model(BaseModel):

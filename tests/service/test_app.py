@@ -76,6 +76,40 @@ def test_explanation_is_the_28x28_the_models_saw(client, seven):
     assert image.shape == (28, 28) and image.max() == 255
 
 
+def test_reading_gives_the_text_and_each_digit(client):
+    number = encode(Image.fromarray(draw("33", (200, 400))))
+    answer = client.post("/read", files={"image": number})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["text", "digits", "timing_ms", "device"]
+    assert (body["text"], body["device"]) == ("77", "cpu")
+    assert [list(digit) for digit in body["digits"]] == [["digit", "confidence", "accepted", "box", "line"]] * 2
+    assert [(digit["digit"], digit["accepted"], digit["line"]) for digit in body["digits"]] == [(7, True, 0)] * 2
+    assert list(body["timing_ms"]) == ["decode", "read", "total"]
+    (_, top, right, bottom), (left, *_) = (digit["box"] for digit in body["digits"])
+    assert 0 < right < left < 400 and 80 < bottom - top < 140
+
+
+def test_lines_of_a_page_are_lines_of_the_text(client):
+    page = np.concatenate([draw("3"), draw("3")])
+    assert client.post("/read?models=vit", files={"image": encode(Image.fromarray(page))}).json()["text"] == "1\n1"
+
+
+def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
+    page = np.full((2400, 3000), 255, np.uint8)
+    page[1000:1600, 2000:2600] = draw("3", (600, 600), 15, 36)
+    (digit,) = client.post("/read", files={"image": encode(Image.fromarray(page))}).json()["digits"]
+    assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
+
+
+@pytest.mark.parametrize("route", ["/read", "/read?models=resnet"])
+def test_reading_refuses_as_predicting_does(client, route):
+    blank = {"image": encode(Image.new("L", (300, 300), 255))}
+    refused = [client.post(path, files=blank) for path in (route, route.replace("read", "predict"))]
+    assert refused[0].status_code == refused[1].status_code >= 400
+    assert refused[0].json() == refused[1].json()
+
+
 def form(**fields):
     return {"files": fields}
 
@@ -252,7 +286,7 @@ def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
 
 def test_description_names_every_route_and_both_kinds_of_upload(client):
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/models", "/predict", "/predict/batch"}
+    assert set(paths) == {"/models", "/predict", "/predict/batch", "/read"}
     operation = paths["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])

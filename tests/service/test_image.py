@@ -48,6 +48,66 @@ def test_slanted_light_and_a_shadow_do_not_matter(seven):
     assert likeness(canonicalise(seven).image, canonicalise(lit).image) > 0.95
 
 
+def test_light_from_one_side_and_a_thin_pen_far_away(seven):
+    page = np.full((480, 640), 255, np.uint8)
+    page[300:400, 60:160] = cv2.resize(seven, (100, 100), interpolation=cv2.INTER_AREA)
+    light = np.linspace(0.4, 1.0, 640)[None, :] * np.linspace(1.0, 0.6, 480)[:, None]
+    lit = np.uint8(page * light)
+    assert likeness(canonicalise(seven).image, canonicalise(lit).image) > 0.9
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("grey", [60, 150])
+def test_rules_of_the_paper_are_no_ink(seven, squared, grey):
+    page = np.full((400, 500), 255, np.uint8)
+    for place in range(11, 500, 24):
+        cv2.line(page, (0, place), (499, place + 12), grey, 1, cv2.LINE_AA)
+        if squared:
+            cv2.line(page, (place + 12, 0), (place, 399), grey, 1, cv2.LINE_AA)
+    page[100:300, 150:350] = np.minimum(page[100:300, 150:350], seven)
+    assert likeness(canonicalise(seven).image, canonicalise(page).image) > 0.95
+
+
+def test_bars_of_a_digit_that_fills_the_picture_are_no_rules():
+    eight = np.full((200, 120), 255, np.uint8)
+    cv2.rectangle(eight, (8, 8), (112, 192), 0, 3)
+    cv2.line(eight, (8, 100), (112, 100), 0, 3)
+    image = canonicalise(eight).image
+    rows = np.flatnonzero(image[:, 13] > 100)
+    assert rows[0] <= 5 and rows[-1] >= 22 and 13 in rows
+
+
+def test_tiny_picture_keeps_its_grey_levels():
+    """Eight pixels a side, as in scikit-learn's digits."""
+    seven = np.zeros((8, 8), np.uint8)
+    seven[0, 2:7], seven[1:4, 5], seven[4:8, 4] = 250, 200, 120
+    image = canonicalise(seven).image
+    assert is_framed(image)
+    assert canonicalise(255 - seven).image.tolist() == image.tolist()
+    levels = image[image.any(1)].max(1).astype(int)
+    assert levels[0] - levels[-1] > 60
+
+
+@pytest.mark.parametrize("spoil", ["stripe", "fog", "line"])
+def test_spoilt_picture_in_the_framing_of_mnist_is_not_framed_again(seven, spoil):
+    """It once was cropped to the dirt, and the digit shrank."""
+    image = canonicalise(seven).image.copy()
+    if spoil == "stripe":
+        image[:, 9:19] = 255 - image[:, 9:19]
+    elif spoil == "fog":
+        image = np.maximum(image, np.uint8(np.linspace(20, 150, 28))[:, None])
+    else:
+        cv2.line(image, (0, 20), (27, 9), 255, 1)
+    assert (canonicalise(image).image == image).all()
+    assert (canonicalise(255 - image).image == image).all()
+
+
+def test_small_digit_in_28x28_is_enlarged(seven):
+    image = np.zeros((28, 28), np.uint8)
+    image[2:16, 12:26] = cv2.resize(canonicalise(seven).image, (14, 14), interpolation=cv2.INTER_AREA)
+    assert likeness(canonicalise(seven).image, canonicalise(image).image) > 0.9
+
+
 def test_faint_pencil_is_read(seven):
     faint = np.uint8(200 - (255 - seven.astype(int)) * 0.12)
     assert likeness(canonicalise(seven).image, canonicalise(faint).image) > 0.97

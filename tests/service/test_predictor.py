@@ -5,7 +5,7 @@ import pytest
 
 from service.artefact import UnusableArtefact, choose_device, open_artefact
 from service.predictor import Predictor, UnknownModel
-from tests.conftest import write_consensus
+from tests.conftest import draw, write_consensus
 
 
 @pytest.fixture
@@ -83,3 +83,19 @@ def test_cuda_runs_on_cuda(released):
         assert on_gpu.artefacts[name].device == "cuda"
         found, expected = (p.classify(images, [name]).by_name[name].probabilities for p in (on_gpu, on_cpu))
         assert np.abs(found - expected).max() < 1e-3
+
+
+def test_nothing_is_detected_without_scores(predictor):
+    boxes, scores = predictor.detect(np.zeros((2, 1, 28, 60), np.uint8))
+    assert (boxes.shape, scores.shape) == ((2, 0, 4), (2, 0, 10))
+
+
+def test_detector_sees_each_digit_of_a_page(released):
+    page = np.concatenate([np.zeros((60, 20), np.uint8), *[255 - _typed(text) for text in "38"]], 1)
+    boxes, scores = Predictor(released, "cpu", threads=1).detect(page[None, None])
+    sure = scores[0].max(1) > 0.5
+    assert sorted(int((box[0] + box[2]) / 2) // 60 for box in boxes[0][sure]) == [0, 1]
+
+
+def _typed(text):
+    return draw(text, (60, 60), 1.2, 3)

@@ -1,0 +1,151 @@
+"""A picture with any number of digits to what is written on it, line by line.
+
+The ink is cut into pieces: wherever it is not connected, and where Faster R-CNN or a narrow place says that digits
+touch. Up to three neighbouring pieces may be one digit: all models look at each such candidate, in one batch, and the
+line is the row of candidates they are surest of (LeCun et al., https://doi.org/10.1109/5.726791, section VII).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from service.image import SMALL, even, frame
+from service.ink import find_flat_ink, find_ink, strokes
+from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
+from service.upload import InvalidImage
+
+PAGE = 1024  # pixels of the longer side that a page is read at
+ENLARGE = 4  # times, at most
+STROKE = 0.12  # of the page's longer side: nothing wider is a stroke
+RULES = 2  # lines across a page that are no strokes, for numbers are made of several digits
+TOGETHER = 3  # pieces of one digit, at most
+BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
+WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
+TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
+DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One digit, or what is none."""
+
+    digit: int
+    confidence: float
+    accepted: bool
+    box: list[float]  # x_min, y_min, x_max, y_max in pixels of the picture
+    line: int
+
+
+def read(picture, predictor, names):
+    """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
+
+    Work is bounded: `pieces.MOST` pieces of ink, cut at most `pieces.TOUCHES` times, TOGETHER candidates for each.
+    Returns a list of Reading. Raises InvalidImage if there is no ink.
+    """
+    ink, likely, scale = _page(picture)
+    pieces = pieces_of(likely)
+    if not pieces:
+        raise InvalidImage("The image holds nothing that a pen has written.")
+    height = common_height(pieces)
+    lines = cut(lines_of(pieces, height), ink, height, predictor)
+    candidates = [list(_candidates(line, height)) for line in lines]
+    images = [
+        _framed(ink, line[start:stop], scale)
+        for line, spans in zip(lines, candidates, strict=True)
+        for start, stop in spans
+    ]
+    verdicts = iter(predictor.classify(np.stack(images)[:, None], names).verdicts)
+    readings, limits = [], 2 * picture.shape[::-1]
+    for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
+        says = {span: next(verdicts) for span in spans}
+        for start, stop in _best_row(line, says, height):
+            box = hull(line[start:stop])
+            verdict = says[start, stop]
+            readings.append(
+                Reading(
+                    digit=verdict.digit,
+                    confidence=verdict.confidence,
+                    accepted=bool(verdict.accepted and box[3] - box[1] >= TALL * height),
+                    box=[min(float(value) / scale, limit) for value, limit in zip(box, limits, strict=True)],
+                    line=number,
+                )
+            )
+    return readings
+
+
+def _page(picture):
+    """Ink (H, W) float32, where it likely is (H, W) bool, both at working size, and that size per pixel."""
+    scale = min(PAGE / max(picture.shape), ENLARGE)
+    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
+    if max(picture.shape) <= SMALL:
+        ink = cv2.resize(find_flat_ink(picture), size, interpolation=cv2.INTER_CUBIC).clip(0)
+        return ink, strokes(ink)[0], scale
+    work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=(STROKE,), many=RULES)
+    return ink, likely, scale
+
+
+def _candidates(line, height):
+    """Which neighbours may be one digit: (start, stop) into a line."""
+    for start in range(len(line)):
+        for stop in range(start + 1, min(start + TOGETHER, len(line)) + 1):
+            chosen = line[start:stop]
+            width, tall = np.subtract(*np.split(hull(chosen), 2)[::-1])
+            small = width <= BROAD * max(height, tall) and tall <= LONG * height
+            if (
+                len(chosen) == 1
+                or small
+                and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen)))
+            ):
+                yield start, stop
+
+
+def _belongs(piece, others, height):
+    """Whether a piece may be part of the digit that others are of."""
+    if any(piece.part == other.part for other in others):
+        return True
+    for other in others:  # two whole strokes beside each other are two digits
+        shared = min(piece.box[2], other.box[2]) - max(piece.box[0], other.box[0])
+        if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
+            return False
+    return min(gap(piece, other) for other in others) <= NEAR * height
+
+
+def _framed(ink, pieces, scale):
+    """The pieces as one digit, (28, 28) uint8."""
+    left, top, right, bottom = hull(pieces)
+    mask = np.zeros((bottom - top, right - left), bool)
+    for piece in pieces:
+        x, y = piece.box[:2] - (left, top)
+        mask[y : y + piece.height, x : x + piece.width] |= piece.mask
+    pad = max(2, round(scale))
+    mask = np.pad(mask, pad)
+    crop = np.zeros(mask.shape, np.float32)
+    crop[pad:-pad, pad:-pad] = ink[top:bottom, left:right]
+    if scale > 1:  # strokes a few pixels wide, enlarged: most of them is their soft edge
+        crop *= cv2.dilate(np.uint8(mask), np.ones((2 * pad + 1, 2 * pad + 1), np.uint8))
+        return frame(crop, mask)[0]
+    return frame(even(crop, mask), mask)[0]
+
+
+def _best_row(line, says, height):
+    """The candidates that together use up the line and are surest, (start, stop) each; small pieces may be left out."""
+    best = [(0.0, None, False)] + [(-np.inf, None, False)] * len(line)  # score, where it came from, whether it counts
+    for stop in range(1, len(line) + 1):
+        for start in range(max(0, stop - TOGETHER), stop):
+            if (start, stop) in says:
+                score = best[start][0] + (stop - start) * np.log(says[start, stop].confidence)
+                if start and line[start].part == line[start - 1].part:
+                    score += np.log(TORN)
+                best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
+        if line[stop - 1].height < TALL * height:
+            left_out = (best[stop - 1][0] + np.log(DIRT), stop - 1, False)
+            best[stop] = max(best[stop], left_out, key=lambda entry: entry[0])
+    spans, stop = [], len(line)
+    while stop:
+        _, start, counts = best[stop]
+        if counts:
+            spans.append((start, stop))
+        stop = start
+    return spans[::-1]

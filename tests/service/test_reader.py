@@ -1,0 +1,147 @@
+"""Typed numbers, read by a predictor that compares with typed digits."""
+
+import cv2
+import numpy as np
+import pytest
+
+from service.consensus import Verdict
+from service.image import canonicalise
+from service.reader import read
+from service.upload import InvalidImage
+from tests.conftest import draw
+
+
+class Matcher:
+    """As much of a Predictor as reading needs: the digit is that of the most similar typed one."""
+
+    def __init__(self):
+        self.typed = np.stack([self._unit(canonicalise(draw(str(digit))).image) for digit in range(10)])
+        self.verdicts = []
+
+    @staticmethod
+    def _unit(image):
+        soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.5).ravel()
+        return soft / np.linalg.norm(soft)
+
+    def classify(self, images, names):
+        likeness = np.stack([self._unit(image[0]) for image in images]) @ self.typed.T
+        sure = likeness.max(1) ** 8
+        self.verdicts = [
+            Verdict(digit=int(digit), confidence=float(confidence), accepted=bool(confidence > 0.4), agreement=1)
+            for digit, confidence in zip(likeness.argmax(1), sure, strict=True)
+        ]
+        return self
+
+    def detect(self, pages):
+        return np.zeros((len(pages), 0, 4)), np.zeros((len(pages), 0, 10))
+
+
+@pytest.fixture(scope="module")
+def matcher():
+    return Matcher()
+
+
+def page(*lines, scale=2.0, gap=20):
+    """Lines of typed digits from above, black on white."""
+    rows = [draw(line, (int(40 * scale), int(24 * scale * max(map(len, lines)) + 40)), scale, 5) for line in lines]
+    return np.concatenate([np.pad(row, ((gap, gap), (0, 0)), constant_values=255) for row in rows])
+
+
+def text(readings):
+    lines = {}
+    for reading in readings:
+        if reading.accepted:
+            lines.setdefault(reading.line, []).append(str(reading.digit))
+    return ["".join(lines[line]) for line in sorted(lines)]
+
+
+@pytest.mark.parametrize("number", ["7", "42", "1969", "0123456789"])
+def test_a_number_is_read_from_left_to_right(matcher, number):
+    assert text(read(page(number), matcher, [])) == [number]
+
+
+def test_lines_are_kept(matcher):
+    assert text(read(page("1969", "42", "580"), matcher, [])) == ["1969", "42", "580"]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 4])
+def test_size_does_not_matter(matcher, scale):
+    picture = cv2.resize(page("1969", "42"), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    assert text(read(picture, matcher, [])) == ["1969", "42"]
+
+
+def test_white_on_black_is_the_same(matcher):
+    assert text(read(255 - page("1969"), matcher, [])) == ["1969"]
+
+
+def test_a_slanted_line_is_one_line(matcher):
+    picture = page("58203", gap=80)
+    height, width = picture.shape
+    slant = np.float32([[1, 0, 0], [0.2, 1, -0.1 * width]])
+    picture = cv2.warpAffine(picture, slant, (width, height), borderValue=255)
+    assert text(read(picture, matcher, [])) == ["58203"]
+
+
+def test_boxes_are_in_pixels_of_the_picture(matcher):
+    picture = np.full((600, 2400), 255, np.uint8)
+    picture[200:400, 300:500] = draw("4")
+    picture[200:400, 1500:1700] = draw("2")
+    first, second = read(picture, matcher, [])
+    for reading, left in ((first, 300), (second, 1500)):
+        ys, xs = np.nonzero(picture[:, left : left + 200] < 128)
+        expected = [left + xs.min(), ys.min(), left + xs.max() + 1, ys.max() + 1]
+        assert np.abs(np.array(reading.box) - expected).max() < 8
+    assert (first.digit, second.digit) == (4, 2)
+
+
+def test_digits_that_touch_are_told_apart(matcher):
+    digit = draw("0", (120, 90), 3.0, 8)
+    columns = np.flatnonzero((digit < 128).any(0))
+    digit = digit[:, columns[0] : columns[-1] + 1]
+    picture = np.pad(np.concatenate([digit, digit], 1), 40, constant_values=255)
+    assert text(read(picture, matcher, [])) == ["00"]
+
+
+def test_a_broken_digit_is_one_digit(matcher):
+    picture = page("853")
+    middle = picture.shape[1] // 2
+    picture[55:58, middle - 20 : middle + 20] = 255
+    assert text(read(picture, matcher, [])) == ["853"]
+
+
+def test_specks_and_a_blot_at_the_edge_are_left_out(matcher):
+    picture = np.pad(page("1969"), ((0, 200), (0, 0)), constant_values=255)
+    for x in range(20, 200, 30):
+        cv2.circle(picture, (x, 250), 2, 0, -1)
+    picture[-60:, -120:] = 0
+    assert text(read(picture, matcher, [])) == ["1969"]
+
+
+def test_what_is_no_digit_is_marked(matcher):
+    readings = read(page("1X9"), matcher, [])
+    assert [reading.accepted for reading in readings] == [True, False, True]
+    assert text(readings) == ["19"]
+
+
+def test_work_is_bounded_on_a_page_of_noise(matcher):
+    noise = np.uint8(255 * (np.random.default_rng(0).random((128, 128)) < 0.7))
+    picture = cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_NEAREST)
+    read(picture, matcher, [])
+    assert len(matcher.verdicts) <= 1_200
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (300, 200), (1, 500)])
+def test_a_blank_page_is_refused(matcher, shape):
+    with pytest.raises(InvalidImage, match="no ink stands out"):
+        read(np.full(shape, 200, np.uint8), matcher, [])
+
+
+@pytest.mark.parametrize("shape", [(2, 500), (500, 2), (3, 3), (1, 2), (1300, 7)])
+def test_slivers_and_crumbs_are_read_or_refused(matcher, shape):
+    picture = np.full(shape, 255, np.uint8)
+    picture[shape[0] // 2, shape[1] // 3 :] = 0
+    try:
+        readings = read(picture, matcher, [])
+    except InvalidImage:
+        return
+    assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
