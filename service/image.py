@@ -16,11 +16,7 @@ INK_SIZE = 20  # pixels of the longer side of the ink in it
 SMALL = 40  # pixels of the longer side: in fewer, strokes are a pixel or two wide
 FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
 CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
-NEARLY = (
-    16,
-    24,
-    2.5,
-)  # pixels of the longer side of the ink that pass for framed, at least and at most, and off the middle
+NEARLY = 16, 24, 2.5  # pixels that pass for framed: the ink's longer side, at least and at most, and off the middle
 WORK = 128, 320  # pixels of the longer side that strokes are looked for at: at least, at most
 ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
