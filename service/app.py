@@ -20,7 +20,7 @@ from service.body import image_of, images_of
 from service.prediction import Seen, describe, describe_page, see
 from service.predictor import Predictor, UnknownModel
 from service.settings import Settings
-from service.upload import ImageTooLarge, InvalidImage
+from service.upload import FORMATS, ImageTooLarge, InvalidImage
 
 PAGE = Path(__file__).parent / "page"
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -40,13 +40,25 @@ app = FastAPI(
     docs_url=None,  # FastAPI's own loads Swagger UI from another host
     redoc_url=None,
 )
-app.mount("/page/examples", StaticFiles(directory=EXAMPLES), name="examples")
-app.mount("/page/swagger", StaticFiles(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
-app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+
+class Files(StaticFiles):
+    """Files that a browser asks for again, and gets again only if they changed: an old script with a new page fails."""
+
+    def file_response(self, *arguments, **keywords):
+        response = super().file_response(*arguments, **keywords)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+app.mount("/page/examples", Files(directory=EXAMPLES), name="examples")
+app.mount("/page/swagger", Files(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
+app.mount("/page", Files(directory=PAGE), name="page")
 
 
 def serve(predictor: Predictor, settings: Settings):
     """Give the application what it answers with; until then it is not ready."""
+    see((EXAMPLES / "seven.png").read_bytes(), 10**6, FORMATS)  # so that decoders and OpenCV have loaded what they need
     app.state.predictor, app.state.settings = predictor, settings
     # An image is decoded to many times the size of its upload: only as many at once as there are cores for.
     app.state.readers = CapacityLimiter(settings.threads)

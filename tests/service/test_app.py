@@ -332,3 +332,10 @@ def test_example_of_an_unknown_model_is_what_is_said(client, seven):
     said = client.post("/predict?models=resnet", files={"image": seven}).json()["error"]
     assert said.split(":")[0] == schema.SENTENCE[404].split(":")[0]
     assert schema.SENTENCE[404].endswith(f": {', '.join(networks.NAMES)}.")
+
+
+@pytest.mark.parametrize("path", ["/page/page.js", "/page/examples/seven.png"])
+def test_files_of_the_page_are_asked_for_again_but_not_sent_again(client, path):
+    first = client.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    assert client.get(path, headers={"If-None-Match": first.headers["etag"]}).status_code == 304

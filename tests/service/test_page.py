@@ -278,6 +278,12 @@ def test_number_is_read_with_a_box_for_each_digit(page):
     assert abs((last["x"] - picture["x"]) / picture["width"] - 400 / 560) < 0.01
 
 
+def test_number_of_the_examples_is_read_by_the_service(page):
+    page.get_by_role("button", name="1969 and 42").click()
+    expect_answer(page, "1969\n42")
+    expect(page.locator("#boxes text")).to_have_text(list("196942"))
+
+
 def test_drawing_goes_to_the_mode_that_is_chosen(page):
     """The answer of POST /read is made up here."""
     page.route("**/read", lambda route: route.fulfill(json=READ))

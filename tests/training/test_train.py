@@ -27,7 +27,7 @@ def test_a_run_leaves_checkpoint_metrics_and_best(small_mnist, tmp_path):
     assert all(line["seconds"] > 0 for line in lines)
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert {"hardware", "torch", "commit"} <= set(best)
-    assert best["metrics"][-1]["validation_accuracy"] == max(line["validation_accuracy"] for line in lines)
+    assert best["metrics"][-1]["validation_loss"] == min(line["validation_loss"] for line in lines)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "checkpoint.pt", "metrics.jsonl"]
 
 
