@@ -26,10 +26,10 @@ def _one(images):
     """An upstroke to 93 % of them, a foot to 45 %; those that have one are left alone."""
     top, bottom, height = _stem(images)
     down = torch.nn.functional.normalize(bottom - top)
-    angle = _uniform(images, 0.45, 1.1)  # radians between the stem and the upstroke, on its left
+    angle = _uniform(images, 0.4, 0.9)  # radians between stem and upstroke, on its left; at more than that it is a 7
     cosine, sine = angle.cos(), angle.sin()
     aside = torch.stack([down[:, 0] * cosine - down[:, 1] * sine, down[:, 0] * sine + down[:, 1] * cosine], 1)
-    upstroke = top + aside * (height * _uniform(images, 0.2, 0.5))[:, None]
+    upstroke = top + aside * (height * _uniform(images, 0.2, 0.45))[:, None]
     foot = torch.stack([height * _uniform(images, 0.15, 0.33), height * _uniform(images, -0.04, 0.04)], 1)
     chance = _uniform(images, 0, 1).view(-1, 1, 1, 1)
     drawn = torch.where(chance < 0.93, _draw(images, top, upstroke), images)
