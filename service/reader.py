@@ -5,7 +5,7 @@ touch. Up to three neighbouring pieces may be one digit: all models look at each
 line is the row of candidates they are surest of (LeCun et al., https://doi.org/10.1109/5.726791, section VII).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ RULES = 2  # lines across a page that are no strokes, for numbers are made of se
 TOGETHER = 3  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
 WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
+FEW, COMPANY = 2, 0.5  # among so many digits, what is as likely right as wrong is one too
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -56,21 +57,26 @@ def read(picture, predictor, names):
         for start, stop in spans
     ]
     verdicts = iter(predictor.classify(np.stack(images)[:, None], names).verdicts)
-    readings, limits = [], 2 * picture.shape[::-1]
+    readings, doubted, limits = [], [], 2 * picture.shape[::-1]
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
         for start, stop in _best_row(line, says, height):
-            box = hull(line[start:stop])
-            verdict = says[start, stop]
+            verdict, box = says[start, stop], hull(line[start:stop])
+            tall = box[3] - box[1] >= TALL * height
+            if tall and not verdict.accepted and verdict.confidence >= COMPANY:
+                doubted.append(len(readings))
             readings.append(
                 Reading(
                     digit=verdict.digit,
                     confidence=verdict.confidence,
-                    accepted=bool(verdict.accepted and box[3] - box[1] >= TALL * height),
+                    accepted=bool(verdict.accepted and tall),
                     box=[min(float(value) / scale, limit) for value, limit in zip(box, limits, strict=True)],
                     line=number,
                 )
             )
+    if sum(reading.accepted for reading in readings) >= FEW:
+        for index in doubted:
+            readings[index] = replace(readings[index], accepted=True)
     return readings
 
 

@@ -12,6 +12,8 @@ from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
 from training import data, networks
+from training.recorded import Recorded
+from training.tables import comparison
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -32,11 +34,12 @@ def test_results_are_those_in_the_artefact(released, name):
     path = released / f"{name}.onnx"
     says = open_artefact(path, "cpu", threads=1).metadata
     (row,) = [row for row in rows("model") if row[0] == f"`{name}`"]
-    assert row[1:7] == [
+    assert row[1:8] == [
         f"{says['parameters'] / 1e6:.2f} M",
         f"{says['test_accuracy']:.2%}",
         f"{says['test_macro_f1']:.4f}",
         f"{says['test_loss']:.4f}",
+        f"{says['test_ece']:.4f}",
         f"{says['training_seconds'] / 60:.0f} min",
         f"{path.stat().st_size / 2**20:.1f} MiB",
     ]
@@ -45,11 +48,17 @@ def test_results_are_those_in_the_artefact(released, name):
 def test_consensus_row_is_that_of_consensus_json(released):
     figures = load_consensus(released).figures
     (row,) = [row for row in rows("model") if row[0] == "consensus"]
-    assert row[2:5] == [
+    assert row[2:6] == [
         f"{figures['test_accuracy']:.2%}",
         f"{figures['test_macro_f1']:.4f}",
         f"{figures['test_loss']:.4f}",
+        f"{figures['test_ece']:.4f}",
     ]
+
+
+def test_results_are_those_recorded(released):
+    recorded = Recorded(released, REPOSITORY / "results")
+    assert f"<!-- results -->\n{comparison(recorded)}<!-- /results -->" in README
 
 
 def test_trivial_baseline_is_the_share_of_ones(mnist_root):

@@ -32,7 +32,7 @@ RESULTS = Path("results")
 MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # what each model said of each test image, float16
 BATCH = 250
-REFUSED = 0.002  # share of the validation digits that the consensus may refuse
+REFUSED = 0.001  # share of the validation digits that may be refused; of other writers' it is a few times as many
 CONSENSUS = "consensus"
 
 

@@ -68,10 +68,11 @@ def load(folder):
     Raises FileNotFoundError if there is neither.
     """
     rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
+    most = Settings().max_pixels
     images, labels, kinds, writers, unreadable = [], [], [], [], []
     for path, label, kind, writer in tqdm(rows, desc=folder.name):
         try:
-            images.append(see((folder / path).read_bytes(), Settings().max_pixels).canonical.image)
+            images.append(see((folder / path).read_bytes(), most, FORMATS).canonical.image)
         except InvalidImage:
             unreadable.append(label)
             continue

@@ -1,5 +1,7 @@
 """Typed numbers, read by a predictor that compares with typed digits."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -145,3 +147,19 @@ def test_slivers_and_crumbs_are_read_or_refused(matcher, shape):
     except InvalidImage:
         return
     assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
+
+
+class Doubtful(Matcher):
+    """Is not sure of nines."""
+
+    def classify(self, images, names):
+        super().classify(images, names)
+        self.verdicts = [replace(v, accepted=False, confidence=0.6) if v.digit == 9 else v for v in self.verdicts]
+        return self
+
+
+def test_what_is_doubted_alone_is_believed_among_digits():
+    doubtful = Doubtful()
+    assert text(read(page("9"), doubtful, [])) == []
+    assert text(read(page("19"), doubtful, [])) == ["1"]
+    assert text(read(page("129"), doubtful, [])) == ["129"]
