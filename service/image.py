@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from service.ink import breadth, find_flat_ink, find_ink, is_dark, strokes
+from service.ink import breadth, find_flat_ink, find_ink, is_dark, level, strokes
 from service.upload import InvalidImage
 
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it
-SMALL = 40  # pixels of the longer side: in fewer, strokes are a pixel or two wide
+SMALL, ENLARGED = 40, 56  # pixels of the longer side: in so few, strokes are a pixel or two wide; what they are made to
 FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
 CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
 NEARLY = 16, 24, 2.5  # pixels that pass for framed: the ink's longer side, at least and at most, and off the middle
-WORK = 128, 320  # pixels of the longer side that strokes are looked for at: at least, at most
+WORK = 128, 200  # pixels of the longer side that strokes are looked for at: at least, at most
 ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
 SPECK = 0.03  # of the ink of the digit: a part with less is dirt
@@ -88,7 +88,7 @@ def frame(ink, mask):
     fit = INK_SIZE / max(crop.shape)
     size = [max(1, round(side * fit)) for side in reversed(crop.shape)]
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
-    small *= 255 / max(np.quantile(small, 0.97), 1)
+    small *= 255 / max(level(small, 0.97), 1)
     image, x, y = _centre(np.uint8(small.clip(0, 255)))
     return image, fit, x - (left - grown) * fit, y - (top - grown) * fit
 
@@ -105,7 +105,7 @@ def _find(picture, slopes=None):
 
 def _find_small(picture):
     """Like `_find`, where strokes are a pixel or two wide: paper has no texture then, and all soft edges are ink."""
-    scale = WORK[0] / max(picture.shape)
+    scale = ENLARGED / max(picture.shape)
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     ink = find_flat_ink(picture)
     ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
@@ -119,7 +119,7 @@ def _is_nearly_framed(picture, ink, mask, scale):
     if picture.shape != (SIZE, SIZE):
         return False
     sides = np.stack([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(np.float32)
-    dirty = (np.abs(sides - np.median(sides)) > CLEAN).mean(1) > DIRTY
+    dirty = (np.abs(sides - level(sides, 0.5)) > CLEAN).mean(1) > DIRTY
     if dirty[:2].all() or dirty[2:].all():  # a digit can touch one side, hardly the one across too
         return True
     left, top, right, bottom = (value / scale for value in extent(mask))
@@ -188,7 +188,7 @@ def _digit(ink, sure, likely):
 def even(ink, mask):
     """Ink of the digit alone, 0 to 255 whatever the pen, with the soft edge of its strokes."""
     around = cv2.dilate(np.uint8(mask), np.ones((3, 3), np.uint8))
-    return (ink * around * (255 / np.quantile(ink[mask], 0.75))).clip(0, 255)
+    return (ink * around * (255 / level(ink[mask], 0.75))).clip(0, 255)
 
 
 def _thicken(crop, mask):
