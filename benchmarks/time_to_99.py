@@ -11,13 +11,13 @@ import argparse
 import json
 import statistics
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from benchmarks.training import clock
 from training import data
 from training.provenance import hardware
 from training.train import autocast, pick_device
@@ -68,12 +68,6 @@ def run(seed, images, labels):
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
     return net.eval(), clock(device) - start
-
-
-def clock(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 @torch.no_grad()

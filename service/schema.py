@@ -40,20 +40,20 @@ SENTENCE = {  # of each, an example of what is said
 }
 PREDICTION = {  # of examples/seven.png by one network
     "digit": 7,
-    "confidence": 0.998744,
+    "confidence": 0.999671,
     "accepted": True,
     "agreement": 1,
     "models": [
         {
             "name": "faster_rcnn",
             "digit": 7,
-            "confidence": 0.998744,
-            "probabilities": [0.0, 8.4e-05, 0.000183, 0.000426, 3.6e-05, 1e-06, 0.0, 0.998744, 1e-05, 0.000517],
-            "latency_ms": 2.169,
-            "box": [45.1, 36.8, 152.9, 203.7],
+            "confidence": 0.999671,
+            "probabilities": [3e-06, 1.2e-05, 1.6e-05, 0.000182, 1.8e-05, 3e-06, 3e-06, 0.999671, 4e-06, 8.7e-05],
+            "latency_ms": 2.445,
+            "box": [41.3, 36.5, 155.9, 204.3],
         }
     ],
-    "timing_ms": {"decode": 0.775, "canonicalise": 3.406, "queue": 0.217, "inference": 2.721, "total": 8.203},
+    "timing_ms": {"decode": 0.661, "canonicalise": 2.378, "queue": 0.199, "inference": 2.457, "total": 6.214},
     "device": "cpu",
 }
 

@@ -2,7 +2,7 @@
 
 python -m training.train cnn
 
-Measured: 99.78 % of the validation images after 9 minutes on two shared cores of an AMD EPYC, one seed.
+Measured: 99.82 % of the validation images after 14 minutes on two shared cores of an AMD EPYC, one seed.
 """
 
 from torch import nn
