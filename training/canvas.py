@@ -10,20 +10,29 @@ from training.nondigits import NONE
 SIDES = 12, 64  # pixels of a digit's longer side, drawn evenly on a logarithmic scale
 OVERLAP = 0.1  # largest share of the smaller box that another box may cover
 TRIES = 12  # places tried for a digit before it is left out
-INK = 0.2  # of full ink: what counts for a box
+INK = 0.35  # of full ink: where a box ends
+GRAIN = 0.15  # mean of the 3 x 3 pixels around one: with less, it is grain
 
 
 def ink_boxes(digits):
     """Tight boxes (N, 4), (x_min, y_min, x_max, y_max) in pixels, around the ink of digits (N, 1, H, W) in 0 to 1.
 
-    A digit without ink gets the whole image. A lone bright pixel is grain, not ink.
+    An edge lies between two pixels, where the ink between them passes INK: so a box is as fine as the image that is
+    drawn from the digit at another size. A digit without ink gets the whole image. A lone bright pixel is no ink.
     """
-    ink = ((digits > INK) & (F.avg_pool2d(digits, 3, stride=1, padding=1) > 0.75 * INK))[:, 0]
-    ink = ink | ~ink.any(2, keepdim=True).any(1, keepdim=True)
-    columns, rows = ink.any(1).float(), ink.any(2).float()
-    x_min, y_min = columns.argmax(1), rows.argmax(1)
-    x_max, y_max = columns.shape[1] - columns.flip(1).argmax(1), rows.shape[1] - rows.flip(1).argmax(1)
-    return torch.stack([x_min, y_min, x_max, y_max], 1).float()
+    ink = (digits * (F.avg_pool2d(digits, 3, stride=1, padding=1) > GRAIN))[:, 0]
+    ink = ink + ~(ink > INK).flatten(1).any(1)[:, None, None]
+    columns, rows = ink.amax(1), ink.amax(2)
+    low = torch.stack([_crossing(columns), _crossing(rows)], 1)
+    high = torch.stack([columns.shape[1] - _crossing(columns.flip(1)), rows.shape[1] - _crossing(rows.flip(1))], 1)
+    return torch.cat([low, high], 1)
+
+
+def _crossing(profile):
+    """Where each row of profile (N, L), of which the centres are at .5, 1.5, ..., first rises above INK: (N,)."""
+    first = (profile > INK).float().argmax(1, keepdim=True)
+    above, before = profile.gather(1, first), F.pad(profile, (1, 0)).gather(1, first)
+    return (first - 0.5 + (INK - before) / (above - before))[:, 0].clamp(min=0)
 
 
 def compose(digits, labels, size, per_canvas):

@@ -15,14 +15,24 @@ def digits():
 def test_ink_box_is_tight():
     image = torch.zeros(2, 1, 28, 28)
     image[0, 0, 3:9, 5:20] = 1
-    assert ink_boxes(image).tolist() == [[5, 3, 20, 9], [0, 0, 28, 28]]
+    around, whole = ink_boxes(image)
+    assert torch.allclose(around, torch.tensor([5.0, 3.0, 20.0, 9.0]), atol=0.2)
+    assert whole.tolist() == [0, 0, 28, 28]
+
+
+def test_an_ink_box_ends_between_two_pixels():
+    image = torch.zeros(3, 1, 28, 28)
+    image[:, 0, 8:20, 10:14] = 1
+    image[:, 0, 8:20, 9] = torch.tensor([0.0, 0.3, 0.6])[:, None]
+    left = ink_boxes(image)[:, 0]
+    assert (left.diff() < -0.02).all() and left[0] - left[2] < 1
 
 
 def test_grain_is_no_ink():
     image = torch.zeros(1, 1, 28, 28)
     image[0, 0, 8:20, 10:14] = 1
     image[0, 0, [1, 26, 3], [2, 3, 25]] = 0.5
-    assert ink_boxes(image).tolist() == [[10, 8, 14, 20]]
+    assert torch.allclose(ink_boxes(image), torch.tensor([[10.0, 8.0, 14.0, 20.0]]), atol=0.2)
 
 
 @pytest.mark.parametrize("size, per_canvas", [(48, 1), (96, 4), (128, 8)])
