@@ -8,13 +8,15 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from service.body import is_empty
-from service.labels import UNKNOWN
+from service.front import UNKNOWN
 
 # Without a key: health, and the files of the page and of the description, which hold no secret.
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/openapi.json", UNKNOWN}
 OPEN_FOLDER = "/page/"
 WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait
+PATIENCE = 0.2  # seconds that a request takes before it is looked whether its client is still there
+GONE = 499  # nobody reads it; the metrics count it
 LINGER = 2  # seconds for a client to notice that it was answered before it had sent everything
 
 
@@ -55,25 +57,39 @@ class Gate:
         return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
 
     async def _answer_in_time(self, exchange):
-        """Work that is running in a thread cannot be stopped: its client is told in time, its place is kept."""
-        uploading, answering = self.settings.upload_timeout, self.settings.timeout
-        stop = anyio.CancelScope()
+        """Work that is running in a thread cannot be stopped: its client is told in time, its place is kept.
 
-        async def answer():
+        Timers and no task of its own for each request, which would cost more than all else here.
+        """
+        loop, uploading, answering = asyncio.get_running_loop(), self.settings.upload_timeout, self.settings.timeout
+        stop, timers, watchers, refusals = anyio.CancelScope(), [], [], []
+
+        def give_up(status, sentence):
+            stop.cancel()
+            refusals.append(loop.create_task(exchange.refuse(status, sentence)))
+
+        async def watch():
+            while (await exchange.receive())["type"] != "http.disconnect":
+                pass
+            give_up(GONE, "The client went away before its answer.")
+
+        def arrived():
+            for timer in timers:
+                timer.cancel()
+            late = f"The answer took longer than {answering:g} s; try again."
+            timers.append(loop.call_later(answering, give_up, 504, late))
+            timers.append(loop.call_later(PATIENCE, lambda: watchers.append(loop.create_task(watch()))))
+
+        timers.append(loop.call_later(uploading, give_up, 408, f"The body did not arrive within {uploading:g} s."))
+        exchange.when_arrived(arrived)
+        try:
             with stop:
                 await self.app(exchange.scope, exchange.receive, exchange.send)
-
-        work = asyncio.create_task(answer())
-        await asyncio.wait({work, exchange.arrival}, timeout=uploading, return_when=asyncio.FIRST_COMPLETED)
-        if exchange.arrival.done():
-            await asyncio.wait({work}, timeout=answering)
-        if not work.done():
-            stop.cancel()
-            if exchange.arrival.done():
-                await exchange.refuse(504, f"The answer took longer than {answering:g} s; try again.")
-            else:
-                await exchange.refuse(408, f"The body did not arrive within {uploading:g} s.")
-        await work
+        finally:
+            for pending in (*timers, *watchers):
+                pending.cancel()
+            for refusal in refusals:
+                await refusal
 
 
 class Exchange:
@@ -85,15 +101,22 @@ class Exchange:
 
     def __init__(self, scope, receive, send):
         self.scope, self._receive, self._send = scope, receive, send
-        self.arrival = asyncio.get_running_loop().create_future()  # done when the whole body is there
+        self.arrived = is_empty(Headers(scope=scope))  # whether the whole body is there
+        self._callback = None
         self._answered = self._refused = self._early = False
-        if is_empty(Headers(scope=scope)):
-            self.arrival.set_result(None)
+
+    def when_arrived(self, callback):
+        """Call it as soon as the whole body is there."""
+        self._callback = callback
+        if self.arrived:
+            callback()
 
     async def receive(self):
         message = await self._receive()
-        if not message.get("more_body", False) and not self.arrival.done():
-            self.arrival.set_result(None)
+        if not self.arrived and not message.get("more_body", False):
+            self.arrived = True
+            if self._callback is not None:
+                self._callback()
         return message
 
     async def send(self, message):
@@ -109,13 +132,13 @@ class Exchange:
     async def _pass_on(self, message):
         if message["type"] == "http.response.start":
             self._answered = True
-            self._early = not self.arrival.done()
+            self._early = not self.arrived
             if self._early:
                 message = message | {"headers": [*message["headers"], (b"connection", b"close")]}
         elif self._early and not message.get("more_body", False):
             await self._send(message | {"more_body": True})
             with anyio.move_on_after(LINGER):
-                while not self.arrival.done():
+                while not self.arrived:
                     await self.receive()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)

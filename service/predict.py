@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from service import settings as environment
+from service.batcher import Share
 from service.prediction import describe, see
 from service.predictor import Predictor
 from service.upload import InvalidImage
@@ -18,8 +19,7 @@ from service.upload import InvalidImage
 def predict(path, predictor, names, settings):
     """The JSON of one prediction, as POST /predict gives it. Raises OSError, InvalidImage."""
     seen = see(path.read_bytes(), settings.max_pixels, settings.formats)
-    answers = predictor.classify(seen.canonical.image[None, None], names)
-    return describe(seen, answers, 0, predictor.device, waited_ms=0, explain=False)
+    return describe(seen, Share(answers=predictor.classify(seen.images, names)), predictor.device)
 
 
 def header(names, width):

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from io import BytesIO
 
+import anyio.to_thread
 from PIL import Image
 
 from service.image import Canonical, canonicalise
@@ -23,6 +24,11 @@ class Seen:
     decode_ms: float
     canonicalise_ms: float
 
+    @property
+    def images(self):
+        """A batch of one, (1, 1, 28, 28) uint8."""
+        return self.canonical.image[None, None]
+
 
 def see(data, max_pixels, formats):
     """Decode and canonicalise the bytes of an image. Raises InvalidImage, ImageTooLarge."""
@@ -38,8 +44,27 @@ def see(data, max_pixels, formats):
     )
 
 
-def describe(seen, answers, index, device, waited_ms, explain):
-    """The JSON of one prediction (`schema.Prediction`, but for the total time): image `index` of a classified batch."""
+async def answer(data, batcher, names, settings, readers, explain=False):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time) for the bytes of an image.
+
+    `readers` limits how many are decoded at once. Raises InvalidImage, ImageTooLarge.
+    """
+    arrived = time.perf_counter()
+
+    def look():
+        waited_ms = (time.perf_counter() - arrived) * 1e3
+        seen = see(data, settings.max_pixels, settings.formats)
+        return seen, waited_ms, batcher.now(seen.images, names)
+
+    seen, waited_ms, share = await anyio.to_thread.run_sync(look, limiter=readers)
+    if share is None:
+        share = await batcher.join(seen.images, names)
+    return describe(seen, share, batcher.predictor.device, waited_ms, explain)
+
+
+def describe(seen, share, device, waited_ms=0.0, explain=False):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time); it waited also before it was seen."""
+    answers, index = share.answers, share.first
     verdict = answers.verdicts[index]
     result = {
         "digit": verdict.digit,
@@ -50,7 +75,7 @@ def describe(seen, answers, index, device, waited_ms, explain):
         "timing_ms": {
             "decode": round(seen.decode_ms, 3),
             "canonicalise": round(seen.canonicalise_ms, 3),
-            "queue": round(waited_ms + answers.queue_ms, 3),
+            "queue": round(waited_ms + share.queue_ms, 3),
             "inference": round(answers.inference_ms, 3),
         },
         "device": device,

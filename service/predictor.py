@@ -31,11 +31,12 @@ class Answer:
 class Answers:
     by_name: dict[str, Answer]
     verdicts: list[consensus.Verdict]  # one an image
-    queue_ms: float  # waited for other requests
     inference_ms: float  # all the chosen models, one after another
 
 
 class Predictor:
+    """Its lock `busy` is held while models run: two at once on the same cores or GPU only slow each other down."""
+
     def __init__(self, models, device, threads):
         """Load what consensus.json lists, on "auto", "cpu" or "cuda".
 
@@ -51,7 +52,8 @@ class Predictor:
             logger.warning("On the CPU, although there is an NVIDIA driver: %s", error)
             self.device = "cpu"
             self.artefacts = self._open(models, threads)
-        self._busy = threading.Lock()  # two models at once on the same cores or GPU only slow each other down
+        self.busy = threading.RLock()
+        self.observe = None  # is told of each batch that was run, {name: Answer}
         for size in WARM_UP:
             self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
 
@@ -74,16 +76,16 @@ class Predictor:
 
     def classify(self, images, names):
         """Run the models `names` on images (N, 1, 28, 28) uint8, 0 background to 255 ink."""
-        arrived = time.perf_counter()
-        with self._busy:
+        with self.busy:
             started = time.perf_counter()
             by_name = {name: self._run(self.artefacts[name], images) for name in names}
             finished = time.perf_counter()
+        if self.observe is not None:
+            self.observe(by_name)
         probabilities = np.stack([answer.probabilities for answer in by_name.values()])
         return Answers(
             by_name=by_name,
             verdicts=self.consensus.decide(names, probabilities),
-            queue_ms=(started - arrived) * 1e3,
             inference_ms=(finished - started) * 1e3,
         )
 
@@ -94,7 +96,7 @@ class Predictor:
         """
         for model in self.artefacts.values():
             if "scores" in model.outputs:
-                with self._busy:
+                with self.busy:
                     return model.session.run(["boxes", "scores"], {"images": pages})
         return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
 

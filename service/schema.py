@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from fastapi import Query
 from pydantic import BaseModel, Field
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
@@ -11,8 +10,6 @@ Send a photograph, a scan or a drawing; the service finds the ink. What cannot b
 sentence. Beside what is listed here there are `/livez`, `/readyz` and `/metrics`, and BentoML's own `/classify`, which
 takes 28x28 arrays. Where there is an API key, all but health and the pages ask for the header
 `Authorization: Bearer KEY`."""
-MODELS = Query(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
-EXPLAIN = Query(False, description="adds the 28x28 image that the models saw")
 MEANING = {
     400: "not an image, damaged, or no ink in it",
     401: "API key missing or wrong",
@@ -60,6 +57,14 @@ PREDICTION = {  # of examples/seven.png by one network
 BINARY = {"type": "string", "format": "binary"}
 Probability = Annotated[float, Field(ge=0, le=1)]
 Digit = Annotated[int, Field(ge=0, le=9)]
+
+
+class Choice(BaseModel):
+    models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
+
+
+class Wanted(Choice):
+    explain: bool = Field(False, description="adds the 28x28 image that the models saw")
 
 
 class Error(BaseModel):

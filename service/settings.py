@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     concurrency: int = Field(128, ge=1, description="requests answered or waiting at once, for each worker")
     upload_timeout: float = Field(60.0, gt=0, description="seconds until a body has to be there")
     timeout: float = Field(30.0, gt=0, description="seconds from there to the answer, waiting included")
+    access_log: bool = Field(False, description="a line in the log for each request")
     api_key: SecretStr | None = Field(None, min_length=1, description="what `Authorization: Bearer` has to carry")
     cors_origins: Annotated[tuple[str, ...], *Listed] = Field((), description="whose pages may call, `*` for all")
 

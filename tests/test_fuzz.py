@@ -19,7 +19,7 @@ def test_damaged_uploads_are_answered_by_the_application(small_models):
     application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models))
     client = TestClient(application.app)
     found = Counter(status for _, status in (ask(client, seed=0, number=number) for number in range(500)))
-    application.app.state.predictor = None
+    application.app.state.batcher = None
     assert set(found) <= set(ANSWERS)
     assert min(found[200], found[400], found[413], found[422]) > 0  # the cases are of all kinds
 

@@ -21,7 +21,7 @@ GOAL = {"faster_rcnn": 0.985} | dict.fromkeys(("alexnet", "cnn", "vgg16", "vit")
 def client(released):
     application.serve(Predictor(released, "cpu", threads=2), Settings(models=released))
     yield TestClient(application.app)
-    application.app.state.predictor = None
+    application.app.state.batcher = None
 
 
 def test_all_five_are_there_and_small(released):

@@ -22,7 +22,7 @@ from training import networks
 def client(small_models):
     application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, max_bytes=100_000))
     yield TestClient(application.app, raise_server_exceptions=False)
-    application.app.state.predictor = None
+    application.app.state.batcher = None
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_wrong_method_is_one_sentence_too(client):
 
 
 def test_before_the_models_are_loaded_it_is_not_ready(seven):
-    application.app.state.predictor = None
+    application.app.state.batcher = None
     answer = TestClient(application.app).post("/predict", files={"image": seven})
     assert answer.status_code == 503
     assert answer.json() == {"error": "The models are still being loaded; try again."}

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from service.front import UNKNOWN
 from service.gate import Gate
-from service.labels import UNKNOWN
 from service.settings import Settings
 
 KEY = "a key of ours"
@@ -196,3 +196,34 @@ def test_one_request_too_many_is_429_at_once():
     assert found["second"].json() == {"error": "The service is busy with 1 requests; try again in 1 s."}
     assert found["second"].headers["retry-after"] == "1"
     assert (found["first"].status_code, gate.inside) == (200, 0)
+
+
+def test_work_for_a_client_that_went_away_is_dropped(monkeypatch):
+    monkeypatch.setattr("service.gate.PATIENCE", 0.02)
+    messages = [{"type": "http.request", "body": b"x", "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0) if messages else await anyio.sleep_forever()
+
+    gate = Gate(never_answer, Settings())
+    start, _ = anyio.run(exchange, gate, receive)
+    assert (start["status"], gate.inside) == (499, 0)
+
+
+def test_client_that_waits_is_answered(monkeypatch):
+    monkeypatch.setattr("service.gate.PATIENCE", 0.01)
+
+    async def slowly(scope, receive, send):
+        await Request(scope, receive).body()
+        await anyio.sleep(0.1)
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    async def receive():
+        if not asked:
+            asked.append(1)
+            return {"type": "http.request", "body": b"x", "more_body": False}
+        return await anyio.sleep_forever()
+
+    asked = []
+    start, body = anyio.run(exchange, Gate(slowly, Settings()), receive)
+    assert (start["status"], body["body"]) == (200, b"fine")

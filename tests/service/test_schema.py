@@ -18,7 +18,7 @@ description = schemathesis.openapi.from_asgi("/openapi.json", application.app)
 def served(small_models):
     application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models))
     yield
-    application.app.state.predictor = None
+    application.app.state.batcher = None
 
 
 @pytest.mark.usefixtures("served")

@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from service.labels import UNKNOWN, BoundedLabels
+from service.front import UNKNOWN, Front
 
 
 class Log:
@@ -37,7 +37,7 @@ def lines():
 def app(tmp_path, lines):
     (tmp_path / "page.js").write_text("")
     inner = Starlette(routes=[Route("/predict", fine), Mount("/page", StaticFiles(directory=str(tmp_path)))])
-    middleware = [Middleware(Log, lines=lines), Middleware(BoundedLabels)]
+    middleware = [Middleware(Log, lines=lines), Middleware(Front)]
     return Starlette(routes=[Route("/livez", fine), Mount("/", inner)], middleware=middleware)
 
 
@@ -49,7 +49,7 @@ def test_path_that_is_served_is_kept(app, lines, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/x", "/predict/x", "/page/no.js", "/page/../labels.py", "/a%0aline", "/" + 9999 * "x"]
+    "path", ["/x", "/predict/x", "/page/no.js", "/page/../front.py", "/a%0aline", "/" + 9999 * "x"]
 )
 def test_any_other_path_is_one(app, lines, path):
     with TestClient(app) as client:
@@ -68,3 +68,21 @@ def test_client_is_no_longer_than_an_address_and_has_no_line_breaks(app, lines):
         client.get("/livez")
     ((_, host),) = lines
     assert host.startswith(r"a\n\x1b[31mxx") and host.isprintable() and len(host) < 60
+
+
+def test_what_is_named_is_left_out(lines):
+    class Slow(Log):
+        pass
+
+    inside = [Middleware(Slow, lines=lines), Middleware(Log, lines=lines), Middleware(Slow, lines=lines)]
+    app = Starlette(routes=[Route("/livez", fine)], middleware=[*inside, Middleware(Front, without=("Slow",))])
+    with TestClient(app) as client:
+        assert client.get("/livez").status_code == 200
+    assert len(lines) == 1
+
+
+def test_all_that_is_to_be_left_out_is_there_in_this_bentoml():
+    from service.bento import LEFT_OUT, Quintet
+
+    names = [middleware.cls.__name__ for middleware in Quintet.to_asgi().user_middleware]
+    assert set(LEFT_OUT) <= set(names[: names.index("Front")])

@@ -1,7 +1,9 @@
-"""What BentoML writes about a request into its metrics and its log, kept to what we know.
+"""What BentoML's own middleware does to a request before ours has it, kept to what we need.
 
-It labels both with the path as the client sent it: each path that is asked for is a time series of its own that is
-never given up, and a line break in it is one in the log (read and measured in BentoML 1.4.39).
+It labels its metrics and its log with the path as the client sent it: each path that is asked for is a time series of
+its own that is never given up, and a line break in it is one in the log. And two parts of it stand there whatever the
+configuration says: tracing, also where nothing is exported, and a time limit, whose timer lives on after the answer
+(the gate has limits of its own). Read and measured in BentoML 1.4.39.
 """
 
 from functools import partial
@@ -14,17 +16,26 @@ UNKNOWN = "/unknown"  # what all paths are called that are not served
 ADDRESS = 45  # characters of the longest IPv6 address; what a proxy's header says can be anything
 
 
-class BoundedLabels:
-    """ASGI middleware. BentoML's own stand before it, so when the application starts it goes in front of them."""
+class Front:
+    """ASGI middleware. BentoML's own stands before it, so when the application starts it goes in front of that."""
 
-    def __init__(self, app):
-        self.app = app
+    def __init__(self, app, without=()):
+        """`without`: names of the classes before it that are to be left out."""
+        self.app, self.without = app, without
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
             whole = scope["app"]
+            _leave_out(whole.middleware_stack, self.without)
             whole.middleware_stack = partial(_bound, whole.middleware_stack, set(_paths(whole.routes)))
         await self.app(scope, receive, send)
+
+
+def _leave_out(app, names):
+    while hasattr(app, "app"):
+        while type(app.app).__name__ in names:
+            app.app = app.app.app
+        app = app.app
 
 
 async def _bound(app, paths, scope, receive, send):

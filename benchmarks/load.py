@@ -1,0 +1,68 @@
+"""A closed loop: so many connections, each sends its next request when the last answer is there.
+
+Why not an established generator: those that a Python environment can install round to a millisecond (Locust) or cost
+more per request than what is measured (httpx); wrk and its like have to come from elsewhere. This one keeps connections
+open, sends bytes made beforehand, and runs in a process of its own.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from collections import Counter
+
+
+def request(path, body, content_type, host):
+    """The bytes of a POST."""
+    head = f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+def measure(host, port, message, connections, seconds, warm_up):
+    """Load the service from another process. Returns {"milliseconds": [...], "statuses": {...}, "seconds": float}."""
+    context = multiprocessing.get_context("spawn")  # no copy of what is open here
+    with context.Pool(1) as pool:
+        return pool.apply(_run, (host, port, message, connections, seconds, warm_up))
+
+
+def _run(host, port, message, connections, seconds, warm_up):
+    return asyncio.run(_load(host, port, message, connections, seconds, warm_up))
+
+
+async def _load(host, port, message, connections, seconds, warm_up):
+    begin = time.perf_counter() + warm_up
+    loops = [_loop(host, port, message, begin, begin + seconds) for _ in range(connections)]
+    results = await asyncio.gather(*loops)
+    milliseconds = [value for times, _ in results for value in times]
+    statuses = sum((counts for _, counts in results), Counter())
+    return {"milliseconds": milliseconds, "statuses": dict(statuses), "seconds": seconds}
+
+
+async def _loop(host, port, message, begin, end):
+    """One connection. An answer counts if it came between begin and end."""
+    times, statuses, streams = [], Counter(), None
+    while (start := time.perf_counter()) < end:
+        try:
+            streams = streams or await asyncio.open_connection(host, port)
+            status = await _exchange(*streams, message)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            status = type(error).__name__
+            if streams:
+                streams[1].close()
+            streams = None
+        now = time.perf_counter()
+        if begin <= now < end:
+            statuses[status] += 1
+            if status == 200:
+                times.append((now - start) * 1e3)
+    if streams:
+        streams[1].close()
+    return times, statuses
+
+
+async def _exchange(reader, writer, message):
+    """Send one request and read its answer. Returns the status."""
+    writer.write(message)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    await reader.readexactly(length)
+    return int(head[9:12])

@@ -1,0 +1,91 @@
+import asyncio
+import json
+
+import pytest
+
+from benchmarks import http, load
+
+ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
+
+
+async def loaded(handler, **how):
+    """What a load of a server with this handler gives; the server sees every request's bytes."""
+    seen = []
+
+    async def connection(reader, writer):
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+                seen.append(head + await reader.readexactly(length))
+            except asyncio.IncompleteReadError:
+                break
+            if not await handler(writer, len(seen)):
+                break
+        writer.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    message = load.request("/predict", b"picture", "image/png", "127.0.0.1")
+    found = await load._load("127.0.0.1", port, message, **how)
+    server.close()
+    return found, seen
+
+
+def test_each_connection_sends_its_next_request_after_an_answer():
+    inside = most = 0
+
+    async def slow(writer, _):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.02)
+        inside -= 1
+        writer.write(ANSWER % 200)
+        return True
+
+    found, seen = asyncio.run(loaded(slow, connections=3, seconds=0.5, warm_up=0.1))
+    assert most == 3 and set(seen) == {load.request("/predict", b"picture", "image/png", "127.0.0.1")}
+    assert set(found["statuses"]) == {200} and len(found["milliseconds"]) == found["statuses"][200]
+    assert min(found["milliseconds"]) >= 20 and 3 < len(found["milliseconds"]) <= 75
+
+
+def test_refusals_and_lost_connections_are_counted_and_are_no_answers():
+    async def moody(writer, number):
+        if number % 3 == 0:
+            return False
+        writer.write(ANSWER % (503 if number % 3 == 1 else 200))
+        return True
+
+    found, _ = asyncio.run(loaded(moody, connections=1, seconds=0.3, warm_up=0.0))
+    assert set(found["statuses"]) == {200, 503, "IncompleteReadError"}
+    assert len(found["milliseconds"]) == found["statuses"][200]
+
+
+def test_table_holds_the_service_against_its_floor():
+    row = {"models": "cnn", "connections": 16, "latency_p50_ms": 1.0, "latency_p99_ms": 2.0}
+    rows = [
+        row | {"server": "floor", "requests_per_sec": 1000.0},
+        row | {"server": "service", "requests_per_sec": 800.0},
+    ]
+    assert http.table(rows).splitlines()[2].split() == ["cnn", "16", "service", "800", "1.00", "2.00", "0.80"]
+
+
+@pytest.mark.slow
+def test_service_and_floor_are_measured(capsys, tmp_path):
+    arguments = ["--seconds", "0.5", "--rounds", "1", "--connections", "2", "--plot", str(tmp_path / "plot.png")]
+    http.main(arguments)
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(row["server"], row["models"]) for row in result["rows"]] == [
+        (server, models) for server in ("floor", "service") for models in ("cnn", "all")
+    ]
+    assert all(set(row["statuses"]) == {"200"} and row["requests_per_sec"] > 0 for row in result["rows"])
+    assert len(result["ready_s"]) == 1 and (tmp_path / "plot.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_a_soak_says_errors_and_memory(capsys):
+    http.main(["--minutes", "0.05"])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["errors"] == 0 and result["answered"] > 0
+    assert result["memory_mb"][0] > 100 and abs(result["growth_mb"]) < 100
