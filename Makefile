@@ -8,7 +8,7 @@ GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
 .PHONY: serve test lint pin clean
 
 serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000)
-	$(BIN)/bentoml serve service.bento:Quintet --port $(PORT)
+	$(BIN)/bentoml serve service.bento:Quintet --port $(PORT) --timeout-graceful-shutdown 25
 
 test: .venv/dev.done  ## set up everything, check the style and run the tests
 	$(BIN)/ruff check .

@@ -51,7 +51,9 @@ def open_artefact(path: Path, device, threads):
     if device == "cuda":
         onnxruntime.preload_dlls()  # the CUDA and cuDNN of the Python wheels; once loaded, this is nothing
     try:
-        session = onnxruntime.InferenceSession(content, _options(threads), providers=_providers(device))
+        session = onnxruntime.InferenceSession(
+            content, _options(threads if device == "cpu" else 1), providers=_providers(device)
+        )
     except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason}); {_remedy(path)}") from error
