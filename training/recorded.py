@@ -33,9 +33,13 @@ class Recorded:
         if self.offline is None:
             return None
         title = "all" if name == CONSENSUS else name
-        found = [row for row in self.offline["rows"] if (row["model"], row["batch"]) == (title, 1)]
+        found = [row for row in self.offline["rows"] if _key(row) == ("onnxruntime", title, 1)]
         return found[0]["latency_p50_ms"] if found else None
 
 
 def _read(path):
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def _key(row):
+    return row["engine"], row["model"], row["batch"]

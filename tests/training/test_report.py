@@ -18,7 +18,9 @@ def written(models, runs_of_two_seeds, small_mnist, tmp_path_factory):
     results = folder / "results"
     evaluate.evaluate(networks.NAMES, folder / "models", small_mnist, results=results)
     runs.main([str(runs_of_two_seeds), "--data", str(small_mnist), "--results", str(results)])
-    rows = [{"model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*networks.NAMES, "all")]
+    rows = [
+        {"engine": "onnxruntime", "model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*networks.NAMES, "all")
+    ]
     setting = {"calls": 100, "device": "cpu", "threads": 2, "hardware": "a processor", "onnxruntime": "1.31.1"}
     (results / "offline.json").write_text(json.dumps({"setting": setting, "rows": rows}))
     row = {"images_per_sec": 3000.0, "plain_images_per_sec": 1000.0, "augmentation_share": 0.09}
