@@ -67,7 +67,7 @@ def test_trivial_baseline_is_the_share_of_ones(mnist_root):
 
 
 def spoken(default):
-    if not default:
+    if default in (None, ()):
         return "none"
     return ",".join(default) if isinstance(default, tuple) else str(default)
 

@@ -1,0 +1,61 @@
+#!/bin/bash
+# Builds the image without a container engine, starts it and asks it: bash container/prove.sh
+#
+# Needs root, buildah and debootstrap (Debian packages) and the environment that `make serve` sets up. A Debian base
+# stands in for python:3.11-slim; the rest is the Dockerfile that `bentoml build` writes. Ends with the image's size.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs BENTOML_DO_NOT_TRACK=true
+PORT=${PORT:-3399}
+work=$(mktemp -d)
+export BENTOML_HOME=$work/bentoml
+mkdir "$BENTOML_HOME"
+bentoml=.venv/bin/bentoml
+[ -x $bentoml ] || bentoml=bentoml
+
+server=
+finish() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/root" >"$work/log"
+ln -s python3 "$work/root/usr/bin/python"
+rm -f "$work"/root/usr/lib/python3.*/EXTERNALLY-MANAGED
+settings=()
+for name in SSL_CERT_FILE PIP_CERT; do # where this machine's network has a certificate of its own
+    if [ -n "${!name:-}" ]; then
+        cp --parents -L "${!name}" "$work/root"
+        settings+=(--env "$name=${!name}")
+    fi
+done
+base=$(buildah from scratch)
+buildah add -q "$base" "$work/root" / >/dev/null
+buildah config "${settings[@]}" --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$base"
+buildah commit -q --rm "$base" python:3.11-slim >/dev/null
+
+tag=$($bentoml build -o tag | sed -n 's/^__tag__://p')
+bento=$BENTOML_HOME/bentos/${tag/://}
+buildah build -q --pull-never --format docker -t quintet -f "$bento/env/docker/Dockerfile" "$bento"
+buildah inspect --type image --format '{{.Docker.Config.User}} {{.Docker.Config.Healthcheck.Test}}' quintet
+
+container=$(buildah from --pull-never quintet)
+run() { buildah run --user bentoml "$container" -- "$@"; }
+run bash -c 'test "$(id -u)" != 0 && ! python -c "import torch" 2>/dev/null'
+echo "not root, no torch"
+BENTOML_PORT=$PORT
+buildah run --user bentoml --env "BENTOML_PORT=$PORT" "$container" -- \
+    /home/bentoml/bento/env/docker/entrypoint.sh --timeout-graceful-shutdown 25 &
+server=$!
+for _ in $(seq 600); do
+    curl -sf "http://127.0.0.1:$PORT/readyz" >/dev/null && break
+    sleep 0.1
+done
+curl -sf -F image=@examples/seven.png "http://127.0.0.1:$PORT/predict?models=cnn" | tee "$work/answer"
+echo
+grep -q '"digit":7' "$work/answer"
+run env "BENTOML_PORT=$PORT" python -c "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"BENTOML_PORT\"]}/readyz', timeout=4)"
+mount=$(buildah mount "$container")
+echo "size: $(du -sm "$mount" | cut -f1) MB, of which base: $(du -sm "$work/root" | cut -f1) MB"
+buildah unmount "$container" >/dev/null
