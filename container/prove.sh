@@ -13,9 +13,10 @@ mkdir "$BENTOML_HOME"
 bentoml=.venv/bin/bentoml
 [ -x $bentoml ] || bentoml=bentoml
 
-server=
+server= container=
 finish() {
     [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$container" ] || buildah rm "$container" >/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
@@ -39,6 +40,7 @@ tag=$($bentoml build -o tag | sed -n 's/^__tag__://p')
 bento=$BENTOML_HOME/bentos/${tag/://}
 buildah build -q --pull-never --format docker -t quintet -f "$bento/env/docker/Dockerfile" "$bento"
 buildah inspect --type image --format '{{.Docker.Config.User}} {{.Docker.Config.Healthcheck.Test}}' quintet
+echo
 
 container=$(buildah from --pull-never quintet)
 run() { buildah run --user bentoml "$container" -- "$@"; }
