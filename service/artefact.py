@@ -52,7 +52,7 @@ def open_artefact(path: Path, device, threads):
         onnxruntime.preload_dlls()  # the CUDA and cuDNN of the Python wheels; once loaded, this is nothing
     try:
         session = onnxruntime.InferenceSession(
-            content, _options(threads if device == "cpu" else 1), providers=_providers(device)
+            content, session_options(threads if device == "cpu" else 1), providers=_providers(device)
         )
     except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -97,7 +97,7 @@ def choose_device(wanted):
     return "cpu"
 
 
-def _options(threads):
+def session_options(threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,0 +1,105 @@
+"""What the predictor's settings were chosen by: threads, spinning, models one after another or side by side.
+
+All variants answer the same image in turn, round after round, so that the machine's moods meet all of them; the median
+of the rounds counts. Beside it: how long the sessions take to load, and whether a saved optimised graph loads sooner.
+The last line of the output is JSON.
+
+    python -m benchmarks.choices
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tqdm import tqdm
+
+from benchmarks.offline import hardware
+from service import settings as environment
+from service.artefact import session_options
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
+WARM_UP = 5
+
+
+def sessions(paths, threads, spinning=False):
+    options = session_options(threads)
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    return [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in paths]
+
+
+def in_turn(chosen):
+    return lambda: [session.run(None, {"images": IMAGE}) for session in chosen]
+
+
+def side_by_side(chosen, pool):
+    return lambda: list(pool.map(lambda session: session.run(None, {"images": IMAGE}), chosen))
+
+
+def variants(paths, cores, pool):
+    """{what it is: a function that answers one image with all models}"""
+    found = {}
+    for threads in sorted({1, cores}):
+        plain = sessions(paths, threads)
+        found[f"{threads} threads, in turn"] = in_turn(plain)
+        found[f"{threads} threads, side by side"] = side_by_side(plain, pool)
+    found[f"{cores} threads, in turn, spinning"] = in_turn(sessions(paths, cores, spinning=True))
+    return found
+
+
+def milliseconds(run):
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3
+
+
+def loading(paths, threads, folder):
+    """Seconds to load all sessions: from the artefacts, and from graphs that onnxruntime optimised before."""
+    saved = []
+    for path in paths:
+        options = session_options(threads)
+        options.optimized_model_filepath = str(folder / path.name)
+        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        saved.append(folder / path.name)
+
+    def again():
+        options = session_options(threads)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in saved]
+
+    plain = min(milliseconds(lambda: sessions(paths, threads)) for _ in range(3))
+    return {"artefacts": plain / 1e3, "optimised before": min(milliseconds(again) for _ in range(3)) / 1e3}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=100, help="default: 100")
+    arguments = parser.parse_args(argv)
+    settings = environment.load()
+    paths = sorted(settings.models.glob("*.onnx"))
+    with ThreadPoolExecutor(len(paths)) as pool, tempfile.TemporaryDirectory() as folder:
+        found = variants(paths, settings.threads, pool)
+        times = {title: [] for title in found}
+        for number in tqdm(range(WARM_UP + arguments.rounds)):
+            for title, run in found.items():
+                taken = milliseconds(run)
+                if number >= WARM_UP:
+                    times[title].append(taken)
+        seconds = loading(paths, settings.threads, Path(folder))
+    medians = {title: round(float(np.median(values)), 3) for title, values in times.items()}
+    print(f"{hardware()}, all {len(paths)} models, one image, medians of {arguments.rounds} rounds")
+    for title, value in medians.items():
+        print(f"{title:<32} {value:>8.2f} ms")
+    for title, value in seconds.items():
+        print(f"loading, {title:<23} {value:>8.2f} s")
+    print(
+        json.dumps({"hardware": hardware(), "rounds": arguments.rounds, "milliseconds": medians, "loading_s": seconds})
+    )
+
+
+if __name__ == "__main__":
+    main()
