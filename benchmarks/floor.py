@@ -16,7 +16,7 @@ from service.predictor import Predictor
 settings = environment.load()
 predictor = Predictor(settings.models, settings.device, settings.threads)
 batcher = Batcher(predictor)
-readers = CapacityLimiter(settings.threads)
+readers = CapacityLimiter(settings.threads + 1)
 
 
 async def predict(request):

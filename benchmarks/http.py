@@ -17,8 +17,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -66,7 +66,11 @@ def serving(kind, workers, threads):
     variables = os.environ | settings | {"BENTOML_DO_NOT_TRACK": "true"}
     started = time.perf_counter()
     process = subprocess.Popen(
-        commands(port, workers)[kind], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        commands(port, workers)[kind],
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         _wait(process, port)
@@ -76,7 +80,8 @@ def serving(kind, workers, threads):
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too
+            process.wait()
 
 
 def _wait(process, port):
@@ -105,7 +110,9 @@ def measure(port, path, image, connections, seconds):
     message = load.request(path, image, "application/octet-stream", HOST)
     found = load.measure(HOST, port, message, connections, seconds, WARM_UP)
     times = found["milliseconds"]
-    p50, p95, p99 = np.percentile(times, (50, 95, 99)).round(3).tolist() if times else (None, None, None)
+    if not times:
+        raise RuntimeError(f"{path} was not answered once: {found['statuses']}")
+    p50, p95, p99 = np.percentile(times, (50, 95, 99)).round(3).tolist()
     return {
         "connections": connections,
         "requests_per_sec": round(len(times) / seconds, 1),
@@ -141,25 +148,24 @@ def compare(arguments):
 
 def soak(arguments):
     """The service alone under load for minutes: what it answered, and how its memory grew after it had settled."""
+    seconds, memory = 60 * arguments.minutes, []
     with serving("service", arguments.workers, arguments.threads) as (port, process, _):
         message = load.request(CHOICES["all"], arguments.image, "application/octet-stream", HOST)
-        memory, answered, statuses = [], 0, {}
-        end = time.perf_counter() + 60 * arguments.minutes
-        bar = tqdm(total=round(60 * arguments.minutes), unit="s")
-        while time.perf_counter() < end:
-            found = load.measure(HOST, port, message, 16, SAMPLE, 0.0)
-            answered += len(found["milliseconds"])
-            for status, count in found["statuses"].items():
-                statuses[status] = statuses.get(status, 0) + count
-            memory.append(_memory(process))
-            bar.update(round(SAMPLE))
-        bar.close()
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(load.measure, HOST, port, message, 16, seconds, WARM_UP)
+            bar = tqdm(total=round(seconds), unit="s")
+            while not running.done():
+                memory.append(_memory(process))
+                time.sleep(SAMPLE)
+                bar.update(SAMPLE)
+            bar.close()
+        found = running.result()
     settled = memory[min(round(SETTLED / SAMPLE), len(memory) - 1)]
     return {
         "minutes": arguments.minutes,
-        "answered": answered,
-        "errors": sum(count for status, count in statuses.items() if status != 200),
-        "statuses": statuses,
+        "answered": len(found["milliseconds"]),
+        "errors": sum(count for status, count in found["statuses"].items() if status != 200),
+        "statuses": found["statuses"],
         "memory_mb": [round(value / 1e6, 1) for value in memory],
         "growth_mb": round((memory[-1] - settled) / 1e6, 1),
     }

@@ -10,6 +10,9 @@ import multiprocessing
 import time
 from collections import Counter
 
+PATIENCE = 60.0  # seconds for an answer
+PAUSE = 0.05  # seconds after a lost connection
+
 
 def request(path, body, content_type, host):
     """The bytes of a POST."""
@@ -18,7 +21,7 @@ def request(path, body, content_type, host):
 
 
 def measure(host, port, message, connections, seconds, warm_up):
-    """Load the service from another process. Returns {"milliseconds": [...], "statuses": {...}, "seconds": float}."""
+    """Load the service from another process. Returns {"milliseconds": [...], "statuses": {...}}."""
     context = multiprocessing.get_context("spawn")  # no copy of what is open here
     with context.Pool(1) as pool:
         return pool.apply(_run, (host, port, message, connections, seconds, warm_up))
@@ -34,7 +37,7 @@ async def _load(host, port, message, connections, seconds, warm_up):
     results = await asyncio.gather(*loops)
     milliseconds = [value for times, _ in results for value in times]
     statuses = sum((counts for _, counts in results), Counter())
-    return {"milliseconds": milliseconds, "statuses": dict(statuses), "seconds": seconds}
+    return {"milliseconds": milliseconds, "statuses": dict(statuses)}
 
 
 async def _loop(host, port, message, begin, end):
@@ -44,11 +47,12 @@ async def _loop(host, port, message, begin, end):
         try:
             streams = streams or await asyncio.open_connection(host, port)
             status = await _exchange(*streams, message)
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except (OSError, EOFError, asyncio.LimitOverrunError, IndexError) as error:  # lost, late or no HTTP
             status = type(error).__name__
             if streams:
                 streams[1].close()
             streams = None
+            await asyncio.sleep(PAUSE)
         now = time.perf_counter()
         if begin <= now < end:
             statuses[status] += 1
@@ -60,9 +64,10 @@ async def _loop(host, port, message, begin, end):
 
 
 async def _exchange(reader, writer, message):
-    """Send one request and read its answer. Returns the status."""
-    writer.write(message)
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-    await reader.readexactly(length)
+    """Send one request and read its answer. Returns the status. Raises TimeoutError, an OSError, after PATIENCE."""
+    async with asyncio.timeout(PATIENCE):
+        writer.write(message)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
     return int(head[9:12])

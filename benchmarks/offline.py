@@ -80,7 +80,8 @@ def in_torch(name, threads, device, compiled):
     fold_norms(network)
     graph = graph_of(network, 1.0).to(device)
     if compiled:
-        graph = torch.compile(graph)
+        torch._dynamo.reset()  # else it compiles the second batch for any size, and a later network not at all
+        graph = torch.compile(graph, dynamic=False)
 
     def run(images):
         with torch.inference_mode():

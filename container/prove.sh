@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs BENTOML_DO_NOT_TRACK=true
+buildah() { command buildah --root "$work/storage" --runroot "$work/run" "$@"; } # all of it goes at the end
 PORT=${PORT:-3399}
 work=$(mktemp -d)
 export BENTOML_HOME=$work/bentoml
@@ -13,10 +14,13 @@ mkdir "$BENTOML_HOME"
 bentoml=.venv/bin/bentoml
 [ -x $bentoml ] || bentoml=bentoml
 
-server= container=
+server= mounted=
 finish() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$container" ] || buildah rm "$container" >/dev/null || true
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    [ -z "$mounted" ] || buildah unmount "$mounted" >/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
@@ -46,9 +50,9 @@ container=$(buildah from --pull-never quintet)
 run() { buildah run --user bentoml "$container" -- "$@"; }
 run bash -c 'test "$(id -u)" != 0 && ! python -c "import torch" 2>/dev/null'
 echo "not root, no torch"
-BENTOML_PORT=$PORT
 buildah run --user bentoml --env "BENTOML_PORT=$PORT" "$container" -- \
-    /home/bentoml/bento/env/docker/entrypoint.sh --timeout-graceful-shutdown 25 &
+    /home/bentoml/bento/env/docker/entrypoint.sh \
+    env -u BENTOML_CONTAINERIZED bentoml serve --timeout-graceful-shutdown 25 /home/bentoml/bento &
 server=$!
 for _ in $(seq 600); do
     curl -sf "http://127.0.0.1:$PORT/readyz" >/dev/null && break
@@ -59,5 +63,5 @@ echo
 grep -q '"digit":7' "$work/answer"
 run env "BENTOML_PORT=$PORT" python -c "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"BENTOML_PORT\"]}/readyz', timeout=4)"
 mount=$(buildah mount "$container")
+mounted=$container
 echo "size: $(du -sm "$mount" | cut -f1) MB, of which base: $(du -sm "$work/root" | cut -f1) MB"
-buildah unmount "$container" >/dev/null

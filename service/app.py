@@ -83,8 +83,9 @@ def serve(predictor: Predictor, settings: Settings, observe=lambda prediction: N
     """Give the application what it answers with; until then it is not ready. `observe` is told of each prediction."""
     see((EXAMPLES / "seven.png").read_bytes(), 10**6, FORMATS)  # so that decoders and OpenCV have loaded what they need
     app.state.batcher, app.state.settings, app.state.observe = Batcher(predictor), settings, observe
-    # An image is decoded to many times the size of its upload: only as many at once as there are cores for.
-    app.state.readers = CapacityLimiter(settings.threads)
+    # An image is decoded to many times the size of its upload: only as many at once as there are cores for, and one
+    # more, since one of them may be with the models: else nobody would arrive while they are busy.
+    app.state.readers = CapacityLimiter(settings.threads + 1)
 
 
 @app.exception_handler(HTTPException)
@@ -164,11 +165,11 @@ async def predict_batch(request: Request, wanted: Annotated[schema.Wanted, Query
     started = time.perf_counter()
     state, names = _served(request, wanted.models)
     files = await images_of(request, BATCH_FIELD, state.settings.max_bytes, state.settings.max_batch)
-    results, seen = [None] * len(files), {}
+    arrived, results, seen = time.perf_counter(), [None] * len(files), {}
 
     async def look(index):
         try:
-            decoding = partial(see, files[index], state.settings.max_pixels, state.settings.formats)
+            decoding = partial(see, files[index], state.settings.max_pixels, state.settings.formats, arrived)
             seen[index] = await anyio.to_thread.run_sync(decoding, limiter=state.readers)
         except InvalidImage as error:
             results[index] = {"error": str(error)}
@@ -180,7 +181,7 @@ async def predict_batch(request: Request, wanted: Annotated[schema.Wanted, Query
         images = np.concatenate([one.images for one in seen.values()])
         shares = await state.batcher.each(images, names)
         for (index, one), share in zip(seen.items(), shares, strict=True):
-            prediction = describe(one, share, state.batcher.predictor.device, explain=wanted.explain)
+            prediction = describe(one, share, state.batcher.predictor.device, wanted.explain)
             state.observe(prediction)
             results[index] = _timed(prediction, started)
     return JSONResponse(results)

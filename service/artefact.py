@@ -55,8 +55,10 @@ def open_artefact(path: Path, device, threads):
             content, session_options(threads if device == "cpu" else 1), providers=_providers(device)
         )
     except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason}); {_remedy(path)}") from error
+        if device == "cuda":
+            open_artefact(path, "cpu", threads)  # raises if it is the file's fault
+            raise CudaUnusable(f"{path} does not load on the GPU: {reason_of(error)}") from error
+        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {_remedy(path)}") from error
     if PROVIDERS[device] not in session.get_providers():
         raise CudaUnusable("onnxruntime could not load its CUDA provider; install requirements/cuda.txt.")
     outputs = tuple(output.name for output in session.get_outputs())
@@ -69,6 +71,11 @@ def open_artefact(path: Path, device, threads):
         session=session,
         outputs=outputs,
     )
+
+
+def reason_of(error):
+    """The first line of what onnxruntime says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _remedy(path):
@@ -110,8 +117,10 @@ def session_options(threads):
 def _providers(device):
     if device == "cpu":
         return [PROVIDERS["cpu"]]
-    # Searching exhaustively takes seconds for each new shape, and gains a few per cent.
-    return [(PROVIDERS["cuda"], {"cudnn_conv_algo_search": "HEURISTIC"}), PROVIDERS["cpu"]]
+    # Searching exhaustively takes seconds for each new shape, and gains a few per cent. Temperatures and thresholds
+    # were fixed with all bits of a float, which TF32 cuts.
+    options = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    return [(PROVIDERS["cuda"], options), PROVIDERS["cpu"]]
 
 
 def _value(text):

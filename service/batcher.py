@@ -8,15 +8,13 @@ that wait for the same models go together. There is no timer.
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import anyio.to_thread
 import numpy as np
 from anyio import CapacityLimiter
 
-from service.predictor import Answers
-
-LARGEST = 32  # images in a batch
+from service.predictor import LARGEST, Answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +22,8 @@ class Share:
     """What a request got: its images are those of the batch from `first` on."""
 
     answers: Answers
+    started: float  # when its batch began, by time.perf_counter
     first: int = 0
-    queue_ms: float = 0.0  # waited for the models
 
 
 @dataclass(eq=False, kw_only=True)
@@ -33,7 +31,6 @@ class Waiting:
     images: np.ndarray  # (N, 1, 28, 28) uint8
     names: tuple[str, ...]
     share: asyncio.Future
-    arrived: float = field(default_factory=time.perf_counter)
 
 
 class Batcher:
@@ -48,7 +45,8 @@ class Batcher:
         if self._waiting or not self.predictor.busy.acquire(blocking=False):
             return None
         try:
-            return Share(answers=self.predictor.classify(images, names))
+            started = time.perf_counter()
+            return Share(answers=self.predictor.classify(images, names), started=started)
         finally:
             self.predictor.busy.release()
 
@@ -77,14 +75,14 @@ class Batcher:
                 batch, outcome, started = await anyio.to_thread.run_sync(self._next, limiter=self._thread)
                 first = 0
                 for waiting in batch:
-                    if waiting.share.done():  # given up meanwhile
-                        pass
-                    elif isinstance(outcome, Exception):
-                        waiting.share.set_exception(outcome)
-                    else:
-                        queue_ms = (started - waiting.arrived) * 1e3
-                        waiting.share.set_result(Share(answers=outcome, first=first, queue_ms=queue_ms))
+                    if isinstance(outcome, Exception):
+                        _fail(waiting, outcome)
+                    elif not waiting.share.done():  # given up meanwhile
+                        waiting.share.set_result(Share(answers=outcome, started=started, first=first))
                     first += len(waiting.images)
+        except Exception as error:  # no thread is to be had: nobody else would tell them
+            while self._waiting:
+                _fail(self._waiting.popleft(), error)
         finally:
             self._runner = None
 
@@ -114,3 +112,10 @@ class Batcher:
                 rest.append(waiting)
         self._waiting.extendleft(reversed(rest))
         return batch
+
+
+def _fail(waiting, error):
+    if not waiting.share.done():
+        failure = RuntimeError(f"The batch failed: {error}")
+        failure.__cause__ = error
+        waiting.share.set_exception(failure)

@@ -86,6 +86,7 @@ class Gate:
             with stop:
                 await self.app(exchange.scope, exchange.receive, exchange.send)
         finally:
+            exchange.when_arrived(None)
             for pending in (*timers, *watchers):
                 pending.cancel()
             for refusal in refusals:
@@ -106,9 +107,9 @@ class Exchange:
         self._answered = self._refused = self._early = False
 
     def when_arrived(self, callback):
-        """Call it as soon as the whole body is there."""
+        """Call it as soon as the whole body is there; None: nobody."""
         self._callback = callback
-        if self.arrived:
+        if self.arrived and callback is not None:
             callback()
 
     async def receive(self):

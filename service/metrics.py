@@ -21,7 +21,7 @@ class Metrics:
         )
         self.inference = {name: inference.labels(name) for name in predictor.names}
         self.batch = Histogram("quintet_batch_images", "Images in one batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
-        images = Counter("quintet_images", "Images classified, by whether they were accepted as a digit", ["accepted"])
+        images = Counter("quintet_images", "Images of /predict, by whether they were accepted as a digit", ["accepted"])
         self.images = {True: images.labels("true"), False: images.labels("false")}
         provider = Gauge(
             "quintet_provider",

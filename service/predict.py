@@ -19,7 +19,8 @@ from service.upload import InvalidImage
 def predict(path, predictor, names, settings):
     """The JSON of one prediction, as POST /predict gives it. Raises OSError, InvalidImage."""
     seen = see(path.read_bytes(), settings.max_pixels, settings.formats)
-    return describe(seen, Share(answers=predictor.classify(seen.images, names)), predictor.device)
+    share = Share(answers=predictor.classify(seen.images, names), started=seen.finished)
+    return describe(seen, share, predictor.device)
 
 
 def header(names, width):

@@ -21,8 +21,10 @@ class Seen:
 
     canonical: Canonical
     reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
+    waited_ms: float  # before it was decoded
     decode_ms: float
     canonicalise_ms: float
+    finished: float  # when it was ready for the models, by time.perf_counter
 
     @property
     def images(self):
@@ -30,17 +32,20 @@ class Seen:
         return self.canonical.image[None, None]
 
 
-def see(data, max_pixels, formats):
-    """Decode and canonicalise the bytes of an image. Raises InvalidImage, ImageTooLarge."""
+def see(data, max_pixels, formats, arrived=None):
+    """Decode and canonicalise the bytes of an image that came at `arrived`. Raises InvalidImage, ImageTooLarge."""
     started = time.perf_counter()
     picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
     canonical = canonicalise(picture)
+    finished = time.perf_counter()
     return Seen(
         canonical=canonical,
         reduced=reduced,
+        waited_ms=(started - (arrived or started)) * 1e3,
         decode_ms=(decoded - started) * 1e3,
-        canonicalise_ms=(time.perf_counter() - decoded) * 1e3,
+        canonicalise_ms=(finished - decoded) * 1e3,
+        finished=finished,
     )
 
 
@@ -52,19 +57,19 @@ async def answer(data, batcher, names, settings, readers, explain=False):
     arrived = time.perf_counter()
 
     def look():
-        waited_ms = (time.perf_counter() - arrived) * 1e3
-        seen = see(data, settings.max_pixels, settings.formats)
-        return seen, waited_ms, batcher.now(seen.images, names)
+        seen = see(data, settings.max_pixels, settings.formats, arrived)
+        return seen, batcher.now(seen.images, names)
 
-    seen, waited_ms, share = await anyio.to_thread.run_sync(look, limiter=readers)
+    seen, share = await anyio.to_thread.run_sync(look, limiter=readers)
     if share is None:
         share = await batcher.join(seen.images, names)
-    return describe(seen, share, batcher.predictor.device, waited_ms, explain)
+    return describe(seen, share, batcher.predictor.device, explain)
 
 
-def describe(seen, share, device, waited_ms=0.0, explain=False):
-    """The JSON of one prediction (`schema.Prediction`, but for the total time); it waited also before it was seen."""
+def describe(seen, share, device, explain=False):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time)."""
     answers, index = share.answers, share.first
+    queue_ms = seen.waited_ms + (share.started - seen.finished) * 1e3
     verdict = answers.verdicts[index]
     result = {
         "digit": verdict.digit,
@@ -75,7 +80,7 @@ def describe(seen, share, device, waited_ms=0.0, explain=False):
         "timing_ms": {
             "decode": round(seen.decode_ms, 3),
             "canonicalise": round(seen.canonicalise_ms, 3),
-            "queue": round(waited_ms + share.queue_ms, 3),
+            "queue": round(queue_ms, 3),
             "inference": round(answers.inference_ms, 3),
         },
         "device": device,

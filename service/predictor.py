@@ -12,7 +12,9 @@ from service.bound import Bound
 
 logger = logging.getLogger("bentoml.quintet")  # BentoML shows what is logged under its own name
 
-WARM_UP = 32, 8, 1  # batch sizes, the largest first: memory that grows later is not given back
+LARGEST = 32  # images in a batch: who has more takes turns with the others
+WARM_UP = LARGEST, 8, 1  # batch sizes, the largest first: memory that grows later is not given back
+PAGE = 64  # pixels of which a page on a GPU is a multiple: each new shape costs it a search
 
 
 class UnknownModel(ValueError):
@@ -45,23 +47,30 @@ class Predictor:
         """
         self.consensus = consensus.load_consensus(models)
         self.device = artefact.choose_device(device)
+        self.busy = threading.RLock()
+        self.observe = None  # is told of each batch that was run, {name: Answer}
         try:
-            self.artefacts = self._open(models, threads)
+            self._open(models, threads)
         except artefact.CudaUnusable as error:
             if device == "cuda":
                 raise
             logger.warning("On the CPU, although there is an NVIDIA driver: %s", error)
             self.device = "cpu"
-            self.artefacts = self._open(models, threads)
-        self.busy = threading.RLock()
-        self.observe = None  # is told of each batch that was run, {name: Answer}
-        self._bound = Bound(self.artefacts, self.device) if self.device == "cuda" else None
-        for size in WARM_UP:
-            self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
+            self._open(models, threads)
 
     def _open(self, models, threads):
+        """Load and warm up everything on `self.device`."""
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
-        return {path.stem: artefact.open_artefact(path, self.device, threads) for path in paths}
+        self.artefacts = {path.stem: artefact.open_artefact(path, self.device, threads) for path in paths}
+        self._bound = None
+        if self.device == "cuda":
+            try:
+                self._bound = Bound(self.artefacts, self.device)
+            except Exception as error:  # onnxruntime's own, each a class of its own
+                raise artefact.CudaUnusable(f"The models do not run on the GPU: {artefact.reason_of(error)}") from error
+        else:
+            for size in WARM_UP:
+                self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
 
     @property
     def names(self):
@@ -96,6 +105,8 @@ class Predictor:
 
         Returns boxes (N, K, 4), in pixels of the page, and scores (N, K, 10), both float32; K is 0 without a detector.
         """
+        if self._bound is not None:
+            pages = np.pad(pages, [(0, 0), (0, 0), *((0, -side % PAGE) for side in pages.shape[2:])])
         for model in self.artefacts.values():
             if "scores" in model.outputs:
                 with self.busy:

@@ -1,8 +1,8 @@
 """A picture with any number of digits to what is written on it, line by line.
 
 The ink is cut into pieces: wherever it is not connected, and where Faster R-CNN or a narrow place says that digits
-touch. Up to three neighbouring pieces may be one digit: all models look at each such candidate, in one batch, and the
-line is the row of candidates they are surest of (LeCun et al., https://doi.org/10.1109/5.726791, section VII).
+touch. Up to three neighbouring pieces may be one digit: all models look at each such candidate, and the line is the row
+of candidates they are surest of (LeCun et al., https://doi.org/10.1109/5.726791, section VII).
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ import numpy as np
 from service.image import SMALL, even, frame
 from service.ink import find_flat_ink, find_ink, strokes
 from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
+from service.predictor import LARGEST
 from service.upload import InvalidImage
 
 PAGE = 1024  # pixels of the longer side that a page is read at
@@ -56,7 +57,9 @@ def read(picture, predictor, names):
         for line, spans in zip(lines, candidates, strict=True)
         for start, stop in spans
     ]
-    verdicts = iter(predictor.classify(np.stack(images)[:, None], names).verdicts)
+    parts = range(0, len(images), LARGEST)  # others have their turn between
+    batches = (np.stack(images[start : start + LARGEST])[:, None] for start in parts)
+    verdicts = iter([verdict for batch in batches for verdict in predictor.classify(batch, names).verdicts])
     readings, doubted, limits = [], [], 2 * picture.shape[::-1]
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}

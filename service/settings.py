@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda refuses to start where it does not load")
     workers: int = Field(1, ge=1, description="processes, each with its own sessions")
     threads: int = Field(
-        len(os.sched_getaffinity(0)), ge=1, description="threads of one inference, and images decoded at once"
+        len(os.sched_getaffinity(0)),
+        ge=1,
+        description="threads of one inference; at most one image more is decoded at once",
     )
     max_bytes: int = Field(10_000_000, ge=1, description="largest image, as uploaded")
     max_pixels: int = Field(16_000_000, ge=1, description="largest image, width times height")

@@ -36,8 +36,14 @@ def server(address):
 
 
 def workers(address):
-    living = [child for child in server(address).children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in living if "_bentoml_impl.worker.service" in child.cmdline()]
+    found = []
+    for child in server(address).children():
+        try:
+            if "_bentoml_impl.worker.service" in child.cmdline():
+                found.append(child)
+        except psutil.NoSuchProcess:  # or a zombie, which is one
+            pass
+    return found
 
 
 def begin(address, body=SEVEN):
@@ -68,7 +74,10 @@ def test_sigterm_under_load_loses_no_request_that_is_under_way(settings):
         while not stop.is_set():
             try:
                 seen.append(post(address).status_code)
-            except httpx2.TransportError:  # it no longer takes connections
+            except httpx2.ConnectError:  # it no longer takes connections
+                return
+            except httpx2.TransportError as error:  # taken by the listening socket, which nobody serves any more
+                seen.append(type(error).__name__)
                 return
 
     with serving(**settings) as address:
@@ -76,7 +85,8 @@ def test_sigterm_under_load_loses_no_request_that_is_under_way(settings):
         threads = [threading.Thread(target=load, args=[address]) for _ in range(4)]
         for thread in threads:
             thread.start()
-        while len(seen) < 20:
+        deadline = time.monotonic() + PATIENCE
+        while len(seen) < 20 and time.monotonic() < deadline:
             time.sleep(0.01)
         process = server(address)
         process.send_signal(signal.SIGTERM)
@@ -88,7 +98,8 @@ def test_sigterm_under_load_loses_no_request_that_is_under_way(settings):
         for thread in threads:
             thread.join()
     assert statuses == [200] * 8
-    assert set(seen) == {200} and time.monotonic() - told < 30
+    answers = [status for status in seen if isinstance(status, int)]
+    assert len(answers) >= 20 and set(answers) == {200} and time.monotonic() - told < 30
 
 
 def test_killed_worker_comes_back_and_the_other_goes_on(settings):

@@ -210,6 +210,28 @@ def test_work_for_a_client_that_went_away_is_dropped(monkeypatch):
     assert (start["status"], gate.inside) == (499, 0)
 
 
+def test_nothing_goes_on_after_an_upload_that_took_too_long(monkeypatch):
+    """The rest of the body comes while the client is being told: no timer may start then."""
+    monkeypatch.setattr("service.gate.PATIENCE", 0.01)
+    asked = []
+
+    async def receive():
+        asked.append(1)
+        if len(asked) == 1:
+            return await anyio.sleep_forever()
+        if len(asked) == 2:
+            return {"type": "http.request", "body": b"x", "more_body": False}
+        return await anyio.sleep_forever()
+
+    async def story():
+        sent = await exchange(Gate(answer, Settings(upload_timeout=0.02)), receive)
+        await anyio.sleep(0.1)
+        return sent
+
+    assert anyio.run(story)[0]["status"] == 408
+    assert len(asked) == 2
+
+
 def test_client_that_waits_is_answered(monkeypatch):
     monkeypatch.setattr("service.gate.PATIENCE", 0.01)
 

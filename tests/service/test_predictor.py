@@ -78,7 +78,7 @@ def test_cuda_runs_on_cuda(released):
     if choose_device("auto") == "cpu":
         pytest.skip("there is no GPU")
     on_gpu, on_cpu = Predictor(released, "cuda", threads=1), Predictor(released, "cpu", threads=1)
-    images = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (70, 1, 28, 28), np.uint8)
     for name in on_gpu.names:
         assert on_gpu.artefacts[name].device == "cuda"
         found, expected = (p.classify(images, [name]).by_name[name].probabilities for p in (on_gpu, on_cpu))

@@ -33,6 +33,7 @@ CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, digits at most), one 
 PLAIN = 1 / 4  # share of the batch that is not put on canvases
 CANDIDATES = 32  # proposals with the highest objectness of each size of anchors, before suppression
 REGIONS = 32  # proposals that reach the box head, and boxes in the answer
+LOOKS = 2  # of the box head, the second at the boxes of the first (Gidaris & Komodakis, arXiv 1505.01749)
 BEHIND = 100.0  # more than any objectness
 SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the lesser of two is dropped
 
@@ -109,20 +110,26 @@ class Network(nn.Module):
 
     def _regions(self, images):
         """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
-        n, _, height, width = images.shape
+        height, width = images.shape[2:]
         features = self.backbone(images)
-        proposals = self._proposals(features, height, width)  # (N, K, 4)
-        image = torch.arange(n, device=images.device).view(n, 1, 1).expand(n, REGIONS, 1).to(proposals.dtype)
-        regions = torch.cat([image, proposals], 2).flatten(0, 1)  # (N * K, 5)
+        boxes = self._proposals(features, height, width)
+        for _ in range(LOOKS):
+            boxes, logits = self._look(features, boxes)
+            boxes = _clip(boxes, height, width)
+        _, order = logits.softmax(2)[:, :, 1:].amax(2).topk(REGIONS, 1)
+        return _take(boxes, order), _take(logits, order)
+
+    def _look(self, features, boxes):
+        """What the box head says of boxes (N, K, 4): the boxes moved to what they hold, and logits (N, K, 11)."""
+        n, count, _ = boxes.shape
+        image = torch.arange(n, device=boxes.device).view(n, 1, 1).expand(n, count, 1).to(boxes.dtype)
+        regions = torch.cat([image, boxes], 2).flatten(0, 1)  # (N * K, 5)
         pooled = roi_align(features, regions, RESOLUTION, 1 / STRIDE, self.roi_heads.box_roi_pool.sampling_ratio)
         logits, deltas = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
         best = logits[:, 1:].argmax(1, keepdim=True) + 1  # (N * K, 1), the class whose box is taken
         deltas = deltas.view(-1, 11, 4).gather(1, best[:, :, None].expand(-1, 1, 4))[:, 0]
-        boxes = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, REGIONS, 4)
-        logits = logits.view(n, REGIONS, 11)
-        _, order = logits.softmax(2)[:, :, 1:].amax(2).topk(REGIONS, 1)
-        boxes = _clip(_take(boxes, order), height, width)
-        return boxes, _take(logits, order)
+        moved = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:])
+        return moved.view(n, count, 4), logits.view(n, count, 11)
 
     def _proposals(self, features, height, width):
         """The region proposal network's best boxes (N, K, 4) that are not the same region twice."""
