@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
 from training import data, networks
 from training.recorded import Recorded
-from training.tables import comparison
+from training.tables import comparison, elsewhere
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -58,6 +58,7 @@ def test_consensus_row_is_that_of_consensus_json(released):
 def test_results_are_those_recorded(released):
     recorded = Recorded(released, REPOSITORY / "results")
     assert f"<!-- results -->\n{comparison(recorded)}<!-- /results -->" in README
+    assert f"<!-- elsewhere -->\n{elsewhere(recorded)}<!-- /elsewhere -->" in README
 
 
 def test_trivial_baseline_is_the_share_of_ones(mnist_root):

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from service.artefact import UnusableArtefact, open_artefact
 from service.consensus import FILE, choices, key, mean_probabilities
 from service.image import canonicalise
-from training import data, detection, folder
+from training import data, detection, folder, numbers
 from training.calibrate import temperature
 from training.export import MODELS, set_properties
 from training.metrics import figures, intervals, separation
@@ -131,6 +131,8 @@ def evaluate(names, models=MODELS, root=None, images=None, results=None):
         for name in names:
             write_figures(models / f"{name}.onnx", found[name])
         write_consensus(models, temperatures, thresholds, found[CONSENSUS])
+        if images is not None and (read := numbers.measure(images, models)):
+            found[CONSENSUS]["numbers"] = read
         results.mkdir(exist_ok=True)
         saved = {name: answers[name]["test"].astype(np.float16) for name in names}
         saved |= {CONSENSUS: together["test"].astype(np.float16), "labels": np.uint8(sets["test"][1])}
@@ -199,6 +201,13 @@ def table(found):
             if own["others"]:
                 text += f" {own['others_refused']:.1%} of {own['others']} others refused"
             lines.append(text)
+    if read := found[CONSENSUS].get("numbers"):
+        for kind in ("line", "page"):
+            if read[f"{kind}s"]:
+                lines.append(
+                    f"numbers: {read[f'{kind}s_exact']:.1%} of {read[f'{kind}s']} {kind}s exactly read, "
+                    f"{read[f'{kind}_character_errors']:.1%} character errors"
+                )
     return "\n".join(lines)
 
 

@@ -13,9 +13,9 @@ from training import data, plots
 from training.evaluate import CONSENSUS, RESULTS
 from training.export import MODELS
 from training.recorded import Recorded
-from training.tables import all_runs, beyond, comparison, published, seeds, speed
+from training.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed
 
-TABLE = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
+MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that is written here
 
 
 def text(recorded):
@@ -54,6 +54,7 @@ ECE {low_high["ece"]} (resampling adds to an ECE, so its interval lies above the
 that made those of the training. Own images: photographs, scans and drawings by other people, through the service's
 canonicaliser; none was trained on, and neither were the letters, faces and words among them.
 
+{elsewhere(recorded)}
 ## Detection
 
 {detection}
@@ -92,7 +93,7 @@ def _finds(recorded, name):
 
 
 def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
-    """Write RESULTS.md, results/*.png and the table in README.md, all in `folder`."""
+    """Write RESULTS.md, results/*.png and two parts of README.md, all in `folder`."""
     recorded = Recorded(models, results)
     images, labels = (tensor.numpy() for tensor in data.load("test", root))
     plots.curves(recorded.runs, results / "curves.png")
@@ -102,7 +103,10 @@ def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
     plots.pages(recorded, models, images, labels, results / "pages.png")
     (folder / "RESULTS.md").write_text(text(recorded))
     readme = folder / "README.md"
-    readme.write_text(TABLE.sub(lambda _: comparison(recorded), readme.read_text()))
+    content = readme.read_text()
+    for name, part in (("results", comparison(recorded)), ("elsewhere", elsewhere(recorded))):
+        content = re.sub(MARKED.format(name), lambda _, part=part: part, content, flags=re.DOTALL)
+    readme.write_text(content)
 
 
 def main(argv=None):

@@ -1,5 +1,7 @@
 """The tables of RESULTS.md, in Markdown. Each takes what `training.recorded.Recorded` holds."""
 
+import textwrap
+
 import numpy as np
 
 from training.evaluate import CONSENSUS
@@ -63,6 +65,26 @@ def beyond(recorded):
     if "images" in recorded.measured[CONSENSUS]:
         head += ["own images", "mean over writers", "own digits refused", "own others refused", "own AUROC"]
     return table_of(head, rows)
+
+
+def elsewhere(recorded):
+    """The same of the consensus in words, for the README; empty without images of one's own."""
+    measured = recorded.measured[CONSENSUS]
+    own, read = measured.get("images"), measured.get("numbers")
+    if own is None or read is None:
+        return ""
+    writers = len(own["right_by_writer"])
+    words = (
+        f"On what is not MNIST, and was not trained on: of {own['digits']} digits by {writers} other people (raw phone "
+        f"photographs, scans, drawings; not ours to publish) {own['accuracy']:.1%} are read right and "
+        f"{own['digits_refused']:.1%} are refused; of {own['others']} images without a digit (Greek letters, words, "
+        f"faces) {own['others_refused']:.0%} are refused; of scikit-learn's 1,797 digits of 8x8 pixels "
+        f"{measured['load_digits']:.1%} are right. Of {read['lines']} lines of digits `/read` gets "
+        f"{read['lines_exact']:.0%} exactly right, with {read['line_character_errors']:.1%} of the digits wrong, "
+        f"missing or invented; of {read['pages']} pages of several lines {read['pages_exact']:.0%}, with "
+        f"{read['page_character_errors']:.1%}."
+    )
+    return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
 
 
 def all_runs(recorded):
