@@ -37,20 +37,20 @@ SENTENCE = {  # of each, an example of what is said
 }
 PREDICTION = {  # of examples/seven.png by one network
     "digit": 7,
-    "confidence": 0.999671,
+    "confidence": 0.999808,
     "accepted": True,
     "agreement": 1,
     "models": [
         {
             "name": "faster_rcnn",
             "digit": 7,
-            "confidence": 0.999671,
-            "probabilities": [3e-06, 1.2e-05, 1.6e-05, 0.000182, 1.8e-05, 3e-06, 3e-06, 0.999671, 4e-06, 8.7e-05],
-            "latency_ms": 2.445,
-            "box": [41.3, 36.5, 155.9, 204.3],
+            "confidence": 0.999808,
+            "probabilities": [3e-06, 8e-06, 1.4e-05, 0.000126, 5e-06, 3e-06, 3e-06, 0.999808, 4e-06, 2.4e-05],
+            "latency_ms": 1.813,
+            "box": [49.0, 35.0, 151.5, 206.6],
         }
     ],
-    "timing_ms": {"decode": 0.661, "canonicalise": 2.378, "queue": 0.199, "inference": 2.457, "total": 6.214},
+    "timing_ms": {"decode": 0.619, "canonicalise": 2.031, "queue": 0.202, "inference": 1.822, "total": 5.061},
     "device": "cpu",
 }
 

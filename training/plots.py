@@ -40,6 +40,8 @@ def curves(runs, path):
             axes[1, column].plot(epochs, errors, color=line.get_color())
         axes[0, column].set(title=name, yscale="log")
         axes[1, column].set(yscale="log", xlabel="epoch")
+        for which in (axes[1, column].yaxis.set_major_formatter, axes[1, column].yaxis.set_minor_formatter):
+            which(plt.LogFormatter(minor_thresholds=(2, 0.5)))
         axes[0, column].legend(fontsize=6)
     axes[0, 0].set_ylabel("loss (dotted: training)")
     axes[1, 0].set_ylabel("validation error, %")
@@ -67,14 +69,14 @@ def hardest(recorded, images, path):
     """The test digits to whose label the consensus gives the least probability, and what each model says."""
     labels = recorded.probabilities["labels"]
     order = recorded.probabilities[CONSENSUS][np.arange(len(labels)), labels].argsort()[:HARDEST]
-    figure, axes = plt.subplots(4, HARDEST // 4, figsize=(11, 8.5))
+    figure, axes = plt.subplots(4, HARDEST // 4, figsize=(11, 9.5))
     for axis, index in zip(axes.flat, order, strict=True):
         said = [recorded.probabilities[name][index] for name in recorded.names]
         axis.imshow(images[index, 0], cmap="gray_r")
         lines = [f"{n} {p.argmax()} ({p.max():.2f})" for n, p in zip(recorded.names, said, strict=True)]
         axis.set_xlabel("\n".join(lines), fontsize=6.5)
         axis.set(title=f"{labels[index]}  (no. {index})", xticks=[], yticks=[])
-    figure.tight_layout()
+    figure.tight_layout(h_pad=1.5)
     _save(figure, path)
 
 
