@@ -41,7 +41,8 @@ def curves(runs, path):
         axes[0, column].set(title=name, yscale="log")
         axes[1, column].set(yscale="log", xlabel="epoch")
         for which in (axes[1, column].yaxis.set_major_formatter, axes[1, column].yaxis.set_minor_formatter):
-            which(plt.LogFormatter(minor_thresholds=(2, 0.5)))
+            which("{x:g}")
+        axes[1, column].tick_params(axis="y", which="both", labelsize=6)
         axes[0, column].legend(fontsize=6)
     axes[0, 0].set_ylabel("loss (dotted: training)")
     axes[1, 0].set_ylabel("validation error, %")
@@ -90,7 +91,7 @@ def latencies(recorded, path):
         axis.plot(latency, error, "o")
         axis.annotate(name, (latency, error), textcoords="offset points", xytext=(6, 4))
     axis.set(xscale="log", xlabel="milliseconds for one image (median)", ylabel="test error, %", ylim=(0, None))
-    axis.margins(x=0.2)
+    axis.margins(x=0.3, y=0.15)
     axis.grid(alpha=0.3)
     _save(figure, path)
 
