@@ -1,8 +1,9 @@
 """What the predictor's settings were chosen by: threads, spinning, models one after another or side by side.
 
-All variants answer the same image in turn, round after round, so that the machine's moods meet all of them; the median
-of the rounds counts. Beside it: how long the sessions take to load, and whether a saved optimised graph loads sooner.
-The last line of the output is JSON.
+All variants answer the same image in turn, some calls each, round after round, so that the machine's moods meet all of
+them; the first call of a turn, which finds the caches full of another's weights, does not count, and the median does.
+Beside it: how long the sessions take to load, and whether a saved optimised graph loads sooner. The last line of the
+output is JSON.
 
     python -m benchmarks.choices
 """
@@ -23,7 +24,7 @@ from service import settings as environment
 from service.artefact import session_options
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
-WARM_UP = 5
+CALLS = 6  # of a variant in its turn
 
 
 def sessions(paths, threads, spinning=False):
@@ -77,18 +78,16 @@ def loading(paths, threads, folder):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100, help="default: 100")
+    parser.add_argument("--rounds", type=int, default=20, help="default: 20")
     arguments = parser.parse_args(argv)
     settings = environment.load()
     paths = sorted(settings.models.glob("*.onnx"))
     with ThreadPoolExecutor(len(paths)) as pool, tempfile.TemporaryDirectory() as folder:
         found = variants(paths, settings.threads, pool)
         times = {title: [] for title in found}
-        for number in tqdm(range(WARM_UP + arguments.rounds)):
+        for _ in tqdm(range(arguments.rounds)):
             for title, run in found.items():
-                taken = milliseconds(run)
-                if number >= WARM_UP:
-                    times[title].append(taken)
+                times[title] += [milliseconds(run) for _ in range(CALLS)][1:]
         seconds = loading(paths, settings.threads, Path(folder))
     medians = {title: round(float(np.median(values)), 3) for title, values in times.items()}
     print(f"{hardware()}, all {len(paths)} models, one image, medians of {arguments.rounds} rounds")
