@@ -25,18 +25,18 @@ finish() {
 }
 trap finish EXIT
 
-debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/root" >"$work/log"
-ln -s python3 "$work/root/usr/bin/python"
-rm -f "$work"/root/usr/lib/python3.*/EXTERNALLY-MANAGED
+debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/base" >"$work/log"
+ln -s python3 "$work/base/usr/bin/python"
+rm -f "$work"/base/usr/lib/python3.*/EXTERNALLY-MANAGED
 settings=()
 for name in SSL_CERT_FILE PIP_CERT; do # where this machine's network has a certificate of its own
     if [ -n "${!name:-}" ]; then
-        cp --parents -L "${!name}" "$work/root"
+        cp --parents -L "${!name}" "$work/base"
         settings+=(--env "$name=${!name}")
     fi
 done
 base=$(buildah from scratch)
-buildah add -q "$base" "$work/root" / >/dev/null
+buildah add -q "$base" "$work/base" / >/dev/null
 buildah config "${settings[@]}" --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$base"
 buildah commit -q --rm "$base" python:3.11-slim >/dev/null
 
@@ -64,4 +64,4 @@ grep -q '"digit":7' "$work/answer"
 run env "BENTOML_PORT=$PORT" python -c "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"BENTOML_PORT\"]}/readyz', timeout=4)"
 mount=$(buildah mount "$container")
 mounted=$container
-echo "size: $(du -sm "$mount" | cut -f1) MB, of which base: $(du -sm "$work/root" | cut -f1) MB"
+echo "size: $(du -sm "$mount" | cut -f1) MB, of which base: $(du -sm "$work/base" | cut -f1) MB"
