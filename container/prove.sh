@@ -5,10 +5,16 @@
 # stands in for python:3.11-slim; the rest is the Dockerfile that `bentoml build` writes. Ends with the image's size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs BENTOML_DO_NOT_TRACK=true
-buildah() { command buildah --root "$work/storage" --runroot "$work/run" "$@"; } # all of it goes at the end
+export BUILDAH_ISOLATION=chroot BENTOML_DO_NOT_TRACK=true
 PORT=${PORT:-3399}
+ready() { curl -sf "http://127.0.0.1:$PORT/readyz" >/dev/null; }
+if curl -s "http://127.0.0.1:$PORT" >/dev/null; then
+    echo "Port $PORT is taken: what answers there would be taken for the image. Set PORT." >&2
+    exit 1
+fi
 work=$(mktemp -d)
+engine=(buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs) # so that nothing stays
+buildah() { command "${engine[@]}" "$@"; }
 export BENTOML_HOME=$work/bentoml
 mkdir "$BENTOML_HOME"
 bentoml=.venv/bin/bentoml
@@ -16,10 +22,7 @@ bentoml=.venv/bin/bentoml
 
 server= mounted=
 finish() {
-    if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
-    fi
+    [ -z "$server" ] || { kill -KILL "$server"; wait "$server"; } 2>/dev/null || true
     [ -z "$mounted" ] || buildah unmount "$mounted" >/dev/null || true
     rm -rf "$work"
 }
@@ -50,12 +53,14 @@ container=$(buildah from --pull-never quintet)
 run() { buildah run --user bentoml "$container" -- "$@"; }
 run bash -c 'test "$(id -u)" != 0 && ! python -c "import torch" 2>/dev/null'
 echo "not root, no torch"
-buildah run --user bentoml --env "BENTOML_PORT=$PORT" "$container" -- \
+# In a process namespace, for what runs in the container outlives buildah, but not the namespace's first process.
+unshare --pid --fork --kill-child --mount-proc "${engine[@]}" run --user bentoml --env "BENTOML_PORT=$PORT" "$container" -- \
     /home/bentoml/bento/env/docker/entrypoint.sh \
     env -u BENTOML_CONTAINERIZED bentoml serve --timeout-graceful-shutdown 25 /home/bentoml/bento &
 server=$!
 for _ in $(seq 600); do
-    curl -sf "http://127.0.0.1:$PORT/readyz" >/dev/null && break
+    kill -0 "$server" # else the image's command has ended
+    ready && break
     sleep 0.1
 done
 curl -sf -F image=@examples/seven.png "http://127.0.0.1:$PORT/predict?models=cnn" | tee "$work/answer"

@@ -1,0 +1,78 @@
+"""What the service says of itself: its pages, and an OpenAPI description whose examples are what it really says."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from service import schema
+from tests.service.test_app import form, raw
+from tests.service.test_upload import encode
+from training import networks
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' data: blob:;")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(loaded) > 3
+    assert [address for address in loaded if client.get(f"/{address}").status_code != 200] == []
+
+
+def test_description_names_every_route_and_both_kinds_of_upload(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) == {"/models", "/predict", "/predict/batch", "/read"}
+    operation = paths["/predict"]["post"]
+    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
+    assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])
+
+
+def test_description_has_a_summary_and_an_example_of_every_answer(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"], path
+            for status, answer in operation["responses"].items():
+                content = answer["content"]["application/json"]
+                assert status == "200" or list(content["example"]) == ["error"], (path, status)
+
+
+def test_example_of_a_prediction_has_the_form_of_one(client, seven):
+    answer = client.post("/predict?models=faster_rcnn", files={"image": seven}).json()
+    assert shape(schema.PREDICTION) == shape(answer)
+
+
+def shape(value):
+    """Its names and the lengths of its lists."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize(
+    "status, request_",
+    [
+        (400, raw(encode(Image.new("L", (9, 9), 255)))),
+        (413, raw(encode(Image.new("1", (20_000, 20_000))))),
+        (415, raw(b"x", "")),
+        (422, form(file=b"x")),
+    ],
+)
+def test_example_of_an_error_is_what_is_said(client, status, request_):
+    answer = client.post("/predict", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": schema.SENTENCE[status]})
+
+
+def test_example_of_an_unknown_model_is_what_is_said(client, seven):
+    said = client.post("/predict?models=resnet", files={"image": seven}).json()["error"]
+    assert said.split(":")[0] == schema.SENTENCE[404].split(":")[0]
+    assert schema.SENTENCE[404].endswith(f": {', '.join(networks.NAMES)}.")
+
+
+@pytest.mark.parametrize("path", ["/page/page.js", "/page/examples/seven.png"])
+def test_files_of_the_page_are_asked_for_again_but_not_sent_again(client, path):
+    first = client.get(path)
+    assert first.headers["cache-control"] == "no-cache"
+    assert client.get(path, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
