@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import request_response
 
 from service import schema
 from service.batcher import Batcher
@@ -52,17 +53,18 @@ class Direct(APIRoute):
     That way takes a fifth of the time that a small image does.
     """
 
-    def get_route_handler(self):
-        kind = get_type_hints(self.endpoint)["wanted"]
+    def __init__(self, path, endpoint, **keywords):
+        super().__init__(path, endpoint, **keywords)
+        kind = get_type_hints(endpoint)["wanted"]
 
         async def handle(request):
             try:
                 wanted = kind.model_validate(dict(request.query_params))
             except ValidationError as error:
                 raise RequestValidationError(error.errors()) from error
-            return await self.endpoint(request, wanted)
+            return await endpoint(request, wanted)
 
-        return handle
+        self.app = request_response(handle)
 
 
 class Files(StaticFiles):
@@ -204,7 +206,8 @@ async def read_digits(request: Request, wanted: Annotated[schema.Choice, Query()
     return JSONResponse(_timed(text, started))
 
 
-app.router.routes += work.routes
+# First, for BentoML's mount and FastAPI both look through all routes up to the one that fits.
+app.router.routes[:0] = work.routes
 
 
 def _served(request, models):

@@ -4,6 +4,7 @@ bentoml serve service.bento:Quintet
 """
 
 import gc
+import logging
 import os
 import signal
 from typing import Annotated
@@ -18,13 +19,15 @@ from service import app as application
 from service import settings as environment
 from service.artefact import choose_device
 from service.consensus import load_consensus
-from service.front import Front
+from service.front import Front, Straight
 from service.gate import Gate
 from service.metrics import Metrics
 from service.native import NativeEndpoint, digit_images
 from service.predictor import Predictor
 
 LEFT_OUT = "OpenTelemetryMiddleware", "TimeoutMiddleware"
+
+logging.getLogger("uvicorn.access").propagate = False  # else a line is composed for each request that nobody shows
 
 try:
     settings = environment.load()
@@ -78,6 +81,7 @@ if settings.cors_origins:
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
 Quintet.add_asgi_middleware(Gate, settings=settings)
+Quintet.add_asgi_middleware(Straight, target=application.app)
 Quintet.add_asgi_middleware(
     NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
 )

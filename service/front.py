@@ -31,6 +31,20 @@ class Front:
         await self.app(scope, receive, send)
 
 
+class Straight:
+    """ASGI middleware: what an application serves goes to it from here, not on through BentoML's context and routers.
+
+    Where it is mounted it would arrive too, after a tenth of the time that a small image takes.
+    """
+
+    def __init__(self, app, target):
+        self.app, self.target, self.paths = app, target, set(_paths(target.routes))
+
+    async def __call__(self, scope, receive, send):
+        chosen = self.target if scope["type"] == "http" and scope["path"] in self.paths else self.app
+        await chosen(scope, receive, send)
+
+
 def _leave_out(app, names):
     while hasattr(app, "app"):
         while type(app.app).__name__ in names:

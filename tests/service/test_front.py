@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from service.front import UNKNOWN, Front
+from service.front import UNKNOWN, Front, Straight
 
 
 class Log:
@@ -79,6 +79,15 @@ def test_what_is_named_is_left_out(lines):
     with TestClient(app) as client:
         assert client.get("/livez").status_code == 200
     assert len(lines) == 1
+
+
+def test_application_is_reached_past_what_stands_before_its_mount(lines):
+    inner = Starlette(routes=[Route("/predict", fine)])
+    middleware = [Middleware(Straight, target=inner), Middleware(Log, lines=lines)]
+    app = Starlette(routes=[Route("/livez", fine), Mount("/", inner)], middleware=middleware)
+    with TestClient(app) as client:
+        assert [client.get(path).status_code for path in ("/predict", "/livez", "/x")] == [200, 200, 404]
+    assert [path for path, _ in lines] == ["/livez", "/x"]
 
 
 def test_all_that_is_to_be_left_out_is_there_in_this_bentoml():
