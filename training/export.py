@@ -19,7 +19,7 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from training import data, networks
 from training.calibrate import temperature
-from training.train import predict
+from training.train import duration, predict
 
 MODELS = Path("models")
 TOLERANCE = 1e-4  # of probabilities, against PyTorch
@@ -189,7 +189,7 @@ def properties_of(best, seconds, graph, module):
 
 def _training_seconds(folder):
     """Of the whole run, also the epochs after the best one."""
-    return sum(json.loads(line)["seconds"] for line in (folder / "metrics.jsonl").read_text().splitlines())
+    return duration([json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()])
 
 
 def export(name, runs, models=MODELS, root=None):

@@ -34,14 +34,18 @@ def text(recorded):
         if setting
         else ""
     )
-    hardware = "; ".join(sorted({f"{m['hardware']}, PyTorch {m['torch']}" for m in recorded.metadata.values()}))
+    where = {}
+    for name, says in recorded.metadata.items():
+        where.setdefault(f"{says['hardware']}, PyTorch {says['torch']}", []).append(name)
+    hardware = "; ".join(f"{', '.join(names)} on {machine}" for machine, names in where.items())
     return f"""# Results
 
 Written by `python -m training.report` from what was recorded in `results/`; no figure here was typed.
 
 {comparison(recorded)}
 MNIST's 10,000 test images through the files in `models/`; epochs, temperatures and thresholds were chosen on 5,000
-images held out from the training set. Trained on: {hardware}. {latency}
+images held out from the training set. Trained: {hardware}; the time is that of the median epoch, times their number.
+{latency}
 
 The consensus, with 95 % bootstrap intervals: accuracy {low_high["accuracy"]}, loss {low_high["loss"]},
 ECE {low_high["ece"]} (resampling adds to an ECE, so its interval lies above the figure itself).

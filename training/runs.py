@@ -16,7 +16,7 @@ from tqdm import tqdm
 from training import data, networks
 from training.evaluate import RESULTS
 from training.metrics import figures
-from training.train import best_of, predict
+from training.train import best_of, duration, predict
 
 RECORD = "runs.json"
 
@@ -36,7 +36,7 @@ def describe(folder, splits):
         "epochs": settings["recipe"]["epochs"],
         "finished": len(metrics) == settings["recipe"]["epochs"],
         "best_epoch": best_of(metrics)["epoch"],
-        "seconds": sum(line["seconds"] for line in metrics),
+        "seconds": duration(metrics),
         "hardware": best["hardware"],
         "torch": best["torch"],
         "commit": best["commit"],

@@ -139,11 +139,10 @@ def speed(recorded):
 
 
 def _time_to(run, accuracy):
-    seconds = 0.0
-    for line in run["metrics"] if run else ():
-        seconds += line["seconds"]
+    metrics = run["metrics"] if run else []
+    for line in metrics:
         if line["validation_accuracy"] >= accuracy:
-            return f"{seconds:,.0f} s, {line['epoch']} epochs"
+            return f"{run['seconds'] / len(metrics) * line['epoch']:,.0f} s, {line['epoch']} epochs"
     return ""
 
 

@@ -196,6 +196,11 @@ def best_of(metrics):
     return min(metrics, key=lambda line: line["validation_loss"])
 
 
+def duration(metrics):
+    """Seconds of a run's epochs, all counted as the median one: on a machine with other work some stand still."""
+    return len(metrics) * statistics.median(line["seconds"] for line in metrics)
+
+
 def _save(state, path):
     """Write beside, then rename: a kill leaves the old file whole."""
     partial = path.with_suffix(".partial")

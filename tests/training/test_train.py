@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import REPOSITORY
 from training import networks
-from training.train import main, pick_device, train
+from training.train import duration, main, pick_device, train
 
 CPU = torch.device("cpu")
 SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, batch_size=50)
@@ -146,3 +146,7 @@ def test_two_processes_train_one_network(small_mnist, tmp_path):
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[1]["train_loss"] < lines[0]["train_loss"]
     assert answer.stdout.count('"epoch": 2') == 1  # one of the two speaks
+
+
+def test_an_epoch_that_stood_still_does_not_count():
+    assert duration([{"seconds": 10.0}, {"seconds": 11.0}, {"seconds": 900.0}]) == 33.0
