@@ -148,10 +148,8 @@ def is_framed(picture):
 
 def _mass(picture):
     """Centre of mass (y, x), in pixels from the upper left corner."""
-    total = picture.sum(dtype=np.float64)
-    y = (picture.sum(1) * (np.arange(picture.shape[0]) + 0.5)).sum() / total
-    x = (picture.sum(0) * (np.arange(picture.shape[1]) + 0.5)).sum() / total
-    return y, x
+    moments = cv2.moments(picture)
+    return moments["m01"] / moments["m00"] + 0.5, moments["m10"] / moments["m00"] + 0.5
 
 
 def _digit(ink, sure, likely):

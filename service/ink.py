@@ -216,5 +216,5 @@ def _parallels(ink, most, slope):
 
 def breadth(mask):
     """Pixels across the strokes of a mask (H, W) bool."""
-    padded = np.pad(np.uint8(mask), 1)
+    padded = cv2.copyMakeBorder(np.uint8(mask), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     return 4 * cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean() - 1  # a strip's mean is a quarter
