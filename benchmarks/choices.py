@@ -1,4 +1,4 @@
-"""What the predictor's settings were chosen by: threads, spinning, models one after another or side by side.
+"""What the predictor's settings were chosen by: threads, spinning, models in turn or side by side, 8 bits or floats.
 
 All variants answer the same image in turn, some calls each, round after round, so that the machine's moods meet all of
 them; the first call of a turn, which finds the caches full of another's weights, does not count, and the median does.
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.offline import hardware
 from service import settings as environment
-from service.artefact import session_options
+from service.artefact import open_session, session_options
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
 CALLS = 6  # of a variant in its turn
@@ -29,7 +29,8 @@ CALLS = 6  # of a variant in its turn
 
 def sessions(paths, threads, spinning=False):
     options = session_options(threads)
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    if spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     return [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in paths]
 
 
@@ -49,6 +50,10 @@ def variants(paths, cores, pool):
         found[f"{threads} threads, in turn"] = in_turn(plain)
         found[f"{threads} threads, side by side"] = side_by_side(plain, pool)
     found[f"{cores} threads, in turn, spinning"] = in_turn(sessions(paths, cores, spinning=True))
+    floats = [open_session(path, "cpu", cores, floats=True) for path in paths]
+    found[f"{cores} threads, in turn, floats"] = in_turn(floats)
+    for path, served, other in zip(paths, plain, floats, strict=True):
+        found[f"{path.stem}, as served"], found[f"{path.stem}, floats"] = in_turn([served]), in_turn([other])
     return found
 
 

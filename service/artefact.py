@@ -51,9 +51,7 @@ def open_artefact(path: Path, device, threads):
     if device == "cuda":
         onnxruntime.preload_dlls()  # the CUDA and cuDNN of the Python wheels; once loaded, this is nothing
     try:
-        session = onnxruntime.InferenceSession(
-            content, session_options(threads if device == "cpu" else 1), providers=_providers(device)
-        )
+        session = open_session(content, device, threads if device == "cpu" else 1, floats=device == "cuda")
     except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
         if device == "cuda":
             open_artefact(path, "cpu", threads)  # raises if it is the file's fault
@@ -102,6 +100,20 @@ def choose_device(wanted):
     if wanted == "cuda":
         raise RuntimeError(f"QUINTET_DEVICE is 'cuda', but {reason}; use 'auto' or 'cpu'.")
     return "cpu"
+
+
+def open_session(content, device, threads, floats=False):
+    """An onnxruntime session of a model's bytes or path.
+
+    floats: compute an 8-bit graph in floats, with its weights as they are: a GPU would round between any two layers,
+    and gain nothing.
+    """
+    options, unwanted = session_options(threads), []
+    if floats:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.add_session_config_entry("session.enable_quant_qdq_cleanup", "1")
+        unwanted = ["ReluQuantRewrite"]  # takes out rectifiers that the rounding, now gone, made needless
+    return onnxruntime.InferenceSession(content, options, _providers(device), disabled_optimizers=unwanted)
 
 
 def session_options(threads):

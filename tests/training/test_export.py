@@ -4,9 +4,9 @@ import onnxruntime
 import pytest
 import torch
 
-from service.artefact import open_artefact
+from service.artefact import open_artefact, open_session, session_options
 from training import data, networks
-from training.export import TOLERANCE, check_parity, export, fold_norms, graph_of
+from training.export import TOLERANCE, check_accuracy, check_parity, export, fold_norms, graph_of
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
@@ -40,9 +40,30 @@ def test_faster_rcnn_takes_any_size_and_is_one_inside(models):
     assert "RoiAlign" in kinds and kinds.count("TopK") >= 3
 
 
-def test_large_weights_take_two_bytes_each(models, runs):
-    parameters = sum(p.numel() for p in networks.load("vgg16").Network().parameters())
-    assert (models / "vgg16.onnx").stat().st_size < 2.05 * parameters
+@pytest.mark.parametrize("name, size", [("vgg16", 1), ("vit", 2)])
+def test_large_weights_take_one_byte_each_or_two(models, name, size):
+    parameters = sum(p.numel() for p in networks.load(name).Network().parameters())
+    assert size * parameters < (models / f"{name}.onnx").stat().st_size < size * parameters + 250_000
+
+
+def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 28, 28), np.uint8)
+    kinds, answers = {}, {}
+    for floats in (False, True):
+        options = session_options(1)
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        monkeypatch.setattr("service.artefact.session_options", lambda _, options=options: options)
+        session = open_session(models / "cnn.onnx", "cpu", 1, floats)
+        answers[floats] = session.run(None, {"images": images})[0]
+        kinds[floats] = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
+    assert "QLinearConv" in kinds[False] and not {"QLinearConv", "QuantizeLinear"} & kinds[True]
+    assert 0 < np.abs(answers[False] - answers[True]).max() < 0.1
+
+
+def test_artefact_that_reads_worse_than_pytorch_is_refused(models, small_mnist):
+    images, labels = data.load("test", small_mnist)
+    with pytest.raises(RuntimeError, match=r"cnn.onnx: reads .*% of the validation images, PyTorch 110.00%."):
+        check_accuracy(models / "cnn.onnx", images, labels, 1.1)
 
 
 def test_nothing_of_this_machine_is_in_the_file(models):
@@ -69,9 +90,9 @@ def test_folding_norms_changes_nothing_but_the_layers():
 def test_disagreement_with_pytorch_is_refused(models, small_mnist):
     images, _ = data.load("test", small_mnist)
     torch.manual_seed(5)
-    another = graph_of(networks.load("cnn").Network().eval(), 1.0)
+    another = graph_of(networks.load("vit").Network().eval(), 1.0)
     with pytest.raises(RuntimeError, match="probabilities differ from PyTorch's"):
-        check_parity(another, models / "cnn.onnx", images)
+        check_parity(another, models / "vit.onnx", images)
 
 
 def test_network_that_was_not_trained_is_named(tmp_path):
