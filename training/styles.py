@@ -23,35 +23,21 @@ def restyle(images, labels, share):
 
 
 def _one(images):
-    """An upstroke to 93 % of them, a foot to 45 %, and most of their slant off; those that have one are left alone."""
-    upright = _sheared(images, _uniform(images, 0.3, 1.15))
-    top, bottom, height = _stem(upright)
+    """An upstroke to 93 % of them, a foot to 45 %; those that have one are left alone."""
+    top, bottom, height = _stem(images)
     down = torch.nn.functional.normalize(bottom - top)
-    angle = _uniform(images, 0.4, 0.95)  # radians between stem and upstroke, on its left
-    length = 0.2 + (0.65 - 0.4 * angle) * _uniform(images, 0, 1)  # the wider, the shorter: MNIST's sevens lie beyond
+    angle = _uniform(images, 0.4, 0.9)  # radians between stem and upstroke, on its left; at more than that it is a 7
     cosine, sine = angle.cos(), angle.sin()
     aside = torch.stack([down[:, 0] * cosine - down[:, 1] * sine, down[:, 0] * sine + down[:, 1] * cosine], 1)
-    upstroke = top + aside * (height * length)[:, None]
+    upstroke = top + aside * (height * _uniform(images, 0.2, 0.45))[:, None]
     foot = torch.stack([height * _uniform(images, 0.15, 0.33), height * _uniform(images, -0.04, 0.04)], 1)
     chance = _uniform(images, 0, 1).view(-1, 1, 1, 1)
-    drawn = torch.where(chance < 0.93, _draw(upright, top, upstroke), upright)
-    drawn = torch.where(chance > 0.55, torch.maximum(drawn, _draw(upright, bottom - foot, bottom + foot)), drawn)
+    drawn = torch.where(chance < 0.93, _draw(images, top, upstroke), images)
+    drawn = torch.where(chance > 0.55, torch.maximum(drawn, _draw(images, bottom - foot, bottom + foot)), drawn)
     y, x = _places(images)
     aside = ((x - top[:, :1, None]) * down[:, 1:, None] - (y - top[:, 1:, None]) * down[:, :1, None]).abs()
-    plain = ~((aside > STICK) & (upright[:, 0] > INK)).flatten(1).any(1)
+    plain = ~((aside > STICK) & (images[:, 0] > INK)).flatten(1).any(1)
     return torch.where(plain.view(-1, 1, 1, 1), drawn, images)
-
-
-def _sheared(images, share):
-    """Without a share (N,) of their slant: rows move sideways, the middle of the stem stays."""
-    top, bottom, height = _stem(images)
-    slant = (bottom - top)[:, 0] / height.clamp(min=2) * share  # pixels to the right a row
-    rows, columns = images.shape[-2:]
-    matrix = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
-    matrix[:, 0, 1] = slant * rows / columns  # the grid runs from -1 to 1
-    matrix[:, 0, 2] = -slant * ((top + bottom)[:, 1] - rows) / columns
-    grid = torch.nn.functional.affine_grid(matrix, images.shape, align_corners=False)
-    return torch.nn.functional.grid_sample(images, grid, align_corners=False)
 
 
 def _seven(images):
