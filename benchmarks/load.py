@@ -46,7 +46,10 @@ async def _loop(host, port, message, begin, end):
     while (start := time.perf_counter()) < end:
         try:
             streams = streams or await asyncio.open_connection(host, port)
-            status = await _exchange(*streams, message)
+            status, closes = await _exchange(*streams, message)
+            if closes:
+                streams[1].close()
+                streams = None
         except (OSError, EOFError, asyncio.LimitOverrunError, IndexError) as error:  # lost, late or no HTTP
             status = type(error).__name__
             if streams:
@@ -64,10 +67,13 @@ async def _loop(host, port, message, begin, end):
 
 
 async def _exchange(reader, writer, message):
-    """Send one request and read its answer. Returns the status. Raises TimeoutError, an OSError, after PATIENCE."""
+    """Send one request and read its answer. Returns its status and whether the connection ends with it.
+
+    Raises TimeoutError, an OSError, after PATIENCE.
+    """
     async with asyncio.timeout(PATIENCE):
         writer.write(message)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
-    return int(head[9:12])
+    return int(head[9:12]), b"\r\nconnection: close\r\n" in head

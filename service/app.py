@@ -114,7 +114,7 @@ for kind in STATUS:
     app.add_exception_handler(kind, refuse_input)
 
 
-@app.get("/", include_in_schema=False)
+@app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
 async def page():
     return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
 
@@ -206,7 +206,7 @@ async def read_digits(request: Request, wanted: Annotated[schema.Choice, Query()
     return JSONResponse(_timed(text, started))
 
 
-# First, for BentoML's mount and FastAPI both look through all routes up to the one that fits.
+# First, for FastAPI looks through all routes up to the one that fits.
 app.router.routes[:0] = work.routes
 
 

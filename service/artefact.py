@@ -106,7 +106,7 @@ def open_session(content, device, threads, floats=False):
     """An onnxruntime session of a model's bytes or path.
 
     floats: compute an 8-bit graph in floats, with its weights as they are: a GPU would round between any two layers,
-    and gain nothing.
+    and gain nothing. Its answers then differ a little from those that temperatures and thresholds were chosen by.
     """
     options, unwanted = session_options(threads), []
     if floats:

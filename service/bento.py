@@ -27,7 +27,7 @@ from service.predictor import Predictor
 
 LEFT_OUT = "OpenTelemetryMiddleware", "TimeoutMiddleware"
 
-logging.getLogger("uvicorn.access").propagate = False  # else a line is composed for each request that nobody shows
+logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
 
 try:
     settings = environment.load()

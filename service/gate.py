@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 
 import anyio
 from starlette.datastructures import Headers
@@ -17,6 +18,8 @@ WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait
 PATIENCE = 0.2  # seconds that a request takes before it is looked whether its client is still there
 GONE = 499  # nobody reads it; the metrics count it
+CROWD = 4  # requests at once from which on another worker may have less to do
+RELIEF = 0.05  # seconds between two connections that a crowded worker gives up
 LINGER = 2  # seconds for a client to notice that it was answered before it had sent everything
 
 
@@ -27,6 +30,7 @@ class Gate:
         self.app, self.settings = app, settings
         self.key = settings.api_key and settings.api_key.get_secret_value().encode()
         self.inside = 0
+        self.relieved = 0.0  # when a connection was given up last, by time.monotonic
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -45,6 +49,7 @@ class Gate:
             await exchange.refuse(429, message, {"Retry-After": str(RETRY)})
         else:
             self.inside += 1
+            exchange.last = self._is_crowded()
             try:
                 await self._answer_in_time(exchange)
             finally:
@@ -55,6 +60,16 @@ class Gate:
             return True
         scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
         return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
+
+    def _is_crowded(self):
+        """Whether this connection should end with its answer, so that its client comes back to a worker that is idle.
+
+        Whoever is fastest takes a new connection, all of those that are opened together, and keeps it.
+        """
+        if self.settings.workers == 1 or self.inside < CROWD or time.monotonic() < self.relieved + RELIEF:
+            return False
+        self.relieved = time.monotonic()
+        return True
 
     async def _answer_in_time(self, exchange):
         """Work that is running in a thread cannot be stopped: its client is told in time, its place is kept.
@@ -103,6 +118,7 @@ class Exchange:
     def __init__(self, scope, receive, send):
         self.scope, self._receive, self._send = scope, receive, send
         self.arrived = is_empty(Headers(scope=scope))  # whether the whole body is there
+        self.last = False  # whether the connection ends with the answer
         self._callback = None
         self._answered = self._refused = self._early = False
 
@@ -134,7 +150,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._answered = True
             self._early = not self.arrived
-            if self._early:
+            if self._early or self.last:
                 message = message | {"headers": [*message["headers"], (b"connection", b"close")]}
         elif self._early and not message.get("more_body", False):
             await self._send(message | {"more_body": True})

@@ -1,16 +1,20 @@
 """A float graph to one that multiplies in 8 bits, by onnxruntime's static quantisation (https://onnxruntime.ai/docs).
 
-Activations have 8 bits, their ranges those of some digits; weights have 7 and a scale for each channel, since
-processors without VNNI add up two products of 8 bits in 16 and would saturate. Rectifiers stay in the graph although 8
-bits that start at zero make them needless: a GPU runs it without the roundings between (`service.artefact`).
+What goes into a convolution or a linear layer is rounded to 8 bits, in the range that some digits give it; its weights
+have 7 and a scale for each channel, since processors without VNNI add up two products of 8 bits in 16 and would
+saturate. What comes out stays as it is, so the logits are not rounded.
 """
 
 import logging
+import shutil
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 BATCH = 32  # images of one calibration step
+KINDS = ["Conv", "Gemm", "MatMul"]
 
 
 class Digits(CalibrationDataReader):
@@ -26,19 +30,22 @@ class Digits(CalibrationDataReader):
 
 def quantize(path, images):
     """Replace the float graph in the file `path`; images (N, 1, 28, 28) uint8 give the ranges of its activations."""
-    with _quiet():
+    with TemporaryDirectory() as folder, _quiet():  # onnxruntime leaves files beside its own
+        before, after = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
+        shutil.copy(path, before)
         quantize_static(
-            path,
-            path,
+            before,
+            after,
             Digits(images),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            op_types_to_quantize=KINDS,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            extra_options={"QDQKeepRemovableActivations": True},
+            extra_options={"OpTypesToExcludeOutputQuantization": KINDS},
         )
+        shutil.copy(after, path)
 
 
 @contextmanager

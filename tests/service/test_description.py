@@ -15,6 +15,7 @@ from training import networks
 def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert client.head("/").status_code == 200  # what monitors ask
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' data: blob:;")
     loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
     assert len(loaded) > 3

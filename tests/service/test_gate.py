@@ -249,3 +249,32 @@ def test_client_that_waits_is_answered(monkeypatch):
     asked = []
     start, body = anyio.run(exchange, Gate(slowly, Settings()), receive)
     assert (start["status"], body["body"]) == (200, b"fine")
+
+
+@pytest.mark.parametrize("workers, ended", [(1, 0), (2, 1)])
+def test_crowded_worker_gives_up_a_connection_now_and_then(workers, ended):
+    async def together():
+        opened = anyio.Event()
+
+        async def wait(scope, receive, send):
+            await Request(scope, receive).body()
+            await opened.wait()
+            await PlainTextResponse("fine")(scope, receive, send)
+
+        gate, answers = Gate(wait, Settings(workers=workers)), []
+        transport = httpx2.ASGITransport(gate)
+
+        async def ask(client):
+            answers.append(await client.post("http://gate/predict", content=b"x"))
+
+        async with httpx2.AsyncClient(transport=transport) as client, anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(ask, client)
+            while gate.inside < 8:
+                await anyio.sleep(0)
+            opened.set()
+        return answers
+
+    answers = anyio.run(together)
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert sum(answer.headers.get("connection") == "close" for answer in answers) == ended

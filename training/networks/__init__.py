@@ -2,6 +2,7 @@
 
 A module has
 - RECIPE: its `Recipe`;
+- IN_8_BITS = True, where a CPU is to run it so and hardly an image is read otherwise;
 - Network(nn.Module), built without arguments, with
   forward(images) -> logits: images (N, 1, 28, 28) float32, 0 background to 1 ink; logits (N, 10);
   loss(images, labels, degrade) -> scalar: labels (N,) int64, NONE for what is no digit; degrade is what the network

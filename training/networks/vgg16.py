@@ -16,6 +16,7 @@ from training.recipe import Recipe
 from training.weights import features_from
 
 RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
+IN_8_BITS = True  # several times as fast
 PAD = 2  # 28 + 2 * 2 = 32 pixels: five halvings leave one
 
 
