@@ -81,7 +81,7 @@ if settings.cors_origins:
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
 Quintet.add_asgi_middleware(Gate, settings=settings)
-Quintet.add_asgi_middleware(Straight, target=application.app)
+Quintet.add_asgi_middleware(Straight, target=application.direct)
 Quintet.add_asgi_middleware(
     NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
 )
