@@ -25,6 +25,7 @@ from service.artefact import open_session, session_options
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
 CALLS = 6  # of a variant in its turn
+REST = 0.05  # seconds before it, in which threads that spin come to rest
 
 
 def sessions(paths, threads, spinning=False):
@@ -92,6 +93,7 @@ def main(argv=None):
         times = {title: [] for title in found}
         for _ in tqdm(range(arguments.rounds)):
             for title, run in found.items():
+                time.sleep(REST)
                 times[title] += [milliseconds(run) for _ in range(CALLS)][1:]
         seconds = loading(paths, settings.threads, Path(folder))
     medians = {title: round(float(np.median(values)), 3) for title, values in times.items()}

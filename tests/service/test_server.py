@@ -207,6 +207,14 @@ def refusal(**environment):
     return ended.returncode, ended.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("asked, lines", [("true", 1), ("false", 0)])
+def test_log_has_a_line_for_each_request_where_that_is_asked(small_models, capfd, asked, lines):
+    with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_ACCESS_LOG=asked) as address:
+        httpx2.get(f"{address}/models").raise_for_status()
+    captured = capfd.readouterr()
+    assert (captured.out + captured.err).count("/models") == lines
+
+
 def test_missing_artefact_stops_the_start(small_models):
     (small_models / "vit.onnx").unlink()
     status, message = refusal(QUINTET_MODELS=str(small_models))
