@@ -9,7 +9,7 @@ from training.evaluate import CONSENSUS, MEASURED, PROBABILITIES, RESULTS
 from training.export import MODELS
 from training.runs import RECORD
 
-OFFLINE, SPEED = "offline.json", "speed.json"
+OFFLINE, SPEED, TO_99 = "offline.json", "speed.json", "time_to_99.json"
 ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # of the tables; a new network comes after them
 
 
@@ -27,6 +27,7 @@ class Recorded:
         self.runs = _read(results / RECORD) or []
         self.offline = _read(results / OFFLINE)
         self.speed = _read(results / SPEED)
+        self.to_99 = _read(results / TO_99)
 
     def latency(self, name):
         """Median milliseconds of one image; None if it was not measured."""

@@ -1,7 +1,7 @@
 """Write RESULTS.md, its pictures and the README's table from what was recorded: python -m training.report.
 
-Reads results/evaluation.json and test_probabilities.npz (training.evaluate), runs.json (training.runs), offline.json
-(benchmarks.offline) and speed.json (benchmarks.training), where they are there, and the artefacts. No figure is typed.
+Reads results/evaluation.json and test_probabilities.npz (training.evaluate), the artefacts, and where they are there
+runs.json (training.runs), offline.json, speed.json and time_to_99.json (benchmarks). No figure is typed.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from training import data, plots
 from training.evaluate import CONSENSUS, RESULTS
 from training.export import MODELS
 from training.recorded import Recorded
-from training.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed
+from training.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, to_99
 
 MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that is written here
 
@@ -89,7 +89,8 @@ canonicaliser; none was trained on, and neither were the letters, faces and word
 {speed(recorded)}
 The plain loop is the usual one: a DataLoader, one image at a time through ToTensor, 32-bit floats, no augmentation; for
 the Vision Transformer also patches cut in Python. Times to an accuracy are on the validation images, in the runs above.
-"""
+
+{to_99(recorded)}"""
 
 
 def _finds(recorded, name):

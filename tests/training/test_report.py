@@ -25,6 +25,15 @@ def written(models, runs_of_two_seeds, small_mnist, tmp_path_factory):
     (results / "offline.json").write_text(json.dumps({"setting": setting, "rows": rows}))
     row = {"images_per_sec": 3000.0, "plain_images_per_sec": 1000.0, "augmentation_share": 0.09}
     (results / "speed.json").write_text(json.dumps({"setting": setting, "rows": {"cnn": row}}))
+    to_99 = {
+        "hardware": "a processor",
+        "seconds_mean": 9.5,
+        "seconds_deviation": 0.2,
+        "at_least_99": 2,
+        "runs": [{}] * 3,
+    }
+    to_99 |= {"accuracy_mean": 0.9912, "accuracy_deviation": 0.0005}
+    (results / "time_to_99.json").write_text(json.dumps(to_99))
     (folder / "README.md").write_text("Before.\n<!-- results -->\nold\n<!-- /results -->\nAfter.\n")
     report.write(folder / "models", results, small_mnist, folder)
     return folder
@@ -43,6 +52,7 @@ def test_report_and_pictures_are_there(written):
     text = (written / "RESULTS.md").read_text()
     assert all(f"(results/{picture})" in text for picture in PICTURES)
     assert "None" not in text and "nan" not in text
+    assert "9.5 ± 0.2 s on a processor, 99.12% ± 0.05% over 3 seeds, of which 2 reach it." in text.replace("\n", " ")
 
 
 def test_readme_gets_the_same_table_and_keeps_the_rest(written):
