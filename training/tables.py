@@ -146,7 +146,7 @@ def to_99(recorded):
     seconds = f"{said['seconds_mean']:.1f} ± {said['seconds_deviation']:.1f} s on {said['hardware']}"
     accuracy = f"{said['accuracy_mean']:.2%} ± {said['accuracy_deviation']:.2%}"
     words = (
-        f"To 99 % of the test images (`python -m benchmarks.time_to_99`, its recipe fixed beforehand, every run counted): "
+        f"To 99 % of the test images (`python -m benchmarks.time_to_99`, a fixed recipe, every run counted): "
         f"{seconds}, {accuracy} over {len(said['runs'])} seeds, of which {said['at_least_99']} reach it."
     )
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
