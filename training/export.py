@@ -13,20 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from training import data, networks
 from training.calibrate import temperature
+from training.parity import check_accuracy, check_parity
 from training.quantize import quantize
-from training.train import EVALUATION_BATCH, duration, predict
+from training.train import duration, predict
 
 MODELS = Path("models")
-TOLERANCE = 1e-4  # of probabilities, against PyTorch
-BOX_TOLERANCE = 0.05  # pixels
-SURE = 0.5  # score above which a box must be found again
 HALF = 1024  # numbers from which on a tensor is stored in 16 bits
 SMALLEST = 16  # pixels a side of a detector's input
 RANGES = 512  # validation images that give the ranges of 8-bit activations
@@ -128,55 +125,6 @@ def set_properties(model, properties):
     """Replace the metadata of an ONNX model: strings as they are, numbers as JSON."""
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in properties.items()}
     onnx.helper.set_model_props(model, text)
-
-
-def check_parity(graph, path, images):
-    """Compare PyTorch and onnxruntime on other batch sizes than the traced one, a blank image among them.
-
-    images: (N, 1, 28, 28) uint8, at least 65.
-
-    Raises RuntimeError with the largest difference if they disagree.
-    """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    pages = [images[:1], images[1:65], torch.zeros(2, 1, data.SIZE, data.SIZE, dtype=torch.uint8)]
-    if isinstance(graph, Detector):
-        rows = torch.cat([images[i : i + 6].transpose(0, 2).reshape(1, 1, data.SIZE, -1) for i in range(0, 48, 6)])
-        pages += [rows, torch.nn.functional.pad(rows[:1], (9, 30, 50, 21))]
-    for page in pages:
-        with torch.no_grad():
-            expected = graph(page)
-        expected = [t.numpy() for t in (expected if isinstance(expected, tuple) else (expected,))]
-        found = session.run(list(graph.outputs), {"images": page.numpy()})
-        largest = np.abs(expected[0] - found[0]).max()
-        if largest > TOLERANCE:
-            raise RuntimeError(f"{path}: probabilities differ from PyTorch's by {largest:.2g}; at most {TOLERANCE}.")
-        if isinstance(graph, Detector):
-            _check_boxes(expected[1:], found[1:], path)
-
-
-def check_accuracy(path, images, labels, logits):
-    """Of images (N, 1, 28, 28) uint8 the file must read at most one less than PyTorch, whose logits are (N, 10).
-
-    Raises RuntimeError otherwise.
-    """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found = [session.run(["probabilities"], {"images": part.numpy()})[0] for part in images.split(EVALUATION_BATCH)]
-    right = int((np.concatenate(found).argmax(1) == labels.numpy()).sum())
-    expected = int((logits.argmax(1) == labels).sum())
-    if right < expected - 1:
-        raise RuntimeError(f"{path}: reads {right} of {len(images)} validation images, PyTorch {expected}.")
-
-
-def _check_boxes(expected, found, path):
-    """The sure boxes must be the same ones, in the same order, with the same class."""
-    sure, still_sure = expected[1].max(2) > SURE, found[1].max(2) > SURE
-    if (sure != still_sure).any():
-        raise RuntimeError(f"{path}: finds {still_sure.sum()} boxes where PyTorch finds {sure.sum()}.")
-    if (expected[1].argmax(2) != found[1].argmax(2))[sure].any():
-        raise RuntimeError(f"{path}: gives boxes other classes than PyTorch.")
-    largest = np.abs(expected[0] - found[0])[sure].max(initial=0)
-    if largest > BOX_TOLERANCE:
-        raise RuntimeError(f"{path}: boxes differ from PyTorch's by {largest:.2g} pixels; at most {BOX_TOLERANCE}.")
 
 
 def properties_of(best, seconds, graph, module):

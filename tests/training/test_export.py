@@ -6,7 +6,8 @@ import torch
 
 from service.artefact import open_artefact, open_session, session_options
 from training import data, networks
-from training.export import TOLERANCE, check_accuracy, check_parity, export, fold_norms, graph_of
+from training.export import export, fold_norms, graph_of
+from training.parity import TOLERANCE, check_accuracy, check_parity
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
