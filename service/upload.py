@@ -1,7 +1,9 @@
 """Uploaded bytes to an upright grey picture: only the decoders we allow, limits before any pixel is decoded."""
 
 import re
+import threading
 import warnings
+from contextlib import nullcontext
 from io import BytesIO
 
 import cv2
@@ -10,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
+LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
 ORIENTATION = 0x0112  # EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -28,6 +31,9 @@ MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length behin
 # Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata, once per process and no news to anybody
+
+
+_large = threading.Lock()
 
 
 class InvalidImage(ValueError):
@@ -53,10 +59,12 @@ def grey_from_upload(data, max_pixels, formats):
         _check_size(image, max_pixels)
         if image.format in ("JPEG", "MPO"):
             _check_scans(data)
-        image.draft(None, (READABLE, READABLE))
-        image.load()
-        picture = _grey(image)
-        turn = _turn(image)
+        image.draft(None, (READABLE, READABLE))  # for a JPEG: what it leaves of a large one is small
+        with _large if image.width * image.height > LARGE else nullcontext():
+            image.load()
+            picture = _grey(image)
+            turn = _turn(image)
+            del image  # before the next one is decoded
     except InvalidImage:
         raise
     except UnidentifiedImageError as error:

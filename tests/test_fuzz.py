@@ -11,7 +11,7 @@ from service.settings import Settings
 from tests.fuzz import ANSWERS, ask, fuzz
 from tests.service.test_server import serving
 
-GROWTH = 600  # MB: two decoded images (a WebP of 16 megapixels takes 250) and four uploads being read
+GROWTH = 500  # MB: one decoded image (a WebP of 16 megapixels takes 250) and four uploads being read
 
 
 @pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # Starlette's, of a form that ends too early

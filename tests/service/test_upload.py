@@ -1,4 +1,6 @@
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
@@ -146,3 +148,21 @@ def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
     for options in ({}, {"progressive": True}, {"comment": b"\xff\xd9" + 999 * b"\xff\xda"}):
         jpeg = encode(picture, "JPEG", **options)
         assert grey(jpeg + 1_000 * b"\xff\xda\0\2").shape == (40, 60)
+
+
+@pytest.mark.parametrize("side, together", [(2_100, 1), (900, 4)])
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, together):
+    inside, most = [], []
+
+    def slowly(image):
+        inside.append(image)
+        most.append(len(inside))
+        time.sleep(0.1)
+        inside.pop()
+        return np.zeros((1, 1), np.uint8)
+
+    monkeypatch.setattr("service.upload._grey", slowly)
+    data = encode(Image.new("L", (side, side)))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: grey_from_upload(data, 16_000_000, FORMATS), range(4)))
+    assert max(most) == together
