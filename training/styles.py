@@ -1,43 +1,75 @@
-"""Ways of writing that MNIST hardly holds: a 1 with an upstroke and a foot, a 7 with a bar, a 0 struck through.
+"""Ways of writing that MNIST hardly holds: a 1 with an upstroke, a 7 with a bar, a 9 with a small loop, a slashed 0.
 
 https://en.wikipedia.org/wiki/Regional_handwriting_variation. The strokes are added with the digit's own pen.
 """
 
+import math
+from itertools import pairwise
+
 import torch
 
 INK = 0.4  # of full ink: what counts as written
-STICK = 3  # pixels to either side of a plain 1: one with ink further out has its upstroke already
+LOOP = 12  # chords of a loop
+STICK = 4  # pixels to either side of a plain 1: one with ink further out has its upstroke already
 
 
 def restyle(images, labels, share):
-    """Write a share of the ones, half as many of the sevens and a tenth as many of the zeros as other hands do.
+    """Write a share of the ones as other hands do, half as many sevens, a fifth as many nines, a tenth as many zeros.
 
+    They are framed again, the centre of the ink in the middle as in MNIST: an upload is, and where a stroke lies tells.
     images: (N, 1, H, W) float32, 0 background to 1 ink; labels: (N,). Returns images of the same shape.
     """
     images = images.clone()
-    for digit, write, rarity in ((1, _one, 1.0), (7, _seven, 0.5), (0, _zero, 0.1)):
+    for digit, write, rarity in ((1, _one, 1.0), (7, _seven, 0.5), (9, _nine, 0.2), (0, _zero, 0.1)):
         chosen = (labels == digit) & (torch.rand(labels.shape, device=labels.device) < share * rarity)
         if chosen.any():
-            images[chosen] = write(images[chosen])
+            images[chosen] = _centred(write(images[chosen]))
     return images
 
 
+def _centred(images):
+    """Moved by whole pixels, which blurs nothing."""
+    y, x = _places(images)
+    ink = images[:, 0]
+    mass = ink.sum((1, 2)).clamp(min=1e-3)
+    rows, columns = images.shape[-2:]
+    away = torch.stack([(ink * x).sum((1, 2)) / mass - columns / 2, (ink * y).sum((1, 2)) / mass - rows / 2], 1)
+    matrix = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
+    matrix[:, :, 2] = 2 * away.round() / torch.tensor([columns, rows], device=images.device)
+    grid = torch.nn.functional.affine_grid(matrix, images.shape, align_corners=False)
+    return torch.nn.functional.grid_sample(images, grid, align_corners=False)
+
+
 def _one(images):
-    """An upstroke to 93 % of them, a foot to 45 %; those that have one are left alone."""
-    top, bottom, height = _stem(images)
-    down = torch.nn.functional.normalize(bottom - top)
-    angle = _uniform(images, 0.4, 0.9)  # radians between stem and upstroke, on its left; at more than that it is a 7
-    cosine, sine = angle.cos(), angle.sin()
-    aside = torch.stack([down[:, 0] * cosine - down[:, 1] * sine, down[:, 0] * sine + down[:, 1] * cosine], 1)
-    upstroke = top + aside * (height * _uniform(images, 0.2, 0.45))[:, None]
+    """More or less upright, an upstroke to 93 % of them, a foot to 45 %; those that have one are left alone."""
+    slant = _uniform(images, -0.15, 0.45)  # columns to the right a row up; MNIST's median is .38
+    upright, pen = _slanted(images, slant), _pen(images)
+    top, bottom, height = _stem(upright)
+    fall = _uniform(images, 0.6, 1.15)  # radians that the upstroke's left end hangs; at less than that it is a 7's bar
+    fall = torch.minimum(fall, math.pi / 2 - slant.atan() - 0.35)  # clear of the stem
+    aside = torch.stack([-fall.cos(), fall.sin()], 1)
+    upstroke = top + aside * (height * _uniform(images, 0.2, 0.55))[:, None]
     foot = torch.stack([height * _uniform(images, 0.15, 0.33), height * _uniform(images, -0.04, 0.04)], 1)
     chance = _uniform(images, 0, 1).view(-1, 1, 1, 1)
-    drawn = torch.where(chance < 0.93, _draw(images, top, upstroke), images)
-    drawn = torch.where(chance > 0.55, torch.maximum(drawn, _draw(images, bottom - foot, bottom + foot)), drawn)
+    drawn = torch.where(chance < 0.93, _draw(upright, top, upstroke, pen), upright)
+    drawn = torch.where(chance > 0.55, torch.maximum(drawn, _draw(upright, bottom - foot, bottom + foot, pen)), drawn)
     y, x = _places(images)
+    down = torch.nn.functional.normalize(bottom - top)
     aside = ((x - top[:, :1, None]) * down[:, 1:, None] - (y - top[:, 1:, None]) * down[:, :1, None]).abs()
-    plain = ~((aside > STICK) & (images[:, 0] > INK)).flatten(1).any(1)
+    plain = ~((aside > STICK) & (upright[:, 0] > INK)).flatten(1).any(1)
     return torch.where(plain.view(-1, 1, 1, 1), drawn, images)
+
+
+def _slanted(images, slant):
+    """With a stem of this slant (N,): rows move sideways, the middle of the stem stays."""
+    top, bottom, height = _stem(images)
+    change = (top - bottom)[:, 0] / height.clamp(min=2) - slant
+    rows, columns = images.shape[-2:]
+    matrix = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
+    matrix[:, 0, 1] = -change * rows / columns  # the grid runs from -1 to 1
+    matrix[:, 0, 2] = change * ((top + bottom)[:, 1] - rows) / columns
+    grid = torch.nn.functional.affine_grid(matrix, images.shape, align_corners=False)
+    return torch.nn.functional.grid_sample(images, grid, align_corners=False)
 
 
 def _seven(images):
@@ -46,7 +78,7 @@ def _seven(images):
     row = (top[:, 1] + height * _uniform(images, 0.45, 0.62)).long()
     middle = _middle(images, row.clamp(max=images.shape[2] - 1))
     half = torch.stack([height * _uniform(images, 0.15, 0.3), height * _uniform(images, -0.08, 0.03)], 1)
-    return _draw(images, middle - half, middle + half)
+    return _draw(images, middle - half, middle + half, _pen(images))
 
 
 def _zero(images):
@@ -54,7 +86,23 @@ def _zero(images):
     top, bottom, _ = _stem(images)
     columns = (images[:, 0] > INK).any(1).float()
     left, right = columns.argmax(1), columns.shape[1] - columns.flip(1).argmax(1)
-    return _draw(images, torch.stack([left, bottom[:, 1] - 1], 1), torch.stack([right, top[:, 1] + 1], 1))
+    return _draw(images, torch.stack([left, bottom[:, 1] - 1], 1), torch.stack([right, top[:, 1] + 1], 1), _pen(images))
+
+
+def _nine(images):
+    """Written anew: a straight stem and a small loop to the left of its upper end."""
+    _, bottom, height = _stem(images)
+    high = torch.stack([_uniform(images, -0.1, 0.35), -torch.ones_like(height)], 1)
+    top, blank = bottom + high * height[:, None], torch.zeros_like(images)
+    radius = height[:, None] * torch.stack([_uniform(images, 0.07, 0.22), _uniform(images, 0.05, 0.2)], 1)
+    middle = top + radius * torch.tensor([-1.0, 0.5], device=images.device)
+    angles = torch.linspace(0, 2 * math.pi, LOOP + 1, device=images.device)
+    loop = middle + radius * torch.stack([angles.cos(), angles.sin()], 1)[:, None]  # (LOOP + 1, N, 2)
+    pen = _pen(images)
+    drawn = _draw(blank, top, bottom, pen)
+    for start, end in pairwise(loop):
+        drawn = _draw(drawn, start, end, pen)
+    return drawn
 
 
 def _stem(images):
@@ -71,17 +119,21 @@ def _middle(images, row):
     return torch.stack([(line * x).sum(1) / line.sum(1).clamp(min=1e-3), row + 0.5], 1)
 
 
-def _draw(images, start, end):
-    """Add a straight stroke from start to end, (N, 2) each, with the pen that a digit of this much ink has."""
-    _, _, height = _stem(images)
-    radius = 0.5 * (images > INK).flatten(1).sum(1) / height
-    radius = radius.clamp(0.7, 1.8).view(-1, 1, 1)  # pixels
+def _pen(images):
+    """Half the width of the strokes (N,), in pixels: their area by their edges' length."""
+    right, down = images[..., 1:, :-1] - images[..., :-1, :-1], images[..., :-1, 1:] - images[..., :-1, :-1]
+    edges = torch.hypot(right, down).sum((1, 2, 3))
+    return (images.sum((1, 2, 3)) / edges.clamp(min=1e-3)).clamp(0.7, 1.8)
+
+
+def _draw(images, start, end, pen):
+    """Add a straight stroke from start to end, (N, 2) each, of a pen of radius `pen` (N,)."""
     y, x = _places(images)
     x, y = x - start[:, 0].view(-1, 1, 1), y - start[:, 1].view(-1, 1, 1)
     dx, dy = (end - start).view(-1, 2, 1, 1).unbind(1)
     along = ((x * dx + y * dy) / (dx**2 + dy**2).clamp(min=1e-3)).clamp(0, 1)
     distance = torch.hypot(x - along * dx, y - along * dy)
-    return torch.maximum(images, (radius + 0.5 - distance).clamp(0, 1)[:, None])
+    return torch.maximum(images, (pen.view(-1, 1, 1) + 0.5 - distance).clamp(0, 1)[:, None])
 
 
 def _places(images):
