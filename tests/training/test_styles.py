@@ -32,28 +32,20 @@ def test_what_was_written_otherwise_has_its_ink_in_the_middle_as_an_upload_has(d
     assert images.min() >= 0 and images.max() <= 1
 
 
-def test_a_plain_one_gets_an_upstroke_or_a_foot_and_nothing_to_the_right():
-    images = written(1)
+def extents(images):
+    """From the first to the last ink in each row, (N, 28) pixels."""
     ink = images[:, 0] > 0.5
-    first, last = ink.any(2).float().argmax(1), 27 - ink.any(2).flip(1).float().argmax(1)
-    each = torch.arange(len(ink))
-    reach = torch.stack([ink[each, row].sum(1) for row in (last - 1, last, last + 1)], 1).amax(1)
-    foot = reach > 7  # a stem alone is two pixels wide
-    assert 0.3 < foot.float().mean() < 0.6
-    upstroke = torch.stack([ink[each, first + down].sum(1) for down in range(3, 8)], 1).amax(1) > 3
-    upstroke |= (
-        torch.stack([ink[each, first + down].float().diff(dim=1).gt(0).sum(1) for down in range(3, 12)], 1).amax(1) > 1
-    )
-    assert 0.8 < upstroke.float().mean() <= 1.0
+    return torch.where(ink.any(2), 28 - ink.flip(2).float().argmax(2) - ink.float().argmax(2), 0)
 
 
-def test_the_upstroke_hangs_more_than_a_bar_of_a_seven():
-    images = written(1)[:, 0] > 0.5
-    rows, columns = images.any(2), images.any(1)
-    left = columns.float().argmax(1)  # the end of the upstroke, or of the foot
-    each = torch.arange(len(images))
-    top, end = rows.float().argmax(1), images[each, :, left].float().argmax(1)
-    assert ((end - top) >= 2).float().mean() > 0.9
+def test_a_plain_one_gets_an_upstroke_that_hangs_or_a_foot():
+    images = written(1)
+    wide = extents(images)
+    top = (wide > 0).float().argmax(1)
+    upstroke, foot = wide[:, :14].amax(1) > 4, wide[:, 18:].amax(1) > 6  # the stem alone has two or three
+    assert 0.8 < upstroke.float().mean() < 0.99 and 0.35 < foot.float().mean() < 0.55
+    fall = wide[:, :18].argmax(1) - top  # rows from the top to the upstroke's end
+    assert (fall[upstroke] >= 2).float().mean() > 0.95
 
 
 def test_a_one_that_has_its_upstroke_keeps_its_shape():
@@ -61,14 +53,14 @@ def test_a_one_that_has_its_upstroke_keeps_its_shape():
     for step in range(8):
         images[:, 0, 5 + step, 12 - step] = 1
     made = written(1, images=images)
-    assert torch.allclose(made, images.roll((1, 1), (2, 3)))  # only moved, the ink's centre to the middle
+    assert torch.allclose(made, images.roll((1, 1), (2, 3)), atol=1e-4)  # only moved, the ink's centre to the middle
 
 
 def test_a_seven_gets_a_bar_and_a_zero_a_stroke():
     sevens = written(7)
     changed = (sevens != stick(400)).flatten(1).any(1)
     assert 0.4 < changed.float().mean() < 0.6
-    wide = (sevens[changed][:, 0] > 0.5).sum(2)
+    wide = extents(sevens[changed])
     assert (wide.amax(1) >= 5).all() and (wide[:, :8] <= 2).all() and (wide[:, 20:] <= 2).all()
     assert 0.04 < (written(0) != stick(400)).flatten(1).any(1).float().mean() < 0.2
 
@@ -77,9 +69,8 @@ def test_a_nine_gets_a_straight_stem_and_a_loop_above():
     nines = written(9)
     changed = (nines != stick(400)).flatten(1).any(1)
     assert 0.1 < changed.float().mean() < 0.3
-    ink = nines[changed][:, 0] > 0.5
-    lower, upper = ink[:, 18:].sum(2).amax(1), ink[:, :12].sum(2).amax(1)
-    assert (lower <= 4).all() and (upper >= 4).all()
+    wide = extents(nines[changed])
+    assert (wide[:, 18:] <= 4).all() and (wide[:, :14].amax(1) >= 4).all()
 
 
 def test_other_digits_and_what_is_none_stay():
