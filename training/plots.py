@@ -31,7 +31,7 @@ def curves(runs, path):
     for column, name in enumerate(names):
         for run in (run for run in runs if run["name"] == name):
             epochs = [line["epoch"] for line in run["metrics"]]
-            label = f"{run['initial_weights'].split('_')[0]}, seed {run['seed']}"
+            label = f"{run['initial_weights'].split('_')[0]}, seed {run['seed']}, {run['commit'][:7]}"
             validation = [line["validation_loss"] for line in run["metrics"]]
             (line,) = axes[0, column].plot(epochs, validation, label=label)
             training = [line["train_loss"] for line in run["metrics"]]

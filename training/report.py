@@ -83,12 +83,15 @@ canonicaliser; none was trained on, and neither were the letters, faces and word
 
 {seeds(recorded)}
 
+In bold: what was released. Those of an earlier commit may have had other augmentation; `results/runs.json` has every
+run's recipe.
+
 {all_runs(recorded)}
 ## Training speed
 
 {speed(recorded)}
 The plain loop is the usual one: a DataLoader, one image at a time through ToTensor, 32-bit floats, no augmentation; for
-the Vision Transformer also patches cut in Python. Times to an accuracy are on the validation images, in the runs above.
+the Vision Transformer also patches cut in Python. Times to an accuracy: on validation images, in the released runs.
 
 {to_99(recorded)}"""
 

@@ -25,7 +25,8 @@ def describe(folder, splits):
     """One run as a dict. splits: {"validation": (images, labels), "test": ...}."""
     best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
     settings = best["settings"]
-    weights = settings["recipe"]["weights"]
+    recipe = dict(settings["recipe"])
+    weights = recipe.pop("weights")
     network = networks.load(settings["name"]).Network()
     network.load_state_dict(best["network"])
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -33,8 +34,9 @@ def describe(folder, splits):
         "name": settings["name"],
         "seed": settings["seed"],
         "initial_weights": Path(weights).name if weights else "random",
-        "epochs": settings["recipe"]["epochs"],
-        "finished": len(metrics) == settings["recipe"]["epochs"],
+        "recipe": recipe,
+        "epochs": recipe["epochs"],
+        "finished": len(metrics) == recipe["epochs"],
         "best_epoch": best_of(metrics)["epoch"],
         "seconds": duration(metrics),
         "hardware": best["hardware"],

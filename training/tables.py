@@ -88,12 +88,13 @@ def elsewhere(recorded):
 
 
 def all_runs(recorded):
-    head = ["network", "from", "seed", "epochs", "kept", "validation", "test", "loss", "minutes", "hardware"]
+    """A row a run, the released ones in bold."""
+    head = ["network", "from", "seed", "epochs", "kept", "validation", "test", "loss", "minutes", "hardware", "commit"]
     rows = []
     for run in recorded.runs:
         rows.append(
             [
-                run["name"],
+                f"**{run['name']}**" if _is_released(recorded, run) else run["name"],
                 run["initial_weights"],
                 str(run["seed"]),
                 str(run["epochs"]) if run["finished"] else f"{len(run['metrics'])} of {run['epochs']}",
@@ -103,22 +104,31 @@ def all_runs(recorded):
                 f"{run['test']['loss']:.4f}",
                 f"{run['seconds'] / 60:.0f}",
                 run["hardware"],
+                run["commit"][:7],
             ]
         )
     return table_of(head, rows)
 
 
+def _is_released(recorded, run):
+    says = recorded.metadata[run["name"]]
+    return all(says[key] == run[key] for key in ("commit", "seed", "initial_weights"))
+
+
 def seeds(recorded):
-    """Mean and deviation over the seeds of each network that was trained with several."""
+    """Mean and deviation over the seeds of each network that was trained with several, of one recipe each."""
     groups = {}
     for run in recorded.runs:
-        groups.setdefault((run["name"], run["initial_weights"]), []).append(100 * run["test"]["accuracy"])
-    sentences = [
-        f"- {name} from {weights} weights: {np.mean(values):.3f} ± {np.std(values):.3f} % over {len(values)} seeds"
-        f" ({min(values):.2f} to {max(values):.2f})."
-        for (name, weights), values in groups.items()
-        if len(values) > 1
-    ]
+        groups.setdefault((run["name"], run["initial_weights"], str(run["recipe"])), []).append(run)
+    sentences = []
+    for (name, weights, _), runs in groups.items():
+        values = [100 * run["test"]["accuracy"] for run in runs]
+        if len(values) > 1:
+            which = "" if any(_is_released(recorded, run) for run in runs) else ", by an earlier recipe"
+            sentences.append(
+                f"- {name} from {weights} weights{which}: {np.mean(values):.3f} ± {np.std(values):.3f} % "
+                f"over {len(values)} seeds ({min(values):.2f} to {max(values):.2f})."
+            )
     return "\n".join(sentences)
 
 
@@ -133,7 +143,7 @@ def speed(recorded):
             ours, plain = measured["images_per_sec"], measured["plain_images_per_sec"]
             share = f"{measured['augmentation_share']:.0%} of the step"
             row = [name, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.1f}", share]
-        run = next((run for run in recorded.runs if run["name"] == name), None)
+        run = next((run for run in recorded.runs if run["name"] == name and _is_released(recorded, run)), None)
         rows.append(row + [_time_to(run, accuracy) for accuracy in (0.99, 0.995)])
     return table_of(head, rows)
 

@@ -5,7 +5,7 @@ import pytest
 
 from training import evaluate, networks, report, runs
 from training.recorded import Recorded
-from training.tables import comparison, seeds, speed
+from training.tables import all_runs, comparison, seeds, speed
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
 
@@ -75,6 +75,17 @@ def test_seeds_are_summed_up_over_all_their_runs(written):
     recorded = Recorded(written / "models", written / "results")
     accuracy = 100 * recorded.runs[1]["test"]["accuracy"]
     assert f"- cnn from random weights: {accuracy:.3f} ± 0.000 % over 2 seeds" in seeds(recorded)
+
+
+def test_runs_of_another_recipe_are_told_apart(written):
+    recorded = Recorded(written / "models", written / "results")
+    assert all(line.startswith("| **") for line in all_runs(recorded).splitlines()[2:])  # copies of what was released
+    for run in recorded.runs:
+        run["commit"] = "0123456789ab"
+    assert "**" not in all_runs(recorded) and "0123456 |" in all_runs(recorded)
+    assert "- cnn from random weights, by an earlier recipe: " in seeds(recorded)
+    recorded.runs[1]["recipe"]["lr"] = 1.0
+    assert seeds(recorded) == ""
 
 
 def test_without_latency_and_speed_their_columns_stay_empty(written, tmp_path):
