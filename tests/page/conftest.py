@@ -1,0 +1,111 @@
+"""The page and /docs in a real browser, against the real service.
+
+Under a name that is not localhost: browsers and Swagger UI are more generous to that.
+"""
+
+import os
+import shutil
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from service.schema import PREDICTION
+from tests.conftest import REPOSITORY
+from tests.service.test_server import serving
+
+HOST = "quintet.test"
+EXAMPLES = REPOSITORY / "examples"
+IDLE = "Draw a digit, or choose an image of one."
+DESK = {"viewport": {"width": 1280, "height": 860}}
+PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 3, "is_mobile": True, "has_touch": True}
+SEVEN = [[(0.32, 0.22), (0.62, 0.21), (0.6, 0.32), (0.5, 0.6), (0.44, 0.85)]]  # strokes, in shares of the pad
+BAR = [[(0.5, 0.2), (0.5, 0.8)]]
+READ = {  # by hand: what POST /read answers
+    "text": "19\n4",
+    "digits": [
+        {"digit": 1, "confidence": 0.9991, "accepted": True, "box": [60, 40, 120, 170], "line": 0},
+        {"digit": 9, "confidence": 0.9876, "accepted": True, "box": [150, 40, 240, 175], "line": 0},
+        {"digit": 4, "confidence": 0.9945, "accepted": True, "box": [80, 200, 180, 330], "line": 1},
+        {"digit": 8, "confidence": 0.41, "accepted": False, "box": [400, 300, 450, 350], "line": 1},
+    ],
+    "timing_ms": {"decode": 1.25, "total": 36.2},
+    "device": "cpu",
+}
+REFUSED = PREDICTION | {
+    "confidence": 0.4321,
+    "accepted": False,
+    "agreement": 0,
+    "models": [PREDICTION["models"][0] | {"digit": 4}],
+    "explain": {"image": "data:image/png;base64,"},
+}
+
+
+@pytest.fixture(scope="package")
+def address():
+    with serving(QUINTET_DEVICE="cpu") as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def browser():
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            chromium_sandbox=os.geteuid() != 0,
+            args=[f"--host-resolver-rules=MAP {HOST} 127.0.0.1"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens pages of the service; in the end nothing may have been asked of another host, and no script have failed."""
+    asked, failed, contexts = [], [], []
+
+    def open_page(path="/", **options):
+        context = browser.new_context(base_url=address.replace("127.0.0.1", HOST), **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.on("console", lambda message: "Content Security" in message.text and failed.append(message.text))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
+    assert (hosts, failed) == ({HOST}, [])
+
+
+@pytest.fixture
+def page(open_page):
+    page = open_page(**DESK)
+    expect(page.locator("#networks li")).to_have_count(5)
+    return page
+
+
+def stroke(page, strokes):
+    pad = page.locator("#pad").bounding_box()
+    for points in strokes:
+        start, *rest = [(pad["x"] + x * pad["width"], pad["y"] + y * pad["height"]) for x, y in points]
+        page.mouse.move(*start)
+        page.mouse.down()
+        for point in rest:
+            page.mouse.move(*point, steps=4)
+        page.mouse.up()
+
+
+def expect_answer(page, text):
+    expect(page.locator("#answer[aria-busy=false] #text")).to_have_text(text)
+
+
+def expect_sentence(page, sentence):
+    expect(page.locator("#answer[aria-busy=false] #sentence")).to_have_text(sentence)

@@ -1,0 +1,70 @@
+"""What goes wrong is said in words."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import REPOSITORY
+from tests.page.conftest import BAR, READ, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
+
+pytestmark = pytest.mark.slow
+
+
+def test_file_that_is_no_image_gets_the_sentence_of_the_service(page):
+    page.set_input_files("#file", REPOSITORY / "README.md")
+    expect_sentence(page, "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.")
+    expect(page.locator("#unshown")).to_be_visible()
+    page.click("#clear")
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+
+
+def test_refused_image_is_said_so_kindly_and_the_guess_stays(page):
+    """The service's answer is made up: what it refuses depends on the models."""
+    page.route("**/predict*", lambda route: route.fulfill(json=REFUSED))
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    guess = "This may be no single digit. If it is one, then most likely a 7: 43.2 % sure."
+    expect_sentence(page, f"{guess} 0 of 1 agree; faster_rcnn says 4.")
+    page.route("**/read", lambda route: route.fulfill(json=READ))  # the way out
+    page.get_by_role("button", name="Read it as a whole number").click()
+    expect_answer(page, "19\n4")
+    expect(page.get_by_role("radio", name="A whole number")).to_be_focused()
+
+
+def test_service_that_cannot_be_reached_is_said_in_words(page):
+    page.context.set_offline(True)
+    stroke(page, SEVEN)
+    expect_sentence(page, "The service cannot be reached; are you online?")
+    page.context.set_offline(False)
+    stroke(page, BAR)
+    expect(page.locator("#answer[aria-busy=false] #text")).to_have_text(re.compile(r"^\d$"))
+
+
+def test_proxy_that_answers_in_html_is_said_in_words(page):
+    page.route("**/predict*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    stroke(page, SEVEN)
+    expect_sentence(page, "The service answered 502, and not in its own words.")
+
+
+def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
+    """The service's refusal is made up here; what it says is shown."""
+
+    def guard(route):
+        if route.request.headers.get("authorization") == "Bearer open sesame":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "The API key is missing or wrong."})
+
+    page = open_page("/docs")  # the same host, so that the routes are there before the page is
+    page.route("**/models", guard)
+    page.route("**/predict*", guard)
+    page.goto("/")
+    expect_sentence(page, "The API key is missing or wrong.")
+    page.get_by_label("API key").fill("open sesame")
+    page.keyboard.press("Enter")
+    expect(page.locator("#networks li")).to_have_count(5)
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    expect(page.get_by_label("API key")).to_be_hidden()
