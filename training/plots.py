@@ -82,17 +82,19 @@ def hardest(recorded, images, path):
 
 
 def latencies(recorded, path):
-    """Test error against the median latency of one image."""
+    """Test error, with a 95 % interval (normal approximation), against the median latency of one image."""
     figure, axis = plt.subplots(figsize=(6, 4))
     for name in (*recorded.names, CONSENSUS):
         latency, error = recorded.latency(name), 100 * (1 - recorded.measured[name]["test"]["accuracy"])
         if latency is None:
             continue
-        axis.plot(latency, error, "o")
-        axis.annotate(name, (latency, error), textcoords="offset points", xytext=(6, 4))
-    axis.set(xscale="log", xlabel="milliseconds for one image (median)", ylabel="test error, %", ylim=(0, None))
+        interval = 1.96 * np.sqrt(error * (100 - error) / len(recorded.probabilities["labels"]))
+        axis.errorbar(latency, error, interval, fmt="o", capsize=3, label=name)
+    axis.set(xscale="log", xlabel="milliseconds for one image (median)", ylabel="test error, % (95 % interval)")
     axis.margins(x=0.3, y=0.15)
+    axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
     _save(figure, path)
 
 
