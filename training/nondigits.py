@@ -1,4 +1,4 @@
-"""What is no digit, made of digits and chance alone, so that a network learns where its knowledge ends.
+"""What is no digit, made of digits, chance and the letters of fonts, so that a network learns where its knowledge ends.
 
 Outlier exposure (Hendrycks et al., https://arxiv.org/abs/1812.04606) without a foreign image: a classifier is asked for
 an even spread over the ten digits, a detector for background.
@@ -9,7 +9,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from training.data import SIZE
+from training.data import SIZE, to_unit
+from training.letters import letters
 
 NONE = -1  # the label of an image that is no digit
 # Digits that stop being one, and cannot be taken for another, when they are mirrored, turned by a quarter, by a half.
@@ -27,7 +28,7 @@ def spoil(images, labels, shares):
     digits.
     """
     images, labels, start = images.clone(), labels.clone(), 0
-    for kind in (turned, several, swapped, scribble, blotch):
+    for kind in (turned, several, swapped, scribble, blotch, letter):
         share = getattr(shares, kind.__name__)
         part = slice(start, start + round((share or 0.0) * len(images)))
         if part.start == part.stop:
@@ -131,6 +132,12 @@ def blotch(images, labels):
     away = (torch.arange(SIZE, device=device) + 0.5 - SIZE / 2).abs()
     tall, wide = (_uniform(images, 5, 12).view(-1, 1, 1, 1) for _ in range(2))
     return field.clamp(0, 1) * ((away.view(-1, 1) < tall) & (away < wide)), _all(labels)
+
+
+def letter(images, labels):
+    known = torch.from_numpy(letters())
+    drawn = known[torch.randint(len(known), (len(images),))]
+    return to_unit(drawn[:, None].to(images.device)), _all(labels)
 
 
 def _among(labels, digits):

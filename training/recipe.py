@@ -39,6 +39,7 @@ class NonDigits:
     swapped: float | None = 0.015  # digits whose upper and lower half changed places
     scribble: float | None = 0.09  # two to four strokes of a pen
     blotch: float | None = 0.015  # patches of a smooth random field
+    letter: float | None = 0.06  # letters and signs of fonts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ def test_each_kind_changes_its_share_and_says_so(digits, kind):
 
 
 def test_kinds_together_fill_their_shares(digits):
-    _, labels = spoil(*digits, NonDigits(turned=None, several=0.1, swapped=None, scribble=0.2, blotch=0.1))
+    _, labels = spoil(*digits, dataclasses.replace(NOTHING, several=0.1, scribble=0.2, blotch=0.1))
     assert (labels == NONE).sum() == 0.4 * len(labels)
 
 
