@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from training import data, networks
+from training import data, epochs, networks
 from training.calibrate import temperature
 from training.parity import check_accuracy, check_parity
 from training.quantize import quantize
-from training.train import duration, predict
+from training.train import predict
 
 MODELS = Path("models")
 HALF = 1024  # numbers from which on a tensor is stored in 16 bits
@@ -130,13 +130,12 @@ def set_properties(model, properties):
 def properties_of(best, seconds, graph, module):
     """What the artefact says of itself; test figures are added by training.evaluate, which alone opens the test set."""
     settings, metrics = best["settings"], best["metrics"]
-    weights = settings["recipe"]["weights"]
     detector = isinstance(graph, Detector)
     return {
         "name": settings["name"],
         "family": module.__doc__.splitlines()[0].rstrip("."),
         "parameters": sum(p.numel() for p in module.Network().parameters()),
-        "initial_weights": Path(weights).name if weights else "random",
+        "initial_weights": best["initial_weights"],
         "data": "MNIST training set: 55,000 images to train, every twelfth (5,000) to validate",
         "seed": settings["seed"],
         "epochs": settings["recipe"]["epochs"],
@@ -157,11 +156,6 @@ def properties_of(best, seconds, graph, module):
 
 def _in_8_bits(module):
     return getattr(module, "IN_8_BITS", False)
-
-
-def _training_seconds(folder):
-    """Of the whole run, also the epochs after the best one."""
-    return duration([json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()])
 
 
 def export(name, runs, models=MODELS, root=None):
@@ -185,7 +179,8 @@ def export(name, runs, models=MODELS, root=None):
     path, partial = models / f"{name}.onnx", models / f".{name}.partial.onnx"
     try:
         to_onnx(graph, partial)
-        properties = properties_of(best, _training_seconds(runs / name), graph, module)
+        seconds = best["earlier_seconds"] + epochs.duration(epochs.read(runs / name))  # also those after the best one
+        properties = properties_of(best, seconds, graph, module)
         if _in_8_bits(module):
             check_parity(graph, partial, images)
             quantize(partial, images[:RANGES])

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from service.image import frame
 
 FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral", "STIXGeneralItalic")
-# Left out is what may be some hand's digit: O and C as 0, l as 1, Z as 2, Э as 3, y as 4, S as 5, b as 6, T as 7, B as 8.
+# Left out is what is some hand's digit: O, C as 0; l as 1; Z as 2; Э as 3; y as 4; S as 5; b as 6; T as 7; & as 8.
 LETTERS = "AEFHKMNPRVWXadefhkmnprvwx" + "αγεηκλμπρφχψωΓΔΞΠΣΦΨΩ" + "ЖЮЯЫж" + "+×=≠#@%*→←☺"
 HEIGHT = 96  # pixels that a letter is drawn at
 PENS = (2, 4)  # pixels to either side of the middle of a stroke
@@ -35,7 +35,7 @@ def _drawn(letter, font):
 
 
 def _middles(ink):
-    """The skeleton by openings (Lantuéjoul): of each erosion what an opening loses. Close enough for a pen to join it."""
+    """The skeleton by openings (Lantuéjoul), of each erosion what an opening loses: gaps that a pen closes."""
     middles = np.zeros_like(ink)
     while ink.any():
         middles |= ink & ~cv2.morphologyEx(ink, cv2.MORPH_OPEN, _disc(1))

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training import data, networks
+from training import data, epochs, networks
 from training.evaluate import RESULTS
 from training.metrics import figures
-from training.train import best_of, duration, predict
+from training.train import predict
 
 RECORD = "runs.json"
 
@@ -26,19 +26,19 @@ def describe(folder, splits):
     best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
     settings = best["settings"]
     recipe = dict(settings["recipe"])
-    weights = recipe.pop("weights")
+    del recipe["weights"]  # a path, of which "initial_weights" says what is there
     network = networks.load(settings["name"]).Network()
     network.load_state_dict(best["network"])
-    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    metrics = epochs.read(folder)
     result = {
         "name": settings["name"],
         "seed": settings["seed"],
-        "initial_weights": Path(weights).name if weights else "random",
+        "initial_weights": best["initial_weights"],
         "recipe": recipe,
         "epochs": recipe["epochs"],
         "finished": len(metrics) == recipe["epochs"],
-        "best_epoch": best_of(metrics)["epoch"],
-        "seconds": duration(metrics),
+        "best_epoch": epochs.best_of(metrics)["epoch"],
+        "seconds": epochs.duration(metrics),
         "hardware": best["hardware"],
         "torch": best["torch"],
         "commit": best["commit"],

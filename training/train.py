@@ -20,10 +20,11 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from training import data, networks, parallel
+from training import data, epochs, networks, parallel
 from training.augment import degrade, move
 from training.nondigits import spoil
 from training.provenance import commit, hardware
+from training.weights import initialise
 
 EVALUATION_BATCH = 500
 
@@ -58,10 +59,7 @@ class Run:
         torch.manual_seed(seed)
         self.name, self.recipe, self.seed, self.device, self.rank, self.size = name, recipe, seed, device, rank, size
         network = networks.load(name).Network()
-        if recipe.weights is not None:
-            if not hasattr(network, "load_weights"):
-                raise ValueError(f"--weights: {name} is trained from scratch; there are no weights to start from.")
-            network.load_weights(recipe.weights)
+        self.start = initialise(network, name, recipe.weights)
         self.network = network.to(device, memory_format=torch.channels_last)
         self.averaged = deepcopy(self.network).requires_grad_(False)
         self.objective = parallel.objective(self.network, self._degrade, size)
@@ -161,7 +159,7 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
     if resume and checkpoint.exists():
         run.load(torch.load(checkpoint, map_location=device, weights_only=True))
     folder.mkdir(parents=True, exist_ok=True)
-    origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()}
+    origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()} | run.start
     while len(run.metrics) < recipe.epochs:
         start = time.perf_counter()
         loss = run.train_epoch(images, labels)
@@ -180,25 +178,14 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
         if rank > 0:
             continue
         # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
-        if run.metrics[-1] is best_of(run.metrics):
+        if run.metrics[-1] is epochs.best_of(run.metrics):
             best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
             _save(best | origin, folder / "best.pt")
-        lines = "".join(json.dumps(line) + "\n" for line in run.metrics)
-        (folder / "metrics.jsonl").write_text(lines)
+        epochs.write(folder, run.metrics)
         _save(run.state(), checkpoint)
         print(json.dumps(run.metrics[-1]), flush=True)
     parallel.leave()
     return run.metrics
-
-
-def best_of(metrics):
-    """The epoch that is kept: the one with the least validation loss, which a lucky image or two hardly change."""
-    return min(metrics, key=lambda line: line["validation_loss"])
-
-
-def duration(metrics):
-    """Seconds of a run's epochs, all counted as the median one: on a machine with other work some stand still."""
-    return len(metrics) * statistics.median(line["seconds"] for line in metrics)
 
 
 def _save(state, path):
@@ -215,7 +202,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with the seeds SEED, SEED + 1, ...")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--weights", help="'imagenet', 'none' or a state dict's path; default: the recipe's")
+    parser.add_argument("--weights", help="'imagenet', 'none', a state dict's path, or a run's best.pt to go on from")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
     parser.add_argument("--resume", action="store_true", help="continue from the last finished epoch")
@@ -238,7 +225,7 @@ def main(argv=None):
             out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
             folder = out / arguments.name
             metrics = train(arguments.name, recipe, seed, device, folder, arguments.data, arguments.resume)
-            accuracies.append(best_of(metrics)["validation_accuracy"])
+            accuracies.append(epochs.best_of(metrics)["validation_accuracy"])
         if arguments.seeds is not None:
             spread = {"mean": statistics.mean(accuracies), "deviation": statistics.pstdev(accuracies)}
             print(json.dumps({"validation_accuracy": accuracies} | spread))

@@ -1,10 +1,35 @@
-"""Pretrained convolutional weights, from torchvision's own download or from a file."""
+"""What a network starts from: chance, pretrained convolutional weights, or what an earlier run left."""
 
 from pathlib import Path
 
 import torch
 
+from training import epochs
+
 PREFIX = "features."
+
+
+def initialise(network, name, source):
+    """Put the weights of a recipe's `weights` into a network of that name.
+
+    source: None for none, the path of a run's best.pt, or what the network's own `load_weights` takes.
+    Returns what they are, "initial_weights", and the "earlier_seconds" that it took this package to make them.
+    Raises FileNotFoundError if they cannot be had, ValueError if they do not fit.
+    """
+    if source is None:
+        return {"initial_weights": "random", "earlier_seconds": 0.0}
+    run = _load(source) if Path(source).is_file() else {}
+    if isinstance(run, dict) and "settings" in run:
+        if run["settings"]["name"] != name:
+            raise ValueError(f"--weights {source!r} is of a run of {run['settings']['name']}, not of {name}.")
+        network.load_state_dict(run["network"])
+        lines = epochs.read(Path(source).parent)
+        words = f"{run['initial_weights']}, {len(lines)} epochs by {run['commit'][:7]}"
+        return {"initial_weights": words, "earlier_seconds": run["earlier_seconds"] + epochs.duration(lines)}
+    if not hasattr(network, "load_weights"):
+        raise ValueError(f"--weights: {name} is trained from scratch; it starts from a run of its own or from none.")
+    network.load_weights(source)
+    return {"initial_weights": Path(source).name, "earlier_seconds": 0.0}
 
 
 def features_from(source, imagenet):
@@ -22,12 +47,16 @@ def features_from(source, imagenet):
                 f"ImageNet weights could not be downloaded ({error}); name a local state dict with --weights FILE."
             ) from error
     elif Path(source).is_file():
-        try:
-            state = torch.load(source, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load has no error of its own for a file that is something else
-            raise ValueError(f"--weights {source!r} is no state dict that PyTorch can load.") from error
+        state = _load(source)
     else:
         raise FileNotFoundError(f"--weights {source!r} is no file; give 'imagenet', 'none' or a state dict's path.")
     if not isinstance(state, dict) or not any(key.startswith(PREFIX) for key in state):
         raise ValueError(f"--weights {source!r} holds no weights under {PREFIX!r}.")
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+
+
+def _load(source):
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load has no error of its own for a file that is something else
+        raise ValueError(f"--weights {source!r} is no state dict that PyTorch can load.") from error

@@ -8,7 +8,9 @@ import torch
 
 from tests.conftest import REPOSITORY
 from training import networks
-from training.train import duration, main, pick_device, train
+from training.epochs import duration, read
+from training.train import main, pick_device, train
+from training.weights import initialise
 
 CPU = torch.device("cpu")
 SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, batch_size=50)
@@ -80,7 +82,7 @@ def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
         (["cnn", "--epochs", "0"], "--epochs 0: at least 1."),
         (
             ["cnn", "--weights", "imagenet"],
-            "--weights: cnn is trained from scratch; there are no weights to start from.",
+            "--weights: cnn is trained from scratch; it starts from a run of its own or from none.",
         ),
         (
             ["vgg16", "--weights", __file__],
@@ -111,6 +113,21 @@ def test_fine_tuning_starts_from_the_weights_of_a_file(tmp_path):
     torch.save(state, tmp_path / "features.pt")
     network.load_weights(str(tmp_path / "features.pt"))
     assert all((value == 0.5).all() for value in network.features.state_dict().values())
+
+
+def test_a_run_goes_on_from_an_earlier_one_and_its_time_is_counted(small_mnist, tmp_path):
+    train("cnn", SHORT, 0, CPU, tmp_path / "first", small_mnist)
+    source = str(tmp_path / "first" / "best.pt")
+    network = networks.load("cnn").Network()
+    start = initialise(network, "cnn", source)
+    assert all(torch.equal(value, weights(tmp_path / "first")[key]) for key, value in network.state_dict().items())
+    train("cnn", dataclasses.replace(SHORT, epochs=1, weights=source), 0, CPU, tmp_path / "second", small_mnist)
+    first, second = (torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("first", "second"))
+    assert first["initial_weights"] == "random" and first["earlier_seconds"] == 0
+    assert second["initial_weights"] == f"random, {SHORT.epochs} epochs by {first['commit'][:7]}"
+    assert second["earlier_seconds"] == start["earlier_seconds"] == duration(read(tmp_path / "first")) > 0
+    with pytest.raises(ValueError, match="is of a run of cnn, not of vit."):
+        initialise(networks.load("vit").Network(), "vit", source)
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
