@@ -6,6 +6,7 @@ for training.report. All is chosen on the validation images. With NAMES it only 
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -63,7 +64,8 @@ def image_sets(root=None, images=None):
 
 def _nondigits(images, labels):
     """Each kind in equal shares; what stayed a digit is left out."""
-    kinds = NonDigits(turned=0.2, several=0.2, swapped=0.2, scribble=0.2, blotch=0.2)
+    names = [field.name for field in dataclasses.fields(NonDigits)]
+    kinds = NonDigits(**dict.fromkeys(names, 1 / len(names)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made, labels = spoil(data.to_unit(torch.from_numpy(images)), torch.from_numpy(labels), kinds)
