@@ -54,9 +54,10 @@ ECE {low_high["ece"]} (resampling adds to an ECE, so its interval lies above the
 ## Beyond MNIST
 
 {beyond(recorded)}
-`load_digits`: scikit-learn's 1,797 digits of 8x8 pixels, never trained on. Non-digits: made of test digits and letters by the code
-that made those of the training. Own images: photographs, scans and drawings by other people, through the service's
-canonicaliser; none was trained on, and neither were the letters, faces and words among them.
+`load_digits`: scikit-learn's 1,797 digits of 8x8 pixels, never trained on. Non-digits: of the kinds
+trained on, made of test digits, chance and the letters of fonts by the same code. Own images: photographs, scans and
+drawings by other people, through the service's canonicaliser; none was trained on, and neither were the written
+letters, faces and words among them.
 
 {elsewhere(recorded)}
 ## Detection
