@@ -1,4 +1,4 @@
-"""Ways of writing that MNIST hardly holds: a 1 with an upstroke, a 7 with a bar, a 9 with a small loop, a slashed 0.
+"""Ways of writing that MNIST hardly holds: 1 with an upstroke, 7 with a bar, 4 in one stroke, 9 with a small loop, ...
 
 https://en.wikipedia.org/wiki/Regional_handwriting_variation. The strokes are added with the digit's own pen.
 """
@@ -14,14 +14,14 @@ STICK = 4  # pixels to either side of a plain 1: one with ink further out has it
 
 
 def restyle(images, labels, share):
-    """Write a share of the ones as other hands do, half as many sevens, a fifth as many nines, a tenth as many zeros.
+    """Write a share of the ones as other hands do, and a part of that share of some other digits.
 
     They are framed again, the centre of the ink in the middle as in MNIST: an upload is, and where a stroke lies tells.
     images: (N, 1, H, W) float32, 0 background to 1 ink; labels: (N,). Returns images of the same shape.
     """
     images = images.clone()
-    for digit, write, rarity in ((1, _one, 1.0), (7, _seven, 0.5), (9, _nine, 0.2), (0, _zero, 0.1)):
-        chosen = (labels == digit) & (torch.rand(labels.shape, device=labels.device) < share * rarity)
+    for digit, write, part in WAYS:
+        chosen = (labels == digit) & (torch.rand(labels.shape, device=labels.device) < share * part)
         if chosen.any():
             images[chosen] = _centred(write(images[chosen]))
     return images
@@ -89,12 +89,30 @@ def _zero(images):
     return _draw(images, torch.stack([left, bottom[:, 1] - 1], 1), torch.stack([right, top[:, 1] + 1], 1), _pen(images))
 
 
+def _four(images):
+    """Written anew in one stroke: down to the left, across, and down from where that ends."""
+    top, bottom, height = _stem(images)
+    width = height * _uniform(images, 0.45, 0.75)
+    left, low = (images.shape[3] - width) / 2, top[:, 1] + height * _uniform(images, 0.45, 0.65)
+    right, high = left + width, low - height * _uniform(images, -0.05, 0.15)
+    corners = [
+        torch.stack([left + width * _uniform(images, 0.4, 0.8), top[:, 1]], 1),
+        torch.stack([left, low], 1),
+        torch.stack([right, high], 1),
+        torch.stack([right - width * _uniform(images, -0.05, 0.25), bottom[:, 1]], 1),
+    ]
+    drawn, pen = torch.zeros_like(images), _pen(images)
+    for start, end in pairwise(corners):
+        drawn = _draw(drawn, start, end, pen)
+    return drawn
+
+
 def _nine(images):
     """Written anew: a straight stem and a small loop to the left of its upper end."""
     _, bottom, height = _stem(images)
     high = torch.stack([_uniform(images, -0.1, 0.35), -torch.ones_like(height)], 1)
     top, blank = bottom + high * height[:, None], torch.zeros_like(images)
-    radius = height[:, None] * torch.stack([_uniform(images, 0.07, 0.22), _uniform(images, 0.05, 0.2)], 1)
+    radius = height[:, None] * torch.stack([_uniform(images, 0.08, 0.22), _uniform(images, 0.07, 0.2)], 1)
     middle = top + radius * torch.tensor([-1.0, 0.5], device=images.device)
     angles = torch.linspace(0, 2 * math.pi, LOOP + 1, device=images.device)
     loop = middle + radius * torch.stack([angles.cos(), angles.sin()], 1)[:, None]  # (LOOP + 1, N, 2)
@@ -146,3 +164,12 @@ def _places(images):
 def _uniform(images, low, high):
     """One number an image, (N,)."""
     return torch.empty(len(images), device=images.device).uniform_(low, high)
+
+
+WAYS = (
+    (1, _one, 1.0),
+    (7, _seven, 0.5),
+    (9, _nine, 0.3),
+    (4, _four, 0.2),
+    (0, _zero, 0.1),
+)  # digit, how, part of share
