@@ -23,7 +23,7 @@ RULES = 2  # lines across a page that are no strokes, for numbers are made of se
 TOGETHER = 3  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
 WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
-FEW, COMPANY = 2, 0.5  # among so many digits, what is as likely right as wrong is one too
+COMPANY = 0.5  # beside a digit, what is as likely right as wrong is one too
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -77,7 +77,7 @@ def read(picture, predictor, names):
                     line=number,
                 )
             )
-    if sum(reading.accepted for reading in readings) >= FEW:
+    if any(reading.accepted for reading in readings):
         for index in doubted:
             readings[index] = replace(readings[index], accepted=True)
     return readings
