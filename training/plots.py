@@ -1,5 +1,7 @@
 """The pictures of RESULTS.md."""
 
+import re
+
 import matplotlib
 import numpy as np
 import torch
@@ -31,7 +33,7 @@ def curves(runs, path):
     for column, name in enumerate(names):
         for run in (run for run in runs if run["name"] == name):
             epochs = [line["epoch"] for line in run["metrics"]]
-            label = f"{run['initial_weights'].split('_')[0]}, seed {run['seed']}, {run['commit'][:7]}"
+            label = f"{re.split('[_,]', run['initial_weights'])[0]}, seed {run['seed']}, {run['commit'][:7]}"
             validation = [line["validation_loss"] for line in run["metrics"]]
             (line,) = axes[0, column].plot(epochs, validation, label=label)
             training = [line["train_loss"] for line in run["metrics"]]

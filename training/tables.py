@@ -123,7 +123,7 @@ def seeds(recorded):
     sentences = []
     for (name, weights, _), runs in groups.items():
         values = [100 * run["test"]["accuracy"] for run in runs]
-        if len(values) > 1:
+        if len({run["seed"] for run in runs}) > 1:
             which = "" if any(_is_released(recorded, run) for run in runs) else ", by an earlier recipe"
             sentences.append(
                 f"- {name} from {weights} weights{which}: {np.mean(values):.3f} ± {np.std(values):.3f} % "

@@ -14,6 +14,7 @@ from service.schema import PREDICTION
 from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
 
+PATIENCE = 20_000  # ms; on a busy machine a browser puts off encoding a canvas for seconds
 HOST = "quintet.test"
 EXAMPLES = REPOSITORY / "examples"
 IDLE = "Draw a digit, or choose an image of one."
@@ -52,6 +53,7 @@ def browser():
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("there is no chromium here")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -69,7 +71,7 @@ def open_page(browser, address):
 
     def open_page(path="/", **options):
         context = browser.new_context(base_url=address.replace("127.0.0.1", HOST), **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

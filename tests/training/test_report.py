@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from training import evaluate, networks, report, runs
 from training.recorded import Recorded
@@ -44,6 +45,9 @@ def runs_of_two_seeds(runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds") / "runs"
     shutil.copytree(runs, folder)
     shutil.copytree(runs / "cnn", folder / "seed1" / "cnn")
+    best = torch.load(folder / "seed1" / "cnn" / "best.pt", weights_only=True)
+    best["settings"]["seed"] = 1
+    torch.save(best, folder / "seed1" / "cnn" / "best.pt")
     return folder
 
 
@@ -79,12 +83,16 @@ def test_seeds_are_summed_up_over_all_their_runs(written):
 
 def test_runs_of_another_recipe_are_told_apart(written):
     recorded = Recorded(written / "models", written / "results")
-    assert all(line.startswith("| **") for line in all_runs(recorded).splitlines()[2:])  # copies of what was released
+    assert [line.startswith("| **") for line in all_runs(recorded).splitlines()[2:]] == [
+        run["seed"] == 0 for run in recorded.runs
+    ]
     for run in recorded.runs:
         run["commit"] = "0123456789ab"
     assert "**" not in all_runs(recorded) and "0123456 |" in all_runs(recorded)
     assert "- cnn from random weights, by an earlier recipe: " in seeds(recorded)
     recorded.runs[1]["recipe"]["lr"] = 1.0
+    assert seeds(recorded) == ""
+    recorded.runs[1] = recorded.runs[2]  # the same seed twice
     assert seeds(recorded) == ""
 
 
