@@ -92,7 +92,7 @@ run's recipe.
 
 {speed(recorded)}
 The plain loop is the usual one: a DataLoader, one image at a time through ToTensor, 32-bit floats, no augmentation; for
-the Vision Transformer also patches cut in Python. Times to an accuracy: on validation images, in the released runs.
+the Vision Transformer also patches cut in Python. Times to an accuracy: on validation images, of a run from the start.
 
 {to_99(recorded)}"""
 

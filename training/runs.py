@@ -34,6 +34,7 @@ def describe(folder, splits):
         "name": settings["name"],
         "seed": settings["seed"],
         "initial_weights": best["initial_weights"],
+        "earlier_seconds": best["earlier_seconds"],
         "recipe": recipe,
         "epochs": recipe["epochs"],
         "finished": len(metrics) == recipe["epochs"],

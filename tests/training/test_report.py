@@ -96,6 +96,15 @@ def test_runs_of_another_recipe_are_told_apart(written):
     assert seeds(recorded) == ""
 
 
+def test_time_to_an_accuracy_is_of_a_run_from_the_start(written):
+    recorded = Recorded(written / "models", written / "results")
+    for run in recorded.runs:
+        run["metrics"] = [line | {"validation_accuracy": 1.0} for line in run["metrics"]]
+        run["earlier_seconds"] = 60.0 if run["name"] == "vit" else 0.0
+    rows = {line.split(" | ")[0].strip("| "): line for line in speed(recorded).splitlines()}
+    assert "1 epochs" in rows["cnn"] and "epochs" not in rows["vit"]
+
+
 def test_without_latency_and_speed_their_columns_stay_empty(written, tmp_path):
     shutil.copytree(written / "models", tmp_path / "models")
     shutil.copytree(written / "results", tmp_path / "results")
