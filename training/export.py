@@ -22,6 +22,7 @@ from training.calibrate import temperature
 from training.parity import check_accuracy, check_parity
 from training.quantize import quantize
 from training.train import predict
+from training.weights import with_start
 
 MODELS = Path("models")
 HALF = 1024  # numbers from which on a tensor is stored in 16 bits
@@ -166,7 +167,7 @@ def export(name, runs, models=MODELS, root=None):
     module, source = networks.load(name), runs / name / "best.pt"
     if not source.exists():
         raise FileNotFoundError(f"{source} is missing; create it with: python -m training.train {name}")
-    best = torch.load(source, map_location="cpu", weights_only=True)
+    best = with_start(torch.load(source, map_location="cpu", weights_only=True))
     network = module.Network()
     network.load_state_dict(best["network"])
     network.eval()

@@ -17,13 +17,14 @@ from training import data, epochs, networks
 from training.evaluate import RESULTS
 from training.metrics import figures
 from training.train import predict
+from training.weights import with_start
 
 RECORD = "runs.json"
 
 
 def describe(folder, splits):
     """One run as a dict. splits: {"validation": (images, labels), "test": ...}."""
-    best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
+    best = with_start(torch.load(folder / "best.pt", map_location="cpu", weights_only=True))
     settings = best["settings"]
     recipe = dict(settings["recipe"])
     del recipe["weights"]  # a path, of which "initial_weights" says what is there

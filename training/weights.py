@@ -22,8 +22,10 @@ def initialise(network, name, source):
     if isinstance(run, dict) and "settings" in run:
         if run["settings"]["name"] != name:
             raise ValueError(f"--weights {source!r} is of a run of {run['settings']['name']}, not of {name}.")
+        if not (Path(source).parent / epochs.FILE).is_file():
+            raise ValueError(f"--weights {source!r} needs the {epochs.FILE} of its run beside it.")
         network.load_state_dict(run["network"])
-        lines = epochs.read(Path(source).parent)
+        lines, run = epochs.read(Path(source).parent), with_start(run)
         words = f"{run['initial_weights']}, {len(lines)} epochs by {run['commit'][:7]}"
         return {"initial_weights": words, "earlier_seconds": run["earlier_seconds"] + epochs.duration(lines)}
     if not hasattr(network, "load_weights"):
@@ -53,6 +55,12 @@ def features_from(source, imagenet):
     if not isinstance(state, dict) or not any(key.startswith(PREFIX) for key in state):
         raise ValueError(f"--weights {source!r} holds no weights under {PREFIX!r}.")
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+
+
+def with_start(run):
+    """What a best.pt holds, also what the run started from: one of an earlier version says that in its recipe alone."""
+    weights = run["settings"]["recipe"]["weights"]
+    return {"initial_weights": Path(weights).name if weights else "random", "earlier_seconds": 0.0} | run
 
 
 def _load(source):

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 from training import networks
 from training.epochs import duration, read
 from training.train import main, pick_device, train
-from training.weights import initialise
+from training.weights import initialise, with_start
 
 CPU = torch.device("cpu")
 SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, batch_size=50)
@@ -128,6 +128,11 @@ def test_a_run_goes_on_from_an_earlier_one_and_its_time_is_counted(small_mnist, 
     assert second["earlier_seconds"] == start["earlier_seconds"] == duration(read(tmp_path / "first")) > 0
     with pytest.raises(ValueError, match="is of a run of cnn, not of vit."):
         initialise(networks.load("vit").Network(), "vit", source)
+    before = {key: value for key, value in first.items() if key not in start}  # as an earlier version wrote it
+    assert {key: with_start(before)[key] for key in start} == {key: first[key] for key in start}
+    (tmp_path / "first" / "metrics.jsonl").unlink()
+    with pytest.raises(ValueError, match="needs the metrics.jsonl of its run beside it."):
+        initialise(network, "cnn", source)
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
