@@ -1,51 +1,127 @@
-"""Letters and signs that are no digit in any hand, from matplotlib's fonts, drawn again with a pen of one width."""
+"""Letters and signs that are no digit in any hand, written stroke by stroke, each time a little differently."""
 
 from functools import cache
-from pathlib import Path
 
-import cv2
-import matplotlib
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import torch
+import torch.nn.functional as F
 
-from service.image import frame
+STROKES = 4  # of a letter, at most
+POINTS = 96  # along a stroke: so many that the longest is no row of dots
+SHAKE = 0.07  # of a letter's size, standard deviation of each place that the pen passes
+# A stroke is the places that the pen passes, "xy" each, x to the right and y down, from 0 to 9; a place that stands
+# twice is a corner. Left out is what is some hand's digit: O, C, D, U as 0; I, l as 1; Z as 2; S as 5; b, G as 6; T, J,
+# > as 7; B, & as 8; a, g, q as 9.
+LETTERS = {
+    "A": "19 50 50 89, 26 76",
+    "E": "80 10 10 19 19 89, 14 74",
+    "F": "80 10 10 19, 14 74",
+    "H": "10 19, 80 89, 14 84",
+    "K": "10 19, 80 14 14 89",
+    "M": "09 10 10 56 56 90 90 99",
+    "N": "19 10 10 89 89 80",
+    "P": "10 19, 10 60 82 65 15",
+    "R": "10 19, 10 60 82 65 15 15 89",
+    "V": "10 59 59 90",
+    "W": "00 29 29 53 53 79 79 90",
+    "X": "10 89, 80 19",
+    "Y": "10 45, 80 45 45 49",
+    "d": "74 44 26 38 68 75, 70 79",
+    "e": "25 75 64 43 25 28 59 78",
+    "f": "70 51 49, 24 74",
+    "h": "20 29, 25 53 74 79",
+    "k": "20 29, 74 26 26 79",
+    "m": "03 09, 04 23 44 49, 44 63 84 89",
+    "n": "23 29, 24 53 74 79",
+    "p": "23 29, 24 53 76 58 27",
+    "r": "33 39, 35 53 74",
+    "v": "23 59 59 83",
+    "w": "03 29 29 55 55 79 79 93",
+    "x": "23 79, 73 29",
+    "y": "10 46, 80 29",
+    "Γ": "80 10 10 19",
+    "Δ": "50 09 09 99 99 50",
+    "Ξ": "10 80, 25 75, 19 89",
+    "Π": "10 19, 00 90, 80 89",
+    "Σ": "80 10 10 54 54 19 19 89",
+    "Ψ": "02 11 15 46 86 92, 50 59",
+    "Ω": "09 29 05 21 50 81 95 69 99",
+    "α": "81 65 37 17 04 21 43 66 88",
+    "α, open": "90 65 38 17 14 32 54 77 98",
+    "γ": "02 11 31 45, 90 56 39",
+    "γ, looped": "02 21 44 58 49 38 54 90",
+    "ε": "81 50 22 34 54 34 16 28 59 88",
+    "η": "02 21 29, 24 53 74 79",
+    "κ": "22 29, 73 26 26 79",
+    "λ": "10 30 45 79, 45 19",
+    "λ, straight": "20 89, 55 19",
+    "μ": "19 12, 15 27 56 72, 72 77 98",
+    "π": "12 31 91, 41 39, 71 77 98",
+    "φ": "54 24 07 39 78 75 43, 50 59",
+    "χ": "01 21 78 98, 91 09",
+    "ψ": "02 21 15 47 76 91, 60 59",
+    "ω": "22 06 28 46 54 46 68 96 72",
+    "+": "05 95, 50 59",
+    "=": "13 83, 16 86",
+    "≠": "13 83, 16 86, 70 29",
+    "#": "30 29, 70 69, 03 93, 06 96",
+    "*": "50 59, 12 87, 82 17",
+    "<": "81 15 15 89",
+    "→": "05 95, 62 95 95 68",
+    "←": "95 05, 32 05 05 38",
+    "✓": "05 38 38 90",
+    "☆": "19 50 50 89 89 03 03 93 93 19",
+    "♡": "53 31 03 15 59 95 83 71 53",
+    "⌂": "05 50 50 95, 14 19 19 89 89 84",
+    "☺": "50 21 05 28 59 88 95 81 50, 33 34, 73 74, 36 48 67 76",
+}
 
-FONTS = ("DejaVuSans", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral", "STIXGeneralItalic")
-# Left out is what is some hand's digit: O, C as 0; l as 1; Z as 2; Э as 3; y as 4; S as 5; b as 6; T as 7; & as 8.
-LETTERS = "AEFHKMNPRVWXadefhkmnprvwx" + "αγεηκλμπρφχψωΓΔΞΠΣΦΨΩ" + "ЖЮЯЫж" + "+×=≠#@%*→←☺"
-HEIGHT = 96  # pixels that a letter is drawn at
-PENS = (2, 4)  # pixels to either side of the middle of a stroke
+
+def letters(kinds):
+    """Points (N, STROKES * POINTS, 2) along the strokes of letters, x to the right and y down, from about 0 to 1.
+
+    kinds: (N,), the numbers of letters in LETTERS. One of fewer strokes has its first again.
+    """
+    passed, along = (table.to(kinds.device)[kinds] for table in _tables())
+    return along @ (passed + SHAKE * torch.randn_like(passed))
 
 
 @cache
-def letters():
-    """Every letter of every font with either pen, framed as an upload is: (N, 28, 28) uint8."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    fonts = [ImageFont.truetype(folder / f"{name}.ttf", HEIGHT) for name in FONTS]
-    drawn = (_drawn(letter, font) for font in fonts for letter in LETTERS)
-    return np.stack([_framed(cv2.dilate(_middles(ink), _disc(pen))) for ink in drawn if ink.any() for pen in PENS])
+def _tables():
+    """Of each letter the places that the pen passes (K, 2) and their weights along its strokes (STROKES * POINTS, K)."""
+    places, weights = zip(*(_letter(strokes.split(", ")) for strokes in LETTERS.values()), strict=True)
+    most = max(len(passed) for passed in places)
+    return (
+        torch.stack([F.pad(passed, (0, 0, 0, most - len(passed))) for passed in places]),
+        torch.stack([F.pad(along, (0, most - along.shape[1])) for along in weights]),
+    )
 
 
-def _drawn(letter, font):
-    """(H, W) uint8, 0 or 1; nothing where the font has no such letter."""
-    image = Image.new("1", (3 * HEIGHT, 2 * HEIGHT))
-    if font.getmask(letter).getbbox() != font.getmask("\uffff").getbbox():
-        ImageDraw.Draw(image).text((HEIGHT, HEIGHT // 4), letter, 1, font)
-    return np.uint8(image)
+def _letter(strokes):
+    passed, turns = [], []  # places, and of each stroke their numbers
+    for stroke in strokes:
+        numbers = []
+        for place in stroke.split():
+            if not numbers or passed[numbers[-1]] != place:
+                passed.append(place)
+            numbers.append(len(passed) - 1)
+        turns.append(numbers)
+    turns += turns[:1] * (STROKES - len(turns))
+    places = torch.tensor([[int(x), int(y)] for x, y in passed]) / 9
+    return places, torch.cat([_spline(numbers, len(passed)) for numbers in turns])
 
 
-def _middles(ink):
-    """The skeleton by openings (Lantuéjoul), of each erosion what an opening loses: gaps that a pen closes."""
-    middles = np.zeros_like(ink)
-    while ink.any():
-        middles |= ink & ~cv2.morphologyEx(ink, cv2.MORPH_OPEN, _disc(1))
-        ink = cv2.erode(ink, _disc(1))
-    return middles
-
-
-def _disc(radius):
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * [2 * radius + 1])
-
-
-def _framed(mask):
-    return frame(255 * mask.astype(np.float32), mask > 0)[0]
+def _spline(numbers, count):
+    """Weights (POINTS, count) of places along Catmull and Rom's spline through those of these numbers, with corners."""
+    numbers = torch.tensor([numbers[0], *numbers, numbers[-1]])
+    places = torch.eye(count)[numbers]
+    corner = (numbers[1:-1] == numbers[:-2]) | (numbers[1:-1] == numbers[2:])
+    slopes = (places[2:] - places[:-2]) / 2 * ~corner[:, None]
+    places, parts = places[1:-1], (numbers[1:-2] != numbers[2:-1]).nonzero()[:, 0]
+    along = torch.linspace(0, len(parts) - 1e-4, POINTS)
+    part, t = parts[along.long()], along.frac()[:, None]
+    return (
+        (2 * t**3 - 3 * t**2 + 1) * places[part]
+        + (t**3 - 2 * t**2 + t) * slopes[part]
+        + (3 * t**2 - 2 * t**3) * places[part + 1]
+        + (t**3 - t**2) * slopes[part + 1]
+    )

@@ -1,4 +1,4 @@
-"""What is no digit, made of digits, chance and the letters of fonts, so that a network learns where its knowledge ends.
+"""What is no digit, made of digits, chance and letters, so that a network learns where its knowledge ends.
 
 Outlier exposure (Hendrycks et al., https://arxiv.org/abs/1812.04606) without a foreign image: a classifier is asked for
 an even spread over the ten digits, a detector for background.
@@ -9,8 +9,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from training.data import SIZE, to_unit
-from training.letters import letters
+from training.data import SIZE
+from training.letters import LETTERS, letters
+from training.styles import centred
 
 NONE = -1  # the label of an image that is no digit
 # Digits that stop being one, and cannot be taken for another, when they are mirrored, turned by a quarter, by a half.
@@ -102,12 +103,22 @@ def scribble(images, labels):
         begin = torch.where(chance < 0.4, strokes[:, k - 1, -1], torch.where(chance < 0.85, on, strokes[:, k, 0]))
         strokes[:, k] += (begin - strokes[:, k, 0])[:, None] * fading[:, None]
     drawn = torch.arange(STROKES, device=device) < torch.randint(2, STROKES + 1, (n, 1), device=device)
-    points = torch.where(drawn[:, :, None, None], strokes, strokes[:, :1]).flatten(1, 2)
+    return _drawn(torch.where(drawn[:, :, None, None], strokes, strokes[:, :1]).flatten(1, 2)), _all(labels)
+
+
+def letter(images, labels):
+    kinds = torch.randint(len(LETTERS), (len(images),), device=images.device)
+    narrow = torch.stack([_uniform(images, 0.5, 1.2), _uniform(images, 1, 1)], 1)
+    return _drawn(letters(kinds) * narrow[:, None]), _all(labels)
+
+
+def _drawn(points):
+    """Points (N, P, 2) along the strokes of a pen to images (N, 1, 28, 28), framed as digits are."""
     low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
-    points = SIZE / 2 + (points - (low + high) / 2) * (18 / (high - low).amax(2, keepdim=True))  # framed as digits are
-    pixels = torch.cartesian_prod(*2 * [torch.arange(SIZE, device=device) + 0.5]).flip(1)  # x, y
-    distance = torch.cdist(pixels.expand(n, -1, -1), points).amin(2).view(n, 1, SIZE, SIZE)
-    return (_uniform(images, 1.3, 2.5).view(-1, 1, 1, 1) - distance).clamp(0, 1), _all(labels)
+    points = SIZE / 2 + (points - (low + high) / 2) * (18 / (high - low).amax(2, keepdim=True))
+    pixels = torch.cartesian_prod(*2 * [torch.arange(SIZE, device=points.device) + 0.5]).flip(1)  # x, y
+    distance = torch.cdist(pixels.expand(len(points), -1, -1), points).amin(2).view(-1, 1, SIZE, SIZE)
+    return centred((_uniform(points, 1.3, 2.5).view(-1, 1, 1, 1) - distance).clamp(0, 1))
 
 
 def _strokes(n, device):
@@ -132,12 +143,6 @@ def blotch(images, labels):
     away = (torch.arange(SIZE, device=device) + 0.5 - SIZE / 2).abs()
     tall, wide = (_uniform(images, 5, 12).view(-1, 1, 1, 1) for _ in range(2))
     return field.clamp(0, 1) * ((away.view(-1, 1) < tall) & (away < wide)), _all(labels)
-
-
-def letter(images, labels):
-    known = torch.from_numpy(letters())
-    drawn = known[torch.randint(len(known), (len(images),))]
-    return to_unit(drawn[:, None].to(images.device)), _all(labels)
 
 
 def _among(labels, digits):

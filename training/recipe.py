@@ -37,9 +37,9 @@ class NonDigits:
     turned: float | None = 0.04  # digits mirrored or turned until they are none
     several: float | None = 0.02  # two or three digits in one frame
     swapped: float | None = 0.015  # digits whose upper and lower half changed places
-    scribble: float | None = 0.09  # two to four strokes of a pen
-    blotch: float | None = 0.015  # patches of a smooth random field
-    letter: float | None = 0.06  # letters and signs of fonts
+    scribble: float | None = 0.08  # two to four strokes of a pen
+    blotch: float | None = 0.03  # patches of a smooth random field
+    letter: float | None = 0.12  # letters and signs, written stroke by stroke
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ ECE {low_high["ece"]} (resampling adds to an ECE, so its interval lies above the
 
 {beyond(recorded)}
 `load_digits`: scikit-learn's 1,797 digits of 8x8 pixels, never trained on. Non-digits: of the kinds
-trained on, made of test digits, chance and the letters of fonts by the same code. Own images: photographs, scans and
+trained on, made of test digits, chance and letters by the same code. Own images: photographs, scans and
 drawings by other people, through the service's canonicaliser; none was trained on, and neither were the written
 letters, faces and words among them.
 

@@ -23,12 +23,12 @@ def restyle(images, labels, share):
     for digit, write, part in WAYS:
         chosen = (labels == digit) & (torch.rand(labels.shape, device=labels.device) < share * part)
         if chosen.any():
-            images[chosen] = _centred(write(images[chosen]))
+            images[chosen] = centred(write(images[chosen]))
     return images
 
 
-def _centred(images):
-    """Moved by whole pixels, which blurs nothing."""
+def centred(images):
+    """Images (N, 1, H, W) with the centre of their ink in the middle: moved by whole pixels, which blurs nothing."""
     y, x = _places(images)
     ink = images[:, 0]
     mass = ink.sum((1, 2)).clamp(min=1e-3)
@@ -45,7 +45,7 @@ def _one(images):
     slant = _uniform(images, -0.15, 0.45)  # columns to the right a row up; MNIST's median is .38
     upright, pen = _slanted(images, slant), _pen(images)
     top, bottom, height = _stem(upright)
-    fall = _uniform(images, 0.6, 1.15)  # radians that the upstroke's left end hangs; at less than that it is a 7's bar
+    fall = _uniform(images, 0.7, 1.15)  # radians that the upstroke's left end hangs; at less than that it is a 7's bar
     fall = torch.minimum(fall, math.pi / 2 - slant.atan() - 0.35)  # clear of the stem
     aside = torch.stack([-fall.cos(), fall.sin()], 1)
     upstroke = top + aside * (height * _uniform(images, 0.2, 0.55))[:, None]
@@ -108,17 +108,22 @@ def _four(images):
 
 
 def _nine(images):
-    """Written anew: a straight stem and a small loop to the left of its upper end."""
+    """Written anew: a straight stem, a small loop to the left of its upper end, 40 % with a tail like a g's."""
     _, bottom, height = _stem(images)
     high = torch.stack([_uniform(images, -0.1, 0.35), -torch.ones_like(height)], 1)
     top, blank = bottom + high * height[:, None], torch.zeros_like(images)
     radius = height[:, None] * torch.stack([_uniform(images, 0.08, 0.22), _uniform(images, 0.07, 0.2)], 1)
     middle = top + radius * torch.tensor([-1.0, 0.5], device=images.device)
     angles = torch.linspace(0, 2 * math.pi, LOOP + 1, device=images.device)
-    loop = middle + radius * torch.stack([angles.cos(), angles.sin()], 1)[:, None]  # (LOOP + 1, N, 2)
+    around = torch.stack([angles.cos(), angles.sin()], 1)[:, None]  # (LOOP + 1, 1, 2)
+    loop = middle + radius * around
+    hook = height[:, None] * torch.stack([_uniform(images, 0.1, 0.25), _uniform(images, 0.05, 0.15)], 1)
+    hook = hook * (_uniform(images, 0, 1) < 0.4)[:, None]
+    end = bottom - hook * torch.tensor([0.0, 1.0], device=images.device)  # of the stem, where the tail begins
+    tail = end - hook * torch.tensor([1.0, 0.0], device=images.device) + hook * around[: LOOP // 2]
     pen = _pen(images)
-    drawn = _draw(blank, top, bottom, pen)
-    for start, end in pairwise(loop):
+    drawn = _draw(blank, top, end, pen)
+    for start, end in (*pairwise(loop), *pairwise(tail)):
         drawn = _draw(drawn, start, end, pen)
     return drawn
 

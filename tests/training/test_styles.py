@@ -43,7 +43,7 @@ def test_a_plain_one_gets_an_upstroke_that_hangs_or_a_foot():
     wide = extents(images)
     top = (wide > 0).float().argmax(1)
     upstroke, foot = wide[:, :14].amax(1) > 4, wide[:, 18:].amax(1) > 6  # the stem alone has two or three
-    assert 0.8 < upstroke.float().mean() < 0.99 and 0.35 < foot.float().mean() < 0.55
+    assert 0.7 < upstroke.float().mean() < 0.99 and 0.35 < foot.float().mean() < 0.55
     fall = wide[:, :18].argmax(1) - top  # rows from the top to the upstroke's end
     assert (fall[upstroke] >= 2).float().mean() > 0.95
 
@@ -65,12 +65,13 @@ def test_a_seven_gets_a_bar_and_a_zero_a_stroke():
     assert 0.04 < (written(0) != stick(400)).flatten(1).any(1).float().mean() < 0.2
 
 
-def test_a_nine_gets_a_straight_stem_and_a_loop_above():
+def test_a_nine_gets_a_straight_stem_a_loop_above_and_at_times_a_tail():
     nines = written(9)
     changed = (nines != stick(400)).flatten(1).any(1)
     assert 0.2 < changed.float().mean() < 0.4
     wide = extents(nines[changed])
-    assert (wide[:, 18:] <= 4).all() and (wide[:, :14].amax(1) >= 4).all()
+    assert (wide[:, 16:19] <= 4).all() and (wide[:, :14].amax(1) >= 4).all()
+    assert 0.2 < (wide[:, 19:].amax(1) > 4).float().mean() < 0.6
 
 
 def test_a_four_goes_down_to_the_left_across_and_down_again():
