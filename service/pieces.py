@@ -8,8 +8,9 @@ import numpy as np
 
 from service.image import even, extent
 from service.ink import breadth
+from service.upload import InvalidImage
 
-MOST = 200  # pieces of ink that are looked at, the largest
+MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
 TOUCHES = 16  # pieces that may be several digits, the widest; each is cut
 SIGHT = 28  # pixels of a digit's height on a page that the detector sees
 SURE = 0.5  # score of a detection that counts
@@ -46,17 +47,22 @@ def hull(pieces):
 
 
 def pieces_of(likely):
-    """The connected parts of ink (H, W) bool that a pen can have made, the largest if there are too many."""
+    """The connected parts of ink (H, W) bool that a pen can have made, from the largest on.
+
+    Raises InvalidImage if there are too many to be looked at.
+    """
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
-    large = 1 + np.argsort(-boxes[1:, 2:4].max(1), kind="stable")[:MOST]
+    large = 1 + np.argsort(-boxes[1:, 2:4].max(1), kind="stable")
     pieces = []
-    for part in large:
+    for part in large[:MOST]:
         x, y, width, height = boxes[part, :4]
         mask = parts[y : y + height, x : x + width] == part
         pieces.append(Piece(part=part, box=np.array([x, y, x + width, y + height]), mask=mask))
     if not pieces:
         return []
     common = common_height(pieces)
+    if np.sum(boxes[large, 3] >= TALL * common) > MOST:
+        raise InvalidImage(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
     breadths = [breadth(piece.mask) for piece in pieces]
     pen = np.median([broad for broad, piece in zip(breadths, pieces, strict=True) if piece.height >= TALL * common])
     return [

@@ -23,7 +23,9 @@ RULES = 2  # lines across a page that are no strokes, for numbers are made of se
 TOGETHER = 3  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
 WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
-COMPANY = 0.5  # beside a digit, what is as likely right as wrong is one too
+COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
+APART = 0.7  # of the commonest height: what stands further apart is another word
+MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -43,7 +45,7 @@ def read(picture, predictor, names):
     """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
 
     Work is bounded: `pieces.MOST` pieces of ink, cut at most `pieces.TOUCHES` times, TOGETHER candidates for each.
-    Returns a list of Reading. Raises InvalidImage if there is no ink.
+    Returns a list of Reading. Raises InvalidImage if there is no ink, or more of it than that.
     """
     ink, likely, scale = _page(picture)
     pieces = pieces_of(likely)
@@ -60,27 +62,50 @@ def read(picture, predictor, names):
     parts = range(0, len(images), LARGEST)  # others have their turn between
     batches = (np.stack(images[start : start + LARGEST])[:, None] for start in parts)
     verdicts = iter([verdict for batch in batches for verdict in predictor.classify(batch, names).verdicts])
-    readings, doubted, limits = [], [], 2 * picture.shape[::-1]
+    words = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
+        marks = []
         for start, stop in _best_row(line, says, height):
             verdict, box = says[start, stop], hull(line[start:stop])
-            tall = box[3] - box[1] >= TALL * height
-            if tall and not verdict.accepted and verdict.confidence >= COMPANY:
-                doubted.append(len(readings))
-            readings.append(
-                Reading(
-                    digit=verdict.digit,
-                    confidence=verdict.confidence,
-                    accepted=bool(verdict.accepted and tall),
-                    box=[min(float(value) / scale, limit) for value, limit in zip(box, limits, strict=True)],
-                    line=number,
-                )
+            accepted = verdict.accepted and _is_tall(box, height)
+            marks.append(
+                Reading(digit=verdict.digit, confidence=verdict.confidence, accepted=accepted, box=box, line=number)
             )
-    if any(reading.accepted for reading in readings):
-        for index in doubted:
-            readings[index] = replace(readings[index], accepted=True)
-    return readings
+        words += _words(marks, height)
+    limits = 2 * picture.shape[::-1]
+    return [
+        replace(mark, box=[min(float(side) / scale, limit) for side, limit in zip(mark.box, limits, strict=True)])
+        for mark in _in_company(words, height)
+    ]
+
+
+def _is_tall(box, height):
+    return bool(box[3] - box[1] >= TALL * height)
+
+
+def _words(marks, height):
+    """The marks of a line, those that stand together in a list each."""
+    words, end = [], -np.inf
+    for mark in marks:
+        if mark.box[0] - end > APART * height:
+            words.append([])
+        words[-1].append(mark)
+        end = max(end, mark.box[2])
+    return words
+
+
+def _in_company(words, height):
+    """The marks of all words, known by the company they keep."""
+    some = any(mark.accepted for word in words for mark in word)
+    for word in words:
+        tall = [_is_tall(mark.box, height) for mark in word]
+        digits = [
+            mark.accepted or (some and high and mark.confidence >= COMPANY)
+            for mark, high in zip(word, tall, strict=True)
+        ]
+        is_number = sum(digits) >= MOSTLY * sum(tall)
+        yield from (replace(mark, accepted=is_number and digit) for mark, digit in zip(word, digits, strict=True))
 
 
 def _page(picture):
@@ -103,7 +128,7 @@ def _candidates(line, height):
             width, tall = np.subtract(*np.split(hull(chosen), 2)[::-1])
             small = width <= BROAD * max(height, tall) and tall <= LONG * height
             if (
-                len(chosen) == 1
+                len({piece.part for piece in chosen}) == 1
                 or small
                 and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen)))
             ):

@@ -106,6 +106,11 @@ def test_digits_that_touch_are_told_apart(matcher):
     assert text(read(picture, matcher, [])) == ["00"]
 
 
+def test_connected_ink_may_be_one_digit_however_wide(matcher):
+    wide = cv2.resize(draw("0", (120, 90), 3.0, 8), None, fx=2.0, fy=1)
+    assert len(read(wide, matcher, [])) == 1
+
+
 def test_a_broken_digit_is_one_digit(matcher):
     picture = page("853")
     middle = picture.shape[1] // 2
@@ -128,11 +133,21 @@ def test_what_is_no_digit_is_marked(matcher):
 
 
 def test_work_is_bounded_on_a_page_of_noise(matcher):
-    noise = np.uint8(255 * (np.random.default_rng(0).random((128, 128)) < 0.7))
+    noise = np.uint8(255 * (np.random.default_rng(0).random((40, 40)) < 0.8))
     picture = cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_NEAREST)
     matcher.batches.clear()
     read(picture, matcher, [])
     assert 100 < sum(matcher.batches) <= 1_200 and max(matcher.batches) == LARGEST
+
+
+def test_more_than_can_be_read_is_refused_but_many_specks_are_not(matcher):
+    crowd = page(*["01234567890123456789"] * 15, scale=0.7, gap=5)
+    with pytest.raises(InvalidImage, match="more than 200 marks"):
+        read(crowd, matcher, [])
+    picture = np.pad(page("1969", scale=10.0), ((0, 100), (0, 0)), constant_values=255)
+    for x in range(5, picture.shape[1], 10):
+        picture[-80::15, x : x + 2] = picture[-79::15, x : x + 2] = 0
+    assert text(read(picture, matcher, [])) == ["1969"]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (28, 28), (300, 200), (1, 500)])
@@ -150,6 +165,13 @@ def test_slivers_and_crumbs_are_read_or_refused(matcher, shape):
     except InvalidImage:
         return
     assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
+
+
+def test_a_word_of_letters_holds_no_digit_but_the_number_beside_it_does(matcher):
+    picture = page("X1XX", "9")
+    assert text(read(picture, matcher, [])) == ["9"]
+    apart = np.concatenate([page("XX1X"), page("69")], 1)
+    assert text(read(apart, matcher, [])) == ["69"]
 
 
 class Doubtful(Matcher):
