@@ -20,7 +20,7 @@ SPECK = 0.1  # of the commonest height
 BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
 WIDE = 0.9, 1.5  # of its height: what is wider may be several digits, even if the detector sees but one
-LINE = 8.0  # of its height: what is wider is no number
+LINE = 8.0  # of its height: what is wider, and wider than digits are high, is no number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def pieces_of(likely):
         for broad, piece in zip(breadths, pieces, strict=True)
         if broad <= BLOT * pen
         and max(piece.width, piece.height) >= SPECK * common
-        and piece.width <= LINE * piece.height
+        and piece.width <= max(LINE * piece.height, common)
         and not _is_cut_off(piece, common, likely.shape)
     ]
 

@@ -39,6 +39,13 @@ def test_blot_is_no_piece():
     assert len(pieces_of(ink)) == 2
 
 
+def test_a_thin_foot_is_kept_and_a_long_rule_is_not():
+    ink = bars((40, 20), (120, 20))
+    ink[80:82, 35:75] = True
+    ink[95:97, 10:190] = True
+    assert sorted(int(piece.width) for piece in pieces_of(ink))[-1] == 40 and len(pieces_of(ink)) == 3
+
+
 def test_only_so_many_pieces_are_looked_at():
     ink = np.zeros((1000, 1000), bool)
     ink[5::20, 5::20] = ink[6::20, 5::20] = ink[7::20, 5::20] = True
