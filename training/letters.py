@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 STROKES = 4  # of a letter, at most
-POINTS = 96  # along a stroke: so many that the longest is no row of dots
+POINTS = 96  # along a stroke
 SHAKE = 0.07  # of a letter's size, standard deviation of each place that the pen passes
 # A stroke is the places that the pen passes, "xy" each, x to the right and y down, from 0 to 9; a place that stands
 # twice is a corner. Left out is what is some hand's digit: O, C, D, U as 0; I, l as 1; Z as 2; S as 5; b, G as 6; T, J,
@@ -32,7 +32,7 @@ LETTERS = {
     "k": "20 29, 74 26 26 79",
     "m": "03 09, 04 23 44 49, 44 63 84 89",
     "n": "23 29, 24 53 74 79",
-    "p": "23 29, 24 53 76 58 27",
+    "p": "22 29, 22 52 74 56 26",
     "r": "33 39, 35 53 74",
     "v": "23 59 59 83",
     "w": "03 29 29 55 55 79 79 93",
@@ -48,7 +48,6 @@ LETTERS = {
     "α": "81 65 37 17 04 21 43 66 88",
     "α, open": "90 65 38 17 14 32 54 77 98",
     "γ": "02 11 31 45, 90 56 39",
-    "γ, looped": "02 21 44 58 49 38 54 90",
     "ε": "81 50 22 34 54 34 16 28 59 88",
     "η": "02 21 29, 24 53 74 79",
     "κ": "22 29, 73 26 26 79",
@@ -70,8 +69,6 @@ LETTERS = {
     "←": "95 05, 32 05 05 38",
     "✓": "05 38 38 90",
     "☆": "19 50 50 89 89 03 03 93 93 19",
-    "♡": "53 31 03 15 59 95 83 71 53",
-    "⌂": "05 50 50 95, 14 19 19 89 89 84",
     "☺": "50 21 05 28 59 88 95 81 50, 33 34, 73 74, 36 48 67 76",
 }
 
@@ -81,18 +78,18 @@ def letters(kinds):
 
     kinds: (N,), the numbers of letters in LETTERS. One of fewer strokes has its first again.
     """
-    passed, along = (table.to(kinds.device)[kinds] for table in _tables())
+    passed, along = (table[kinds] for table in _tables(kinds.device))
     return along @ (passed + SHAKE * torch.randn_like(passed))
 
 
 @cache
-def _tables():
-    """Of each letter the places that the pen passes (K, 2) and their weights along its strokes (STROKES * POINTS, K)."""
+def _tables(device):
+    """Each letter's places that the pen passes (K, 2) and their weights along its strokes (STROKES * POINTS, K)."""
     places, weights = zip(*(_letter(strokes.split(", ")) for strokes in LETTERS.values()), strict=True)
     most = max(len(passed) for passed in places)
     return (
-        torch.stack([F.pad(passed, (0, 0, 0, most - len(passed))) for passed in places]),
-        torch.stack([F.pad(along, (0, most - along.shape[1])) for along in weights]),
+        torch.stack([F.pad(passed, (0, 0, 0, most - len(passed))) for passed in places]).to(device),
+        torch.stack([F.pad(along, (0, most - along.shape[1])) for along in weights]).to(device),
     )
 
 

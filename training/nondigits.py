@@ -108,8 +108,8 @@ def scribble(images, labels):
 
 def letter(images, labels):
     kinds = torch.randint(len(LETTERS), (len(images),), device=images.device)
-    narrow = torch.stack([_uniform(images, 0.5, 1.2), _uniform(images, 1, 1)], 1)
-    return _drawn(letters(kinds) * narrow[:, None]), _all(labels)
+    width = _uniform(images, 0.5, 1.2)
+    return _drawn(letters(kinds) * torch.stack([width, torch.ones_like(width)], 1)[:, None]), _all(labels)
 
 
 def _drawn(points):

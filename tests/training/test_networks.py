@@ -125,6 +125,27 @@ def test_a_batch_without_any_digit_has_a_finite_loss(name):
     assert loss.isfinite() and all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
+def test_faster_rcnn_sees_digits_and_what_is_none_both_alone_and_on_pages(monkeypatch):
+    torch.manual_seed(0)
+    images, labels = torch.rand(64, 1, 28, 28), torch.full((64,), 3)
+    labels[:24] = NONE  # as `spoil` leaves a batch
+    on_pages, named = [], []
+    compose = faster_rcnn.compose
+
+    def watch(digits, labels, size, per_canvas):
+        on_pages.append((labels == NONE).float().mean().item())
+        return compose(digits, labels, size, per_canvas)
+
+    network = faster_rcnn.Network().train()
+    monkeypatch.setattr(faster_rcnn, "compose", watch)
+    monkeypatch.setattr(network, "detection_loss", lambda images, targets: named.append(targets) or 0)
+    for _ in range(20):
+        network.loss(images, labels, lambda images: images)
+    alone = [len(target["labels"]) for targets in named[1::2] for target in targets]
+    for share in (sum(on_pages) / len(on_pages), 1 - sum(alone) / len(alone)):
+        assert abs(share - 24 / 64) < 0.08
+
+
 def test_faster_rcnn_loss_is_torchvisions_four(trained):
     images, labels = digits(4)
     targets = [{"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": labels[i : i + 1]} for i in range(4)]

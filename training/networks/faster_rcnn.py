@@ -78,6 +78,8 @@ class Network(nn.Module):
         )
 
     def loss(self, images, labels, degrade):
+        order = torch.randperm(len(images), device=images.device)  # a batch comes with what is no digit at its front
+        images, labels = images[order], labels[order]
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
         size, per_canvas = kinds[torch.randint(len(kinds), ()).item()]
