@@ -133,7 +133,7 @@ def _places(piece, ink, predictor):
     margin = SIGHT // 2
     boxes, scores = predictor.detect(np.uint8(np.pad(small, margin))[None, None])
     seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes[0], scores[0], strict=True) if score.max() >= SURE]
-    centres = (np.sort(seen) - margin) / scale
+    centres = np.clip((np.sort(seen) - margin) / scale, 0, piece.width)  # it may see one in the margin
     columns = crop.sum(0)
     if len(centres) < 2:
         if piece.width < WIDE[1] * piece.height:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from service.image import SMALL, even, frame
+from service.image import SMALL, WORK, even, frame
 from service.ink import find_flat_ink, find_ink, strokes
 from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
 from service.predictor import LARGEST
@@ -26,6 +26,7 @@ WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
 COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
 APART = 0.7  # of the commonest height: what stands further apart is another word
 MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
+COVERED = 0.3  # of a pixel of a smaller mask
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -157,8 +158,14 @@ def _framed(ink, pieces, scale):
     mask = np.pad(mask, pad)
     crop = np.zeros(mask.shape, np.float32)
     crop[pad:-pad, pad:-pad] = ink[top:bottom, left:right]
+    fit = min(WORK[1] / max(mask.shape), 1)
+    if fit < 1:  # a large digit tells no more than one of the size that `canonicalise` works at, and costs more
+        size = [max(1, round(side * fit)) for side in reversed(mask.shape)]
+        crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(np.float32(mask), size, interpolation=cv2.INTER_AREA) > COVERED
     if scale > 1:  # strokes a few pixels wide, enlarged: most of them is their soft edge
-        crop *= cv2.dilate(np.uint8(mask), np.ones((2 * pad + 1, 2 * pad + 1), np.uint8))
+        edge = max(2, round(fit * pad))
+        crop *= cv2.dilate(np.uint8(mask), np.ones((2 * edge + 1, 2 * edge + 1), np.uint8))
         return frame(crop, mask)[0]
     return frame(even(crop, mask), mask)[0]
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from service import reader
 from service.consensus import Verdict
-from service.image import canonicalise
+from service.image import WORK, canonicalise, frame
 from service.predictor import LARGEST
 from service.reader import read
 from service.upload import InvalidImage
@@ -138,6 +139,25 @@ def test_work_is_bounded_on_a_page_of_noise(matcher):
     matcher.batches.clear()
     read(picture, matcher, [])
     assert 100 < sum(matcher.batches) <= 1_200 and max(matcher.batches) == LARGEST
+
+
+def test_no_piece_is_framed_larger_than_a_digit_needs(matcher, monkeypatch):
+    sides = []
+    monkeypatch.setattr(reader, "frame", lambda ink, mask: sides.append(max(ink.shape)) or frame(ink, mask))
+    rings = np.full((1024, 1024), 255, np.uint8)
+    for radius in range(3, 510, 12):
+        cv2.circle(rings, (512, 512), radius, 0, 2)
+    read(rings, matcher, [])
+    assert len(sides) > 40 and max(sides) == WORK[1]
+
+
+def test_a_detector_that_sees_a_digit_beside_the_ink_hurts_nothing(matcher, monkeypatch):
+    boxes = np.array([[[0, 5, 10, 25], [14, 5, 22, 25]]], np.float32)  # the first in the margin
+    monkeypatch.setattr(matcher, "detect", lambda pages: (boxes, np.ones((1, 2, 10))), raising=False)
+    rising = np.full((720, 790), 255, np.uint8)
+    cv2.line(rising, (100, 600), (100, 100), 0, 12)
+    cv2.line(rising, (100, 600), (700, 560), 0, 4)
+    assert len(read(rising, matcher, [])) == 1
 
 
 def test_more_than_can_be_read_is_refused_but_many_specks_are_not(matcher):
