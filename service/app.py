@@ -35,6 +35,7 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # an old page with a new script fails
 }
 FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
 STATUS = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413}
@@ -125,7 +126,14 @@ async def docs():
     return FileResponse(PAGE / "docs.html", headers=PAGE_HEADERS)
 
 
-@app.get("/models", summary="What is served", response_model=list[schema.Model], responses=schema.errors(503))
+@app.get(
+    "/models",
+    summary="What is served",
+    response_model=list[schema.Model],
+    responses=schema.errors(401, 503),
+    dependencies=[schema.KEY],
+    openapi_extra=schema.OPEN,
+)
 async def models(request: Request):
     """Each artefact's own description, the hash of its file and where it runs."""
     state, names = _served(request, None)
@@ -136,7 +144,7 @@ async def models(request: Request):
     ]
 
 
-work = APIRouter(route_class=Direct)
+work = APIRouter(route_class=Direct, dependencies=[schema.KEY])
 
 
 @work.post(

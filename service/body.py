@@ -6,7 +6,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-FIELDS = 10  # of a multipart upload besides a batch's images, at most
+FIELDS = 10  # of a multipart upload besides its images, at most
 FRAMING = 65_536  # bytes that a multipart body may have around the image
 
 
@@ -22,7 +22,7 @@ async def image_of(request, field, limit):
         return b""
     if content_type != "multipart/form-data":
         raise wrong_type(content_type, f"send the image as the multipart field {field!r} or as an image/* body")
-    async with _form(request, await body_of(request, limit + FRAMING), FIELDS) as form:
+    async with _form(request, await body_of(request, limit + FRAMING), 1) as form:
         if field not in form:
             raise _missing(form, field)
         data = await _file(form[field], field)
@@ -41,7 +41,7 @@ async def images_of(request, field, limit, most):
         raise HTTPException(400, f"The upload is empty; send the images as multipart fields {field!r}.")
     if content_type != "multipart/form-data":
         raise wrong_type(content_type, f"send the images as multipart fields {field!r}")
-    async with _form(request, await body_of(request, limit + FRAMING), most + FIELDS) as form:
+    async with _form(request, await body_of(request, limit + FRAMING), most) as form:
         files = [await _file(value, field) for value in form.getlist(field)]
         if not files:
             raise _missing(form, field)
@@ -56,8 +56,10 @@ async def _form(request, body, most):
         yield body
 
     try:
-        form = await MultiPartParser(request.headers, stream(), max_files=most, max_fields=FIELDS).parse()
+        form = await MultiPartParser(request.headers, stream(), max_files=most + FIELDS, max_fields=FIELDS).parse()
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise HTTPException(413, f"There are more than {most + FIELDS} files; the limit is {most}.") from error
         raise HTTPException(400, f"The multipart body is damaged: {error.message.rstrip('.')}.") from error
     except (LookupError, UnicodeError) as error:  # from the charset that it names
         raise HTTPException(400, "The multipart body is damaged: its text is not in the charset it names.") from error

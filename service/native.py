@@ -42,6 +42,9 @@ class NativeEndpoint:
         if scope["type"] != "http" or scope["path"] != self.path:
             await self.app(scope, receive, send)
             return
+        if scope["method"] != "POST":
+            await JSONResponse({"error": "Method Not Allowed"}, 405, {"Allow": "POST"})(scope, receive, send)
+            return
         request = Request(scope, receive)
         try:
             if (content_type := content_type_of(request)) not in ("", JSON):

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from fastapi import Security
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
@@ -53,6 +55,10 @@ PREDICTION = {  # of examples/seven.png by one network
     "timing_ms": {"decode": 0.615, "canonicalise": 1.975, "queue": 0.205, "inference": 2.448, "total": 5.67},
     "device": "cpu",
 }
+
+# Only described here, so that /docs can send a key: it is the gate that asks for one, where one is set.
+KEY = Security(HTTPBearer(auto_error=False, description="the API key, where one is set"))
+OPEN = {"security": [{}]}  # without a key, where none is
 
 BINARY = {"type": "string", "format": "binary"}
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -152,14 +158,14 @@ def errors(*statuses):
 def upload(field):
     """The request body of a route that takes one image, which FastAPI cannot derive."""
     raw = dict.fromkeys(("image/*", "application/octet-stream"), {"schema": BINARY})
-    return {"requestBody": {"required": True, "content": _form(field, BINARY) | raw}}
+    return OPEN | {"requestBody": {"required": True, "content": _form(field, BINARY) | raw}}
 
 
 def uploads(field):
     """The request body of a route that takes several images, and an answer to it."""
     kind = {"type": "array", "minItems": 1, "items": BINARY}
     answer = {"application/json": {"example": [PREDICTION, {"error": SENTENCE[400]}]}}
-    return {
+    return OPEN | {
         "requestBody": {"required": True, "content": _form(field, kind)},
         "responses": {"200": {"content": answer}},
     }

@@ -57,10 +57,10 @@ def grey_from_upload(data, max_pixels, formats):
         image = Image.open(BytesIO(data), formats=formats)
         width, height = image.size
         _check_size(image, max_pixels)
-        if image.format in ("JPEG", "MPO"):
-            _check_scans(data)
+        scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
         image.draft(None, (READABLE, READABLE))  # for a JPEG: what it leaves of a large one is small
-        with _large if image.width * image.height > LARGE else nullcontext():
+        held = image.width * image.height if scans == 1 else width * height  # libjpeg keeps all until the last scan
+        with _large if held > LARGE else nullcontext():
             image.load()
             picture = _grey(image)
             turn = _turn(image)
@@ -103,10 +103,11 @@ def _check_size(image, max_pixels):
             raise ImageTooLarge(f"The image has tiles of {width} x {height} pixels; the limit is {max_pixels} in all.")
 
 
-def _check_scans(data):
-    """Each scan of a JPEG goes over all its pixels, though it may be some bytes: 10 MB of them would take half an hour.
+def _scans(data):
+    """How often a JPEG goes over its pixels. Raises InvalidImage above MOST_SCANS.
 
-    What follows its end, a film for instance, may look like scans and is none.
+    Each goes over all of them, though it may be some bytes: 10 MB of scans would take half an hour. What follows its
+    end, a film for instance, may look like scans and is none.
     """
     scans, at = 0, 2
     while (marker := MARKER.search(data, at)) and marker[1] != END:
@@ -114,6 +115,7 @@ def _check_scans(data):
         if scans > MOST_SCANS:
             raise InvalidImage(f"The image has more than {MOST_SCANS} scans; save it as an ordinary JPEG.")
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+    return scans
 
 
 def _grey(image):
@@ -125,9 +127,11 @@ def _grey(image):
             values = np.asarray(image, np.float32)
         else:
             values = np.asarray(image, np.uint16)
-        values = np.nan_to_num(np.float32(_shrink(values)), nan=0.0, posinf=0.0, neginf=0.0)
+        values = np.nan_to_num(np.float64(_shrink(values)), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = float(values.min()), float(values.max())
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
+    if image.mode == "LAB":  # which Pillow turns into nothing else
+        image = image.getchannel(0)
     mode = "RGBA" if image.has_transparency_data else "L"
     if image.mode != mode:
         image = image.convert(mode)

@@ -18,7 +18,9 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import httpx2
+import numpy as np
 import psutil
 from PIL import Image, TiffImagePlugin
 
@@ -132,6 +134,20 @@ def lie(data, chance):
     return data[:at] + struct.pack("<I", width) + data[at + 4 :]
 
 
+def scrawl(chance):
+    """Lines, rings and specks of any pen, touching, within each other, at the edge: what is hard to cut into digits."""
+    width, height = (chance.choice((1, 9, 100, 1_024)) + chance.randrange(99) for _ in range(2))
+    picture = np.full((height, width), 255, np.uint8)
+    for _ in range(chance.choice((1, 2, 9, 100, 400))):
+        x, y, to_x, to_y = (chance.randrange(-9, side + 9) for side in (width, height) * 2)
+        pen = chance.choice((1, 1, 3, 9, 40))
+        if chance.random() < 0.5:
+            cv2.line(picture, (x, y), (to_x, to_y), chance.randrange(200), pen)
+        else:
+            cv2.circle(picture, (x, y), chance.randrange(600), chance.randrange(200), pen)
+    return encode(Image.fromarray(picture), "PNG")
+
+
 def upload(chance):
     kind = chance.randrange(40)
     if kind == 0:
@@ -181,7 +197,7 @@ def case(seed, number):
     query = chance.choice(("", "?explain=true", "?models=cnn"))
     if chance.random() < 0.03:
         query = chance.choice(("?models=%00", "?explain=%ff", "?models=" + "x," * 500, "?" + "a=b&" * 2_000))
-    path = chance.choice(("/predict",) * 6 + ("/predict/batch",) * 2 + ("/classify",))
+    path = chance.choice(("/predict",) * 5 + ("/predict/batch", "/read") * 2 + ("/classify",))
     if path == "/classify":
         body, kind = arrays(chance), chance.choice(("application/json",) * 9 + ("application/vnd.bentoml+pickle",))
     elif path == "/predict/batch":
@@ -189,7 +205,8 @@ def case(seed, number):
     elif chance.random() < 0.3:
         body, kind = multipart(b"image", [upload(chance) for _ in range(chance.choice((0, 1, 1, 1, 2, 12)))], chance)
     else:
-        body, kind = upload(chance), chance.choice(("image/png", "image/x", "application/octet-stream"))
+        body = scrawl(chance) if path == "/read" and chance.random() < 0.5 else upload(chance)
+        kind = chance.choice(("image/png", "image/x", "application/octet-stream"))
         if chance.random() < 0.03:
             kind = chance.choice(("text/plain", "multipart/form-data", "multipart/form-data; boundary=b", "x" * 5_000))
     return path + query, body, {"Content-Type": kind}

@@ -47,7 +47,9 @@ export async function call(path, options = {}) {
   }
   try {
     const answer = await response.json();
-    return response.ok ? answer : { error: answer.error, status: response.status };
+    if (response.ok) return answer;
+    if (answer.error) return { error: answer.error, status: response.status };
+    throw new TypeError("an error without a sentence");
   } catch {
     return { error: `The service answered ${response.status}, and not in its own words.`, status: response.status };
   }

@@ -67,6 +67,7 @@ async function read(growing = false) {
   const { image, strokes } = sheet;
   const answer = await ask(path, image ?? png(strokes, pen));
   const size = await pictured;
+  if (answer && !answer.error) await meet();
   if (!answer || image !== sheet.image || (growing && answer.error)) return;
   if (answer.status === 413 && image && size && (await shrink(image, size))) return;
   const showIt = () => (answer.error ? showError(answer) : showAnswer(answer, size));
@@ -110,12 +111,16 @@ follow(pad, {
   end: () => turn(sheet),
 });
 
+/** Whether what is typed or pasted is meant for the field of the API key. */
+const forKey = (event) => event.target === $("secret");
+
 function undo() {
   if (before.length) turn(before.pop());
 }
 
 $("undo").addEventListener("click", undo);
 document.addEventListener("keydown", (event) => {
+  if (forKey(event)) return;
   if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
   event.preventDefault();
   undo();
@@ -142,7 +147,9 @@ for (const input of [$("file"), $("camera")]) {
     input.value = ""; // the same file may be chosen again
   });
 }
-document.addEventListener("paste", (event) => take(event.clipboardData.files[0], "There is no image in what was pasted."));
+document.addEventListener("paste", (event) => {
+  if (!forKey(event)) take(event.clipboardData.files[0], "There is no image in what was pasted.");
+});
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("over");
@@ -179,10 +186,17 @@ $("key").addEventListener("submit", (event) => {
 });
 
 async function start() {
+  const refusal = await meet();
+  if (refusal) showError(refusal);
+  else turn(sheet); // it may have been drawn on meanwhile
+}
+
+/** See to it that the networks are introduced. Returns what went wrong, if anything did. */
+async function meet() {
+  if ($("networks").childElementCount) return;
   const models = await call("models");
-  if (models.error) return showError(models);
+  if (models.error) return models;
   introduce(models);
-  turn(sheet); // it may have been drawn on meanwhile
 }
 turn(sheet);
 start();

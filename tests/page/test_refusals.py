@@ -48,6 +48,22 @@ def test_proxy_that_answers_in_html_is_said_in_words(page):
     expect_sentence(page, "The service answered 502, and not in its own words.")
 
 
+def test_proxy_that_answers_in_json_is_said_in_words(page):
+    page.route("**/predict*", lambda route: route.fulfill(status=502, json={"message": "Bad gateway"}))
+    stroke(page, SEVEN)
+    expect_sentence(page, "The service answered 502, and not in its own words.")
+
+
+def test_networks_are_introduced_as_soon_as_they_can_be(open_page):
+    page = open_page("/docs")  # the same host, so that the route is there before the page is
+    page.route("**/models", lambda route: route.fulfill(status=503, json={"error": "Not yet."}), times=1)
+    page.goto("/")
+    expect_sentence(page, "Not yet.")
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    expect(page.locator("#networks li b").first).to_have_text("7")
+
+
 def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
     """The service's refusal is made up here; what it says is shown."""
 
@@ -62,7 +78,11 @@ def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
     page.route("**/predict*", guard)
     page.goto("/")
     expect_sentence(page, "The API key is missing or wrong.")
-    page.get_by_label("API key").fill("open sesame")
+    page.get_by_label("API key").focus()
+    paste = "new ClipboardEvent('paste', {clipboardData: new DataTransfer(), bubbles: true})"
+    page.evaluate(f"document.activeElement.dispatchEvent({paste})")  # text, no image
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.keyboard.type("open sesame")
     page.keyboard.press("Enter")
     expect(page.locator("#networks li")).to_have_count(5)
     stroke(page, SEVEN)

@@ -210,6 +210,7 @@ def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
     [
         ({}, 400, "The upload is empty; send the images as multipart fields 'images'."),
         ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
+        ({"files": [("images", b"x")] * 50}, 413, "There are more than 42 files; the limit is 32."),
         (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
         (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
         ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180330 bytes; the limit is 165536."),

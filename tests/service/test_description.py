@@ -16,6 +16,7 @@ def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert client.head("/").status_code == 200  # what monitors ask
+    assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; img-src 'self' data: blob:;")
     loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
     assert len(loaded) > 3
@@ -28,6 +29,14 @@ def test_description_names_every_route_and_both_kinds_of_upload(client):
     operation = paths["/predict"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert {"200", "400", "404", "413", "415", "422", "503"} <= set(operation["responses"])
+
+
+def test_description_lets_a_key_be_sent_and_left_out(client):
+    description = client.get("/openapi.json").json()
+    assert description["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            assert operation["security"] == [{"HTTPBearer": []}, {}] and "401" in operation["responses"]
 
 
 def test_description_has_a_summary_and_an_example_of_every_answer(client):

@@ -138,6 +138,7 @@ def test_served_by_bentoml(address):
     for request, status, message in BAD_ARRAYS:
         refused = httpx2.post(f"{address}/classify", **request)
         assert (refused.status_code, refused.json()) == (status, {"error": message}), message
+    assert httpx2.get(f"{address}/classify").json() == {"error": "Method Not Allowed"}
     assert httpx2.post(f"{address}/predict", files={"image": seven}).status_code == 200
 
 

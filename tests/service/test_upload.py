@@ -38,11 +38,17 @@ def test_lossy_formats_give_about_the_pixels(picture, kind):
     assert np.abs(np.int16(grey(encode(picture, kind))) - np.asarray(picture)).max() < 30
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "I;16", "I", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "LAB", "I;16", "I", "F"])
 def test_every_mode_keeps_dark_left_and_light_right(picture, mode):
-    found = grey(encode(picture.convert(mode), "TIFF"))
+    found = grey(encode((picture.convert("RGB") if mode == "LAB" else picture).convert(mode), "TIFF"))
     assert found.dtype == np.uint8
     assert found[:, :15].mean() + 50 < found[:, -15:].mean()
+
+
+def test_floats_of_any_size_keep_their_order(picture):
+    values = (np.asarray(picture, np.float32) / 120 - 1) * 3e38
+    found = grey(encode(Image.fromarray(values), "TIFF"))
+    assert (found[:, 0].max(), found[:, -1].min()) == (0, 255)
 
 
 def test_image_is_turned_by_its_exif_tag(picture):
@@ -150,8 +156,16 @@ def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
         assert grey(jpeg + 1_000 * b"\xff\xda\0\2").shape == (40, 60)
 
 
-@pytest.mark.parametrize("side, together", [(2_100, 1), (900, 4)])
-def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, together):
+@pytest.mark.parametrize(
+    "side, kind, options, together",
+    [
+        (2_100, "PNG", {}, 1),
+        (900, "PNG", {}, 4),
+        (2_100, "JPEG", {}, 4),  # most of it is never decoded
+        (2_100, "JPEG", {"progressive": True}, 1),  # but all of it is kept
+    ],
+)
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, kind, options, together):
     inside, most = [], []
 
     def slowly(image):
@@ -162,7 +176,7 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, together):
         return np.zeros((1, 1), np.uint8)
 
     monkeypatch.setattr("service.upload._grey", slowly)
-    data = encode(Image.new("L", (side, side)))
+    data = encode(Image.new("L", (side, side)), kind, **options)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: grey_from_upload(data, 16_000_000, FORMATS), range(4)))
     assert max(most) == together
