@@ -165,9 +165,10 @@ def _take_out_rules(ink, likely, slopes, many):
     for way, (view, seen) in enumerate(views):
         gone = np.zeros(view.shape, bool)
         for rule, _ in found[way]:
-            drawn = rule & seen
+            drawn = np.zeros_like(seen)
+            drawn[rule] = seen[rule]
             if slopes is not None or breadth(drawn) * level(view[drawn], 0.75) <= FAINT * pen:
-                gone |= rule
+                gone[rule] = True
         if slopes is not None and slopes[way] is not None:
             gone |= _parallels(*thin[way], slopes[way])
         if gone.any():
@@ -186,21 +187,24 @@ def _thin(likely):
 
 
 def _rules(ink, most):
-    """Thin lines from left to right, straight or slightly bent: (H, W) bool each, with soft edges, and its slope."""
+    """Thin lines from left to right, straight or slightly bent: of each its pixels, with soft edges, and its slope.
+
+    Pixels are rows and columns, not (H, W) bool, for a page may have hundreds of rules.
+    """
     height, width = ink.shape
     gap = round(GAP * max(width, height))
     bridged = cv2.copyMakeBorder(cv2.dilate(ink, np.ones((3, 3))), 0, 0, gap, gap, cv2.BORDER_REPLICATE)
     bridged = cv2.morphologyEx(bridged, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(bridged[:, gap:-gap], connectivity=8)
     rules = []
-    for part, (_, _, wide, tall, _) in enumerate(boxes):
+    for part, (left, top, wide, tall, _) in enumerate(boxes):
         if part == 0 or wide < FULL * width or tall > wide / 2:
             continue
-        rule = parts == part
-        y, x = np.nonzero(rule)
+        y, x = np.nonzero(parts[top : top + tall, left : left + wide] == part)
+        y, x = y + top, x + left
         bend = np.polynomial.Polynomial.fit(x, y, 2)
-        if np.abs(y - bend(x)).mean() <= most and (ink & rule).any(0).sum() >= 0.6 * wide:
-            rules.append((rule, bend.deriv()(width / 2)))
+        if np.abs(y - bend(x)).mean() <= most and len(np.unique(x[ink[y, x] > 0])) >= 0.6 * wide:
+            rules.append(((y, x), bend.deriv()(width / 2)))
     return rules
 
 
