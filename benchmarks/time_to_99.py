@@ -95,15 +95,16 @@ def main(argv=None):
         net, seconds = run(seed, images, labels)
         runs.append({"seed": seed, "seconds": round(seconds, 4), "accuracy": accuracy(net, test_images, test_labels)})
         tqdm.write(f"seed {seed}: {runs[-1]['accuracy']:.2%} after {seconds:.2f} s")
+    deviation = statistics.stdev if len(runs) > 1 else lambda _: 0.0
     accuracies, seconds = [r["accuracy"] for r in runs], [r["seconds"] for r in runs]
     summary = {
         "hardware": hardware(device),
         "torch": str(torch.__version__),
         "epochs": EPOCHS,
         "seconds_mean": round(statistics.mean(seconds), 4),
-        "seconds_deviation": round(statistics.pstdev(seconds), 4),
+        "seconds_deviation": round(deviation(seconds), 4),
         "accuracy_mean": round(statistics.mean(accuracies), 6),
-        "accuracy_deviation": round(statistics.pstdev(accuracies), 6),
+        "accuracy_deviation": round(deviation(accuracies), 6),
         "at_least_99": sum(a >= GOAL for a in accuracies),
         "runs": runs,
     }

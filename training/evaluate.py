@@ -1,6 +1,7 @@
 """Measure the artefacts of models/ and fix their consensus: python -m training.evaluate.
 
-The only place that opens the test set. Each artefact's figures go into its own metadata; the temperature, the threshold
+The test set is opened here, by training.runs, training.report and the benchmarks; training.train and training.export,
+which choose, never do. Each artefact's figures go into its own metadata; the temperature, the threshold
 and the file hashes that the service goes by go into models/consensus.json; all that was measured goes into results/,
 for training.report. All is chosen on the validation images. With NAMES it only measures these and writes nothing.
 """
@@ -33,6 +34,7 @@ RESULTS = Path("results")
 MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # what each model said of each test image, float16
 BATCH = 250
+PART = 256  # digits that are made to non-digits together, as in training
 REFUSED = 0.001  # share of the validation digits that may be refused; of other writers' it is a few times as many
 CONSENSUS = "consensus"
 
@@ -58,17 +60,19 @@ def image_sets(root=None, images=None):
     if images is None:
         return sets, None
     own = folder.load(images)
-    sets["images"] = own.images, own.labels
+    sets["images"] = own.images, own.labels[: len(own.images)]
     return sets, own
 
 
 def _nondigits(images, labels):
-    """Each kind in equal shares; what stayed a digit is left out."""
+    """As many of each kind, less what stayed a digit, which is left out: fewer of the turned and of the swapped."""
     names = [field.name for field in dataclasses.fields(NonDigits)]
     kinds = NonDigits(**dict.fromkeys(names, 1 / len(names)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made, labels = spoil(data.to_unit(torch.from_numpy(images)), torch.from_numpy(labels), kinds)
+        digits = data.to_unit(torch.from_numpy(images))
+        parts = zip(digits.split(PART), torch.from_numpy(labels).split(PART), strict=True)
+        made, labels = map(torch.cat, zip(*(spoil(*part, kinds) for part in parts), strict=True))
     made = (made[labels == NONE] * 255).round().to(torch.uint8).numpy()
     return made, np.full(len(made), NONE)
 

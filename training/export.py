@@ -129,7 +129,7 @@ def set_properties(model, properties):
 
 
 def properties_of(best, seconds, graph, module):
-    """What the artefact says of itself; test figures are added by training.evaluate, which alone opens the test set."""
+    """What the artefact says of itself; test figures are added by training.evaluate."""
     settings, metrics = best["settings"], best["metrics"]
     detector = isinstance(graph, Detector)
     return {

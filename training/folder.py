@@ -1,7 +1,7 @@
 """A folder of labelled images, seen as the service sees uploads."""
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -19,37 +19,37 @@ SUFFIXES = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
 
 @dataclass
 class Folder:
-    """What was found: one entry an image that the service can see."""
+    """Images that the service can see, and behind them, in the other columns, U that it refuses unseen."""
 
     images: np.ndarray  # (N, 1, 28, 28) uint8
-    labels: np.ndarray  # (N,) int64, NONE for what is no digit
+    labels: np.ndarray  # (N + U,) int64, NONE for what is no digit
     kinds: list[str]
     writers: list[str]
-    unreadable: list[int] = field(default_factory=list)  # labels of those that it refuses unseen
 
     def figures(self, probabilities, threshold):
         """What is right and what is accepted; an image refused unseen is a wrong digit or a rightly refused other.
 
         probabilities: (N, 10); threshold: least confidence of an accepted image.
         """
-        written, accepted = self.labels != NONE, probabilities.max(1) >= threshold
-        right = probabilities.argmax(1) == self.labels
-        lost = sum(label != NONE for label in self.unreadable)
-        digits, others = int(written.sum()) + lost, int((~written).sum()) + len(self.unreadable) - lost
+        written = self.labels != NONE
+        right, accepted = np.zeros((2, len(self.labels)), bool)
+        seen = slice(len(self.images))
+        right[seen] = probabilities.argmax(1) == self.labels[seen]
+        accepted[seen] = probabilities.max(1) >= threshold
         by_writer = _shares(self.writers, right, written)
-        found = {"digits": digits, "others": others}
-        if digits:
+        found = {"digits": int(written.sum()), "others": int((~written).sum())}
+        if written.any():
             found |= {
-                "accuracy": float(right[written].sum() / digits),
+                "accuracy": float(right[written].mean()),
                 "mean_over_writers": float(np.mean([right / count for right, count in by_writer.values()])),
-                "digits_refused": float(1 - accepted[written].sum() / digits),
+                "digits_refused": float(1 - accepted[written].mean()),
                 "right_by_kind": _shares(self.kinds, right, written),
                 "right_by_writer": by_writer,
             }
-        if others:
-            found["others_refused"] = float(1 - accepted[~written].sum() / others)
+        if not written.all():
+            found["others_refused"] = float(1 - accepted[~written].mean())
+        written, confidences = written[seen], probabilities.max(1)
         if written.any() and not written.all():
-            confidences = probabilities.max(1)
             found["auroc"] = separation(confidences[written], confidences[~written])
         return found
 
@@ -69,19 +69,18 @@ def load(folder):
     """
     rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
     most = Settings().max_pixels
-    images, labels, kinds, writers, unreadable = [], [], [], [], []
-    for path, label, kind, writer in tqdm(rows, desc=folder.name):
+    images, seen, unseen = [], [], []
+    for path, *says in tqdm(rows, desc=folder.name):
         try:
             images.append(see((folder / path).read_bytes(), most, FORMATS).canonical.image)
         except InvalidImage:
-            unreadable.append(label)
-            continue
-        labels.append(label)
-        kinds.append(kind)
-        writers.append(writer)
+            unseen.append(says)
+        else:
+            seen.append(says)
     if not images:
         raise FileNotFoundError(f"{str(folder)!r} holds no image that can be read.")
-    return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers, unreadable)
+    labels, kinds, writers = map(list, zip(*seen, *unseen, strict=True))
+    return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers)
 
 
 def _index(folder):

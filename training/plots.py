@@ -103,7 +103,7 @@ def latencies(recorded, path):
 def pages(recorded, models, images, labels, path):
     """The first pages of the detection test with the boxes that each detector found."""
     names = [name for name in recorded.names if "detection" in recorded.measured[name]]
-    canvases, _ = compose_pages(torch.from_numpy(images[: 8 * PAGES]), torch.from_numpy(labels[: 8 * PAGES]))
+    canvases = compose_pages(torch.from_numpy(images), torch.from_numpy(labels))[0][:PAGES]
     figure, axes = plt.subplots(
         max(len(names), 1), PAGES, figsize=(2.4 * PAGES, 2.6 * max(len(names), 1)), squeeze=False
     )

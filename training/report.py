@@ -40,7 +40,7 @@ def text(recorded):
     hardware = "; ".join(f"{', '.join(names)} on {machine}" for machine, names in where.items())
     return f"""# Results
 
-Written by `python -m training.report` from what was recorded in `results/`; no figure here was typed.
+Written by `python -m training.report` from what was recorded in `results/`; no figure of ours was typed.
 
 {comparison(recorded)}
 MNIST's 10,000 test images through the files in `models/`; epochs, temperatures and thresholds were chosen on 5,000
@@ -51,13 +51,15 @@ The consensus, with 95 % bootstrap intervals: accuracy {low_high["accuracy"]}, l
 ECE {low_high["ece"]} (resampling adds to an ECE, so its interval lies above the figure itself).
 
 {published()}
+Accuracy %, macro F1 % and training time where given, as they were handed to us, without their addresses and machines.
+
 ## Beyond MNIST
 
 {beyond(recorded)}
 `load_digits`: scikit-learn's 1,797 digits of 8x8 pixels, never trained on. Non-digits: of the kinds
 trained on, made of test digits, chance and letters by the same code. Own images: photographs, scans and
-drawings by other people, through the service's canonicaliser; none was trained on, and neither were the written
-letters, faces and words among them.
+drawings by other people, through the service's canonicaliser; no image of them was trained on, though letters of these
+kinds, drawn by code, were.
 
 {elsewhere(recorded)}
 ## Detection

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.evaluate import CONSENSUS
 
-# Accuracy %, macro F1 %, training time, as published by others who compare these families on MNIST.
+# Accuracy %, macro F1 %, training time where given: what others who compare these families on MNIST have published.
 PUBLISHED = {
     "cnn": ("99.11 / 98.87 / 15 s", "98.0 / 97.9 / 1 min", "98.5", "99.27 / 3 min"),
     "faster_rcnn": ("99.09 / 99.02 / 15 s (a plain CNN of that name)", "98.97 / 1 min"),
@@ -59,8 +59,9 @@ def beyond(recorded):
         row += [f"{refusal['nondigits_refused']:.1%}", f"{refusal['auroc']:.4f}"]
         own = values.get("images")
         if own is not None:
-            row += [f"{own['accuracy']:.1%}", f"{own['mean_over_writers']:.1%}", f"{own['digits_refused']:.1%}"]
-            row += [f"{own['others_refused']:.1%}", f"{own['auroc']:.4f}"]
+            shares = ("accuracy", "mean_over_writers", "digits_refused", "others_refused")
+            row += [f"{own[share]:.1%}" if share in own else "" for share in shares]
+            row.append(f"{own['auroc']:.4f}" if "auroc" in own else "")
         rows.append(row)
     if "images" in recorded.measured[CONSENSUS]:
         head += ["own images", "mean over writers", "own digits refused", "own others refused", "own AUROC"]
@@ -68,21 +69,22 @@ def beyond(recorded):
 
 
 def elsewhere(recorded):
-    """The same of the consensus in words, for the README; empty without images of one's own."""
+    """The same of the consensus in words, for the README; empty unless there are digits, others, lines and pages."""
     measured = recorded.measured[CONSENSUS]
-    own, read = measured.get("images"), measured.get("numbers")
-    if own is None or read is None:
+    own, read = measured.get("images", {}), measured.get("numbers", {})
+    if not (own.get("digits") and own.get("others") and read.get("lines") and read.get("pages")):
         return ""
     writers = len(own["right_by_writer"])
     words = (
-        f"On what is not MNIST, and was not trained on: of {own['digits']} digits by {writers} other people (raw phone "
+        f"On what is not MNIST: of {own['digits']} digits by {writers} other people (raw phone "
         f"photographs, scans, drawings; not ours to publish) {own['accuracy']:.1%} are read right and "
         f"{own['digits_refused']:.1%} are refused; of {own['others']} images without a digit (Greek letters, words, "
         f"faces) {own['others_refused']:.0%} are refused; of scikit-learn's 1,797 digits of 8x8 pixels "
         f"{measured['load_digits']:.1%} are right. Of {read['lines']} lines of digits `/read` gets "
         f"{read['lines_exact']:.0%} exactly right, with {read['line_character_errors']:.1%} of the digits wrong, "
         f"missing or invented; of {read['pages']} pages of several lines {read['pages_exact']:.0%}, with "
-        f"{read['page_character_errors']:.1%}."
+        f"{read['page_character_errors']:.1%}. None of these images was trained on; but they were at hand while the "
+        f"canonicaliser, `/read`, the ways of writing and the letters that training draws were made."
     )
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
 
@@ -111,22 +113,22 @@ def all_runs(recorded):
 
 
 def _is_released(recorded, run):
-    says = recorded.metadata[run["name"]]
-    return all(says[key] == run[key] for key in ("commit", "seed", "initial_weights"))
+    says = recorded.metadata.get(run["name"], {})
+    return all(says.get(key) == run[key] for key in ("commit", "seed", "initial_weights"))
 
 
 def seeds(recorded):
-    """Mean and deviation over the seeds of each network that was trained with several, of one recipe each."""
+    """Mean and deviation over the seeds of each network that one commit and recipe trained with several."""
     groups = {}
     for run in recorded.runs:
-        groups.setdefault((run["name"], run["initial_weights"], str(run["recipe"])), []).append(run)
+        groups.setdefault((run["name"], run["initial_weights"], run["commit"], str(run["recipe"])), []).append(run)
     sentences = []
-    for (name, weights, _), runs in groups.items():
-        values = [100 * run["test"]["accuracy"] for run in runs]
-        if len({run["seed"] for run in runs}) > 1:
+    for (name, weights, *_), runs in groups.items():
+        values = list({run["seed"]: 100 * run["test"]["accuracy"] for run in runs}.values())
+        if len(values) > 1:
             which = "" if any(_is_released(recorded, run) for run in runs) else ", by an earlier recipe"
             sentences.append(
-                f"- {name} from {weights} weights{which}: {np.mean(values):.3f} ± {np.std(values):.3f} % "
+                f"- {name} from {weights} weights{which}: {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f} % "
                 f"over {len(values)} seeds ({min(values):.2f} to {max(values):.2f})."
             )
     return "\n".join(sentences)

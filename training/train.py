@@ -40,7 +40,7 @@ def pick_device(name):
 
 def autocast(device):
     """bfloat16 where the hardware multiplies it, else nothing."""
-    supported = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    supported = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16) if supported else nullcontext()
 
 
@@ -184,7 +184,6 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
         epochs.write(folder, run.metrics)
         _save(run.state(), checkpoint)
         print(json.dumps(run.metrics[-1]), flush=True)
-    parallel.leave()
     return run.metrics
 
 
@@ -226,8 +225,10 @@ def main(argv=None):
             folder = out / arguments.name
             metrics = train(arguments.name, recipe, seed, device, folder, arguments.data, arguments.resume)
             accuracies.append(epochs.best_of(metrics)["validation_accuracy"])
+        parallel.leave()
         if arguments.seeds is not None:
-            spread = {"mean": statistics.mean(accuracies), "deviation": statistics.pstdev(accuracies)}
+            spread = {"mean": statistics.mean(accuracies)}
+            spread["deviation"] = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
             print(json.dumps({"validation_accuracy": accuracies} | spread))
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(str(error))

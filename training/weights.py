@@ -24,7 +24,10 @@ def initialise(network, name, source):
             raise ValueError(f"--weights {source!r} is of a run of {run['settings']['name']}, not of {name}.")
         if not (Path(source).parent / epochs.FILE).is_file():
             raise ValueError(f"--weights {source!r} needs the {epochs.FILE} of its run beside it.")
-        network.load_state_dict(run["network"])
+        try:
+            network.load_state_dict(run["network"])
+        except RuntimeError as error:
+            raise ValueError(f"--weights {source!r} does not fit this version of {name}.") from error
         lines, run = epochs.read(Path(source).parent), with_start(run)
         words = f"{run['initial_weights']}, {len(lines)} epochs by {run['commit'][:7]}"
         return {"initial_weights": words, "earlier_seconds": run["earlier_seconds"] + epochs.duration(lines)}

@@ -34,11 +34,10 @@ def indexed(tmp_path):
 
 def test_an_index_says_what_is_what(indexed):
     folder = load(indexed)
-    assert folder.labels.tolist() == [7, 7, 3, NONE]
+    assert folder.labels.tolist() == [7, 7, 3, NONE, 1, NONE]  # the last two are refused unseen
     assert folder.images.shape == (4, 1, 28, 28)
-    assert folder.kinds == ["photo", "photo, cropped", "scan", "greek_alpha"]
-    assert folder.writers == ["ann", "bob", "bob", "ann"]
-    assert folder.unreadable == [1, NONE]
+    assert folder.kinds == ["photo", "photo, cropped", "scan", "greek_alpha", "scan", "paper"]
+    assert folder.writers == ["ann", "bob", "bob", "ann", "cid", "cid"]
 
 
 def test_what_is_refused_unseen_is_a_lost_digit_or_a_refused_other(indexed):
@@ -48,8 +47,9 @@ def test_what_is_refused_unseen_is_a_lost_digit_or_a_refused_other(indexed):
     found = folder.figures(probabilities, threshold=0.5)
     assert (found["digits"], found["others"]) == (4, 2)
     assert found["accuracy"] == 2 / 4 and found["digits_refused"] == pytest.approx(1 / 4)
-    assert found["right_by_writer"] == {"ann": [1, 1], "bob": [1, 2]} and found["mean_over_writers"] == 0.75
-    assert found["right_by_kind"] == {"photo": [1, 1], "photo, cropped": [0, 1], "scan": [1, 1]}
+    assert found["right_by_writer"] == {"ann": [1, 1], "bob": [1, 2], "cid": [0, 1]}
+    assert found["mean_over_writers"] == 0.5
+    assert found["right_by_kind"] == {"photo": [1, 1], "photo, cropped": [0, 1], "scan": [1, 2]}
     assert found["others_refused"] == 1 and found["auroc"] == 1
 
 

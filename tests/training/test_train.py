@@ -151,7 +151,7 @@ def test_several_seeds_give_a_mean_and_a_deviation(small_mnist, tmp_path, capsys
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert len(summary["validation_accuracy"]) == 2
     assert summary["mean"] == pytest.approx(sum(summary["validation_accuracy"]) / 2)
-    assert summary["deviation"] == pytest.approx(abs(summary["mean"] - summary["validation_accuracy"][0]))
+    assert summary["deviation"] == pytest.approx(2**0.5 * abs(summary["mean"] - summary["validation_accuracy"][0]))
     first, second = (weights(tmp_path / f"seed{seed}" / "cnn") for seed in (3, 4))
     assert not torch.equal(first["head.2.weight"], second["head.2.weight"])
 

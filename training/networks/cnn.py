@@ -1,8 +1,6 @@
 """A small convolutional network with batch norm, in the manner of VGG: two 3x3 convolutions, then halve.
 
 python -m training.train cnn
-
-Measured: 99.82 % of the validation images after 14 minutes on two shared cores of an AMD EPYC, one seed.
 """
 
 from torch import nn

@@ -6,9 +6,6 @@ and on the plain images. Inference is written anew over the same trained parts w
 images hold: so a batch of any size can be exported, which torchvision's own inference does not allow.
 
     python -m training.train faster_rcnn
-
-Measured: 99.66 % of the validation images and, on pages of them, AP .909 after 39 minutes on two shared
-cores of an AMD EPYC, one seed.
 """
 
 import torch

@@ -3,8 +3,6 @@
 Differs from the paper: batch norm after each convolution, 32x32 input, one hidden layer of 256 instead of two of 4096.
 
     python -m training.train vgg16
-
-Measured: 99.76 % of the validation images after 28 minutes on two shared cores of an AMD EPYC, one seed.
 """
 
 import torch.nn.functional as F

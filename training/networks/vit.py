@@ -4,8 +4,6 @@ Differs from the paper, as few data ask for: six blocks 96 wide, an MLP twice as
 4 together in place of the linear 4x4 patches (Xiao et al., https://arxiv.org/abs/2106.14881).
 
     python -m training.train vit
-
-Measured: 99.76 % of the validation images after 102 minutes on two shared cores of an AMD EPYC, one seed.
 """
 
 import torch
