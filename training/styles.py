@@ -45,7 +45,7 @@ def _one(images):
     slant = _uniform(images, -0.15, 0.45)  # columns to the right a row up; MNIST's median is .38
     upright, pen = _slanted(images, slant), _pen(images)
     top, bottom, height = _stem(upright)
-    fall = _uniform(images, 0.7, 1.15)  # radians that the upstroke's left end hangs; at less than that it is a 7's bar
+    fall = _uniform(images, 0.7, 1.15)  # radians that the upstroke's left end hangs; at less it is a 7's bar
     fall = torch.minimum(fall, math.pi / 2 - slant.atan() - 0.35)  # clear of the stem
     aside = torch.stack([-fall.cos(), fall.sin()], 1)
     upstroke = top + aside * (height * _uniform(images, 0.2, 0.55))[:, None]
@@ -79,6 +79,16 @@ def _seven(images):
     middle = _middle(images, row.clamp(max=images.shape[2] - 1))
     half = torch.stack([height * _uniform(images, 0.15, 0.3), height * _uniform(images, -0.08, 0.03)], 1)
     return _draw(images, middle - half, middle + half, _pen(images))
+
+
+def _flag(images):
+    """A 7 written anew: a bar that hangs, though less than the upstroke of a 1, and a stem from its right end."""
+    _, bottom, height = _stem(images)
+    corner = bottom + height[:, None] * torch.stack([_uniform(images, -0.2, 0.4), -torch.ones_like(height)], 1)
+    fall = _uniform(images, 0.1, 0.6)  # radians
+    bar = (height * _uniform(images, 0.35, 0.65))[:, None] * torch.stack([-fall.cos(), fall.sin()], 1)
+    pen = _pen(images)
+    return _draw(_draw(torch.zeros_like(images), corner, bottom, pen), corner + bar, corner, pen)
 
 
 def _zero(images):
@@ -173,6 +183,7 @@ def _uniform(images, low, high):
 
 WAYS = (
     (1, _one, 1.0),
+    (7, _flag, 0.3),
     (7, _seven, 0.5),
     (9, _nine, 0.3),
     (4, _four, 0.2),
