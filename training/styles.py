@@ -85,8 +85,8 @@ def _flag(images):
     """A 7 written anew: a bar that hangs, though less than the upstroke of a 1, and a stem from its right end."""
     _, bottom, height = _stem(images)
     corner = bottom + height[:, None] * torch.stack([_uniform(images, -0.2, 0.4), -torch.ones_like(height)], 1)
-    fall = _uniform(images, 0.1, 0.6)  # radians
-    bar = (height * _uniform(images, 0.35, 0.65))[:, None] * torch.stack([-fall.cos(), fall.sin()], 1)
+    fall = _uniform(images, 0.1, 0.5)  # radians
+    bar = (height * _uniform(images, 0.42, 0.68))[:, None] * torch.stack([-fall.cos(), fall.sin()], 1)
     pen = _pen(images)
     return _draw(_draw(torch.zeros_like(images), corner, bottom, pen), corner + bar, corner, pen)
 
