@@ -26,7 +26,7 @@ WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
 COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
 APART = 0.7  # of the commonest height: what stands further apart is another word
 MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
-COVERED = 0.3  # of a pixel of a smaller mask
+COVERED = 0.3  # of the most that a pixel of a smaller mask is covered
 TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
@@ -162,7 +162,8 @@ def _framed(ink, pieces, scale):
     if fit < 1:  # a large digit tells no more than one of the size that `canonicalise` works at, and costs more
         size = [max(1, round(side * fit)) for side in reversed(mask.shape)]
         crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(np.float32(mask), size, interpolation=cv2.INTER_AREA) > COVERED
+        covered = cv2.resize(np.float32(mask), size, interpolation=cv2.INTER_AREA)
+        mask = covered > COVERED * covered.max()
     if scale > 1:  # strokes a few pixels wide, enlarged: most of them is their soft edge
         edge = max(2, round(fit * pad))
         crop *= cv2.dilate(np.uint8(mask), np.ones((2 * edge + 1, 2 * edge + 1), np.uint8))

@@ -9,6 +9,7 @@ import pytest
 from service import reader
 from service.consensus import Verdict
 from service.image import WORK, canonicalise, frame
+from service.pieces import Piece
 from service.predictor import LARGEST
 from service.reader import read
 from service.upload import InvalidImage
@@ -149,6 +150,22 @@ def test_no_piece_is_framed_larger_than_a_digit_needs(matcher, monkeypatch):
         cv2.circle(rings, (512, 512), radius, 0, 2)
     read(rings, matcher, [])
     assert len(sides) > 40 and max(sides) == WORK[1]
+
+
+@pytest.mark.parametrize("pen", [1, 2, 40])
+def test_a_line_across_a_large_page_is_framed(matcher, pen):
+    picture = np.full((1024, 1024), 255, np.uint8)
+    picture[20:1000, 500 : 500 + pen] = 0
+    try:
+        assert len(read(picture, matcher, [])) == 1
+    except InvalidImage:
+        assert pen < 3  # it may be a rule
+
+
+def test_a_hairline_is_framed():
+    mask = np.ones((1000, 1), bool)
+    piece = Piece(part=1, box=np.array([0, 0, 1, 1000]), mask=mask)
+    assert reader._framed(np.full((1000, 1), 200, np.float32), [piece], 1.0).max() == 255
 
 
 def test_a_detector_that_sees_a_digit_beside_the_ink_hurts_nothing(matcher, monkeypatch):
