@@ -33,7 +33,8 @@ def curves(runs, path):
     for column, name in enumerate(names):
         for run in (run for run in runs if run["name"] == name):
             epochs = [line["epoch"] for line in run["metrics"]]
-            label = f"{re.split('[_,]', run['initial_weights'])[0]}, seed {run['seed']}, {run['commit'][:7]}"
+            start = re.split("[_,]", run["initial_weights"])[0] + (", went on" if run["earlier_seconds"] else "")
+            label = f"{start}, seed {run['seed']}, {run['commit'][:7]}"
             validation = [line["validation_loss"] for line in run["metrics"]]
             (line,) = axes[0, column].plot(epochs, validation, label=label)
             training = [line["train_loss"] for line in run["metrics"]]
