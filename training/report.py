@@ -94,7 +94,8 @@ run's recipe.
 
 {speed(recorded)}
 The plain loop is the usual one: a DataLoader, one image at a time through ToTensor, 32-bit floats, no augmentation; for
-the Vision Transformer also patches cut in Python. Times to an accuracy: on validation images, of a run from the start.
+the Vision Transformer also patches cut in Python. Augmentation is that of single digits; Faster R-CNN's pages are not
+in it. Times to an accuracy: on validation images, of a run from the start.
 
 {to_99(recorded)}"""
 
