@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 
 INK = 0.4  # of full ink: what counts as written
-LOOP = 12  # chords of a loop
+CHORDS = 12  # of a loop
 STICK = 4  # pixels to either side of a plain 1: one with ink further out has its upstroke already
 
 
@@ -124,18 +124,22 @@ def _nine(images):
     top, blank = bottom + high * height[:, None], torch.zeros_like(images)
     radius = height[:, None] * torch.stack([_uniform(images, 0.08, 0.22), _uniform(images, 0.07, 0.2)], 1)
     middle = top + radius * torch.tensor([-1.0, 0.5], device=images.device)
-    angles = torch.linspace(0, 2 * math.pi, LOOP + 1, device=images.device)
-    around = torch.stack([angles.cos(), angles.sin()], 1)[:, None]  # (LOOP + 1, 1, 2)
-    loop = middle + radius * around
-    hook = height[:, None] * torch.stack([_uniform(images, 0.1, 0.25), _uniform(images, 0.05, 0.15)], 1)
+    loop = middle + radius * _arc(torch.full_like(height, 2 * math.pi))
+    hook = height[:, None] * torch.stack([_uniform(images, 0.1, 0.25), _uniform(images, 0.05, 0.2)], 1)
     hook = hook * (_uniform(images, 0, 1) < 0.4)[:, None]
     end = bottom - hook * torch.tensor([0.0, 1.0], device=images.device)  # of the stem, where the tail begins
-    tail = end - hook * torch.tensor([1.0, 0.0], device=images.device) + hook * around[: LOOP // 2]
+    tail = end - hook * torch.tensor([1.0, 0.0], device=images.device) + hook * _arc(_uniform(images, 2.6, 3.8))
     pen = _pen(images)
     drawn = _draw(blank, top, end, pen)
     for start, end in (*pairwise(loop), *pairwise(tail)):
         drawn = _draw(drawn, start, end, pen)
     return drawn
+
+
+def _arc(turn):
+    """Points (CHORDS + 1, N, 2) of unit circles, from the right clockwise through `turn` (N,) radians."""
+    angles = torch.linspace(0, 1, CHORDS + 1, device=turn.device)[:, None] * turn
+    return torch.stack([angles.cos(), angles.sin()], 2)
 
 
 def _stem(images):
