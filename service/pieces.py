@@ -11,15 +11,18 @@ from service.ink import breadth
 from service.upload import InvalidImage
 
 MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
-TOUCHES = 16  # pieces that may be several digits, the widest; each is cut
-SIGHT = 28  # pixels of a digit's height on a page that the detector sees
+SIGHT = 28  # pixels of the height of a piece that is to be cut
 SURE = 0.5  # score of a detection that counts
 TALL = 0.4  # of the commonest height: what is smaller is a part of a digit, or dirt
 CUT_OFF = 0.5  # of the commonest height: what touches the page's edge and is smaller is not all there
 SPECK = 0.1  # of the commonest height
 BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
-WIDE = 0.9, 1.5  # of its height: what is wider may be several digits, even if the detector sees but one
+CUTS = 100  # of all pieces together, about: no piece is cut when there are as many
+WIDE = 0.8  # of its height: what is wider may be several digits
+APART = 3  # pixels of SIGHT between two seams, at least
+LITTLE, MUCH = 0.5, 9.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
+ASIDE = 0.5  # pixels of ink that a seam would rather cross than go a column aside
 LINE = 8.0  # of its height: what is wider, and wider than digits are high, is no number
 
 
@@ -30,6 +33,8 @@ class Piece:
     part: int  # what it was connected to
     box: np.ndarray  # x_min, y_min, x_max, y_max in pixels of the page
     mask: np.ndarray  # (H, W) bool, of the box
+    first: bool = True  # of what it was connected to, from the left
+    last: bool = True
 
     @property
     def width(self):
@@ -116,46 +121,80 @@ def gap(one, other):
     return max(max(one.box[:2] - other.box[2:]), max(other.box[:2] - one.box[2:]))
 
 
-def cut(lines, ink, height, predictor):
-    """The lines with what may be several digits in one piece cut in two or more, where `predictor` or the ink says."""
-    wide = [p for line in lines for p in line if p.width > WIDE[0] * p.height and p.height >= TALL * height]
-    wide = sorted(wide, key=lambda piece: -piece.width)[:TOUCHES]
-    parts = {id(piece): _cut_at(piece, _places(piece, ink, predictor)) for piece in wide}
-    return [sorted((part for p in line for part in parts.get(id(p), [p])), key=_middle) for line in lines]
+def cut(lines, doubtful, ink, height, predictor):
+    """The lines with those of the pieces `doubtful` cut into parts that may be several digits, the widest first."""
+    wide = [piece for piece in doubtful if piece.height >= TALL * height and piece.width > WIDE * piece.height]
+    parts, cuts = {}, 0
+    for piece in sorted(wide, key=lambda piece: -piece.width):
+        if cuts < CUTS:
+            parts[piece.part] = _parts(piece, ink, predictor)
+            cuts += len(parts[piece.part]) - 1
+    return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]
 
 
-def _places(piece, ink, predictor):
-    """Columns of a piece to cut at: between the detector's boxes, else where there is least ink."""
+def _parts(piece, ink, predictor):
+    """The parts of a piece between its seams, from left to right."""
     left, top, right, bottom = piece.box
     crop = even(np.where(piece.mask, ink[top:bottom, left:right], 0), piece.mask)
     scale = SIGHT / piece.height
     small = cv2.resize(crop, (max(1, round(piece.width * scale)), SIGHT), interpolation=cv2.INTER_AREA)
+    seams = _seams(small / 255, _seen(small, predictor)) / (small.shape[1] / piece.width)
+    rows = np.arange(piece.height) * SIGHT // piece.height
+    side = (np.arange(piece.width)[:, None] >= seams[:, rows].T[:, None]).sum(2)  # (H, W): seams to the left
+    masks = [piece.mask & (side == number) for number in range(len(seams) + 1)]
+    masks = [mask for mask in masks if mask.any()]
+    parts = []
+    for number, mask in enumerate(masks):
+        inner = extent(mask)
+        box = np.array(inner) + np.tile(piece.box[:2], 2)
+        mask = mask[inner[1] : inner[3], inner[0] : inner[2]]
+        first, last = number == 0, number == len(masks) - 1
+        parts.append(Piece(part=piece.part, box=box, mask=mask, first=first, last=last))
+    return parts
+
+
+def _seen(small, predictor):
+    """The middle columns of the digits that the detector sees in a piece (H, W), 0 to 255, in order."""
     margin = SIGHT // 2
     boxes, scores = predictor.detect(np.uint8(np.pad(small, margin))[None, None])
     seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes[0], scores[0], strict=True) if score.max() >= SURE]
-    centres = np.clip((np.sort(seen) - margin) / scale, 0, piece.width)  # it may see one in the margin
-    columns = crop.sum(0)
-    if len(centres) < 2:
-        if piece.width < WIDE[1] * piece.height:
-            return []
-        count = max(2, round(piece.width / (0.7 * piece.height)))
-        centres = (np.arange(count) + 0.5) * piece.width / count
-    places = []
-    for start, stop in pairwise(centres):
+    return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # it may see one in the margin
+
+
+def _seams(small, seen):
+    """Ways down a piece (H, W), 0 to 1, to cut it along: columns (N, H), from left to right.
+
+    Each crosses less ink than those beside it. Where there is none between two digits of `seen`, the best there is.
+    """
+    above, below = _least(small), _least(small[::-1])
+    half = len(small) // 2
+    crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each column there
+    least = cv2.erode(crossed[None], np.ones((1, 2 * APART + 1)))[0]  # of all columns as near as that
+    least = (crossed == least) & (crossed > LITTLE) & (crossed < MUCH)
+    least[:APART] = least[-APART:] = False  # a seam has something on either side
+    chosen = [x for x in np.flatnonzero(least) if not least[x - 1]]
+    for start, stop in pairwise(seen):
         low, high = int(start + 0.2 * (stop - start)), int(np.ceil(stop - 0.2 * (stop - start)))
-        if low < high <= piece.width:
-            places.append(low + int(columns[low:high].argmin()))
-    return places
+        if low < high and not any(low <= x < high for x in chosen):
+            chosen.append(low + int(crossed[low:high].argmin()))
+    ways = [[*_way(above[: half + 1], x)[::-1], *_way(below[: len(small) - half], x)[1:]] for x in sorted(chosen)]
+    return np.maximum.accumulate(np.array(ways, int).reshape(-1, len(small)), 0)  # they meet, but do not cross
 
 
-def _cut_at(piece, places):
-    """The parts of a piece between the columns `places`, those that hold any ink."""
-    parts = []
-    for left, right in pairwise([0, *places, piece.width]):
-        mask = np.zeros_like(piece.mask)
-        mask[:, left:right] = piece.mask[:, left:right]
-        if mask.any():
-            inner = extent(mask)
-            box = np.array(inner) + np.tile(piece.box[:2], 2)
-            parts.append(Piece(part=piece.part, box=box, mask=mask[inner[1] : inner[3], inner[0] : inner[2]]))
-    return parts
+def _least(ink):
+    """The least ink on a way from above to each pixel of ink (H, W), at most a column aside a row."""
+    total = ink.copy()
+    for row in range(1, len(total)):
+        before = np.pad(total[row - 1], 1, constant_values=np.inf)
+        total[row] += np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + ASIDE)
+    return total
+
+
+def _way(total, x):
+    """The columns of the way that `_least` found to column x of the last row, from there on."""
+    columns = [x]
+    for row in total[-2::-1]:
+        near = [c for c in (x, x - 1, x + 1) if 0 <= c < len(row)]
+        x = min(near, key=lambda c: row[c] + ASIDE * (c != columns[-1]))
+        columns.append(x)
+    return columns

@@ -1,8 +1,9 @@
 """A picture with any number of digits to what is written on it, line by line.
 
-The ink is cut into pieces: wherever it is not connected, and where Faster R-CNN or a narrow place says that digits
-touch. Up to three neighbouring pieces may be one digit: all models look at each such candidate, and the line is the row
-of candidates they are surest of (LeCun et al., https://doi.org/10.1109/5.726791, section VII).
+The ink falls into pieces wherever it is not connected. What is surely no single digit is cut further, where there is
+little ink and between the digits that Faster R-CNN sees. A few neighbouring pieces may be one digit: all models look at
+each such candidate, and the line is the row of candidates they are surest of (LeCun et al.,
+https://doi.org/10.1109/5.726791, section VII).
 """
 
 from dataclasses import dataclass, replace
@@ -20,14 +21,15 @@ PAGE = 1024  # pixels of the longer side that a page is read at
 ENLARGE = 4  # times, at most
 STROKE = 0.12  # of the page's longer side: nothing wider is a stroke
 RULES = 2  # lines across a page that are no strokes, for numbers are made of several digits
-TOGETHER = 3  # pieces of one digit, at most
+SINGLE = 0.97  # confidence at which connected ink is one digit, without a thought of cutting it
+TOGETHER = 5  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
 WHOLE, BESIDE = 0.7, 0.3  # of the commonest height; of the narrower one's width
 COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
 APART = 0.7  # of the commonest height: what stands further apart is another word
 MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 COVERED = 0.3  # of the most that a pixel of a smaller mask is covered
-TORN = 0.4  # confidence at which it is as likely that connected ink is one digit
+TORN = 0.8  # confidence at which it is as likely that connected ink is not to be cut
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
 
@@ -45,7 +47,7 @@ class Reading:
 def read(picture, predictor, names):
     """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
 
-    Work is bounded: `pieces.MOST` pieces of ink, cut at most `pieces.TOUCHES` times, TOGETHER candidates for each.
+    Work is bounded: `pieces.MOST` pieces of ink, cut about `pieces.CUTS` times, TOGETHER candidates for each.
     Returns a list of Reading. Raises InvalidImage if there is no ink, or more of it than that.
     """
     ink, likely, scale = _page(picture)
@@ -53,19 +55,22 @@ def read(picture, predictor, names):
     if not pieces:
         raise InvalidImage("The image holds nothing that a pen has written.")
     height = common_height(pieces)
-    lines = cut(lines_of(pieces, height), ink, height, predictor)
-    candidates = [list(_candidates(line, height)) for line in lines]
+    known = {}
+    whole = _look([_framed(ink, [piece], scale) for piece in pieces], predictor, names, known)
+    doubtful = [p for p, verdict in zip(pieces, whole, strict=True) if verdict.confidence < SINGLE]
+    lines = cut(lines_of(pieces, height), doubtful, ink, height, predictor)
+    candidates = [sorted(set(_candidates(line, height))) for line in lines]
     images = [
         _framed(ink, line[start:stop], scale)
         for line, spans in zip(lines, candidates, strict=True)
         for start, stop in spans
     ]
-    parts = range(0, len(images), LARGEST)  # others have their turn between
-    batches = (np.stack(images[start : start + LARGEST])[:, None] for start in parts)
-    verdicts = iter([verdict for batch in batches for verdict in predictor.classify(batch, names).verdicts])
+    verdicts = iter(_look(images, predictor, names, known))
     words = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
+        # What is connected is digits throughout, or none: parts of a letter may well look like one.
+        says = {span: verdict for span, verdict in says.items() if verdict.accepted or not _is_torn(line, *span)}
         marks = []
         for start, stop in _best_row(line, says, height):
             verdict, box = says[start, stop], hull(line[start:stop])
@@ -79,6 +84,16 @@ def read(picture, predictor, names):
         replace(mark, box=[min(float(side) / scale, limit) for side, limit in zip(mark.box, limits, strict=True)])
         for mark in _in_company(words, height)
     ]
+
+
+def _look(images, predictor, names, known):
+    """A verdict for each image (28, 28); `known`, by an image's bytes, is what was seen before and is added to."""
+    new = list({image.tobytes(): image for image in images if image.tobytes() not in known}.values())
+    for start in range(0, len(new), LARGEST):  # others have their turn between
+        part = new[start : start + LARGEST]
+        verdicts = predictor.classify(np.stack(part)[:, None], names).verdicts
+        known.update((image.tobytes(), verdict) for image, verdict in zip(part, verdicts, strict=True))
+    return [known[image.tobytes()] for image in images]
 
 
 def _is_tall(box, height):
@@ -122,18 +137,23 @@ def _page(picture):
 
 
 def _candidates(line, height):
-    """Which neighbours may be one digit: (start, stop) into a line."""
-    for start in range(len(line)):
+    """Which neighbours may be one digit: (start, stop) into a line. What is connected always may, however large."""
+    first = 0
+    for start, piece in enumerate(line):
         for stop in range(start + 1, min(start + TOGETHER, len(line)) + 1):
             chosen = line[start:stop]
             width, tall = np.subtract(*np.split(hull(chosen), 2)[::-1])
             small = width <= BROAD * max(height, tall) and tall <= LONG * height
-            if (
-                len({piece.part for piece in chosen}) == 1
-                or small
-                and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen)))
-            ):
+            if small and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen))):
                 yield start, stop
+        first = start if piece.first else first
+        if piece.last:
+            yield first, start + 1
+
+
+def _is_torn(line, start, stop):
+    """Whether a candidate is connected to what is beside it."""
+    return not (line[start].first and line[stop - 1].last)
 
 
 def _belongs(piece, others, height):
@@ -175,12 +195,11 @@ def _best_row(line, says, height):
     """The candidates that together use up the line and are surest, (start, stop) each; small pieces may be left out."""
     best = [(0.0, None, False)] + [(-np.inf, None, False)] * len(line)  # score, where it came from, whether it counts
     for stop in range(1, len(line) + 1):
-        for start in range(max(0, stop - TOGETHER), stop):
-            if (start, stop) in says:
-                score = best[start][0] + (stop - start) * np.log(says[start, stop].confidence)
-                if start and line[start].part == line[start - 1].part:
-                    score += np.log(TORN)
-                best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
+        for start in (start for start, end in says if end == stop):
+            score = best[start][0] + (stop - start) * np.log(says[start, stop].confidence)
+            if not line[start].first:
+                score += np.log(TORN)
+            best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
         if line[stop - 1].height < TALL * height:
             left_out = (best[stop - 1][0] + np.log(DIRT), stop - 1, False)
             best[stop] = max(best[stop], left_out, key=lambda entry: entry[0])

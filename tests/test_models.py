@@ -1,5 +1,6 @@
 """What is released is what it says it is."""
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from service import app as application
 from service.artefact import open_artefact
 from service.predictor import Predictor
+from service.reader import read
 from service.settings import Settings
 from tests.conftest import draw
 from tests.service.test_upload import encode
@@ -62,6 +64,25 @@ def test_a_typed_digit_is_read(client, digit):
     """Type is not handwriting, but a service that fails on it reads nothing."""
     answer = client.post("/predict", files={"image": encode(Image.fromarray(draw(str(digit))))}).json()
     assert answer["digit"] == digit
+
+
+@pytest.mark.parametrize("overlap, least", [(0, 0.95), (1, 0.85), (2, 0.7)])  # pixels; a digit is 20 high
+def test_lines_of_digits_are_read_though_they_touch(released, mnist_root, overlap, least):
+    images, labels = (tensor.numpy() for tensor in data.load("validation", mnist_root))
+    predictor, right = Predictor(released, "cpu", threads=2), 0
+    for start in range(0, 160, 4):
+        line = np.zeros((60, 200), np.uint8)
+        x = 30
+        for image in images[start : start + 4, 0]:
+            columns = np.flatnonzero((image > 100).any(0))
+            digit = image[:, columns[0] : columns[-1] + 1]
+            place = line[16:44, x : x + digit.shape[1]]
+            np.maximum(place, digit, out=place)
+            x += digit.shape[1] - overlap
+        picture = cv2.resize(255 - line, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        found = [reading.digit for reading in read(picture, predictor, predictor.names) if reading.accepted]
+        right += found == labels[start : start + 4].tolist()
+    assert right >= least * 40
 
 
 def test_faster_rcnn_finds_each_digit_of_a_row(released, mnist_root):

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from service.pieces import MOST, common_height, cut, gap, hull, lines_of, pieces_of
+from service.pieces import CUTS, MOST, common_height, cut, gap, hull, lines_of, pieces_of
 from service.upload import InvalidImage
 from tests.conftest import draw
 
@@ -65,25 +65,58 @@ def test_lines_are_read_from_above_and_from_the_left():
     ]
 
 
+def cut_one(ink, detector=None):
+    """The parts that the only piece of ink (H, W) float32 is cut into."""
+    pieces = pieces_of(ink > 0)
+    (line,) = cut(lines_of(pieces, 57), pieces, ink, 57, detector or Detector())
+    return line
+
+
 @pytest.mark.parametrize(
     "detector, parts",
     [
-        (Detector(), 1),  # not wide enough to be cut without a reason
+        (Detector(), 1),  # a block has no place with less ink than beside it
         (Detector((14, 14, 30, 42)), 1),
         (Detector((14, 14, 28, 42), (28, 14, 44, 42)), 2),
     ],
 )
 def test_a_piece_is_cut_where_the_detector_sees_two_digits(detector, parts):
-    ink = np.float32(bars((20, 20), (55, 20)))
-    ink[40:45, 20:90] = 1
-    lines = lines_of(pieces_of(ink > 0), 57)
-    (line,) = cut(lines, ink, 57, detector)
+    ink = np.zeros((100, 100), np.float32)
+    ink[17:74, 17:80] = 1
+    line = cut_one(ink, detector)
     assert len(line) == parts
     assert sum(piece.mask.sum() for piece in line) == ink.sum()
 
 
-def test_a_very_wide_piece_is_cut_where_there_is_least_ink():
+def test_what_touches_is_cut_where_there_is_least_ink():
     ink = np.float32(draw("0000", (120, 400), 3.0, 8) < 128)
     ink[60:62, 40:360] = 1
-    (line,) = cut(lines_of(pieces_of(ink > 0), 70), ink, 70, Detector())
-    assert len(line) >= 4
+    line = cut_one(ink)
+    assert len({piece.part for piece in line}) == 1
+    assert [piece.first for piece in line] == [True] + [False] * (len(line) - 1)
+    assert [piece.last for piece in line] == [False] * (len(line) - 1) + [True]
+    assert sum(piece.mask.sum() for piece in line) == ink.sum()
+    gaps = np.flatnonzero(ink.sum(0) == 2)  # columns that hold the bar alone
+    gaps = np.split(gaps, np.flatnonzero(np.diff(gaps) > 1) + 1)[1:-1]
+    assert len(gaps) == 3 and all(any(piece.box[0] - 1 in columns for piece in line) for columns in gaps)
+
+
+def test_a_seam_follows_slanted_strokes():
+    ink = np.zeros((120, 200), np.float32)
+    for x in (60, 90, 120):
+        cv2.line(ink, (x, 90), (x + 40, 20), 1, 7)  # each overhangs the next
+    cv2.line(ink, (70, 75), (128, 75), 1, 3)
+    line = cut_one(ink)
+    assert len(line) == 3
+    for piece in line:
+        assert piece.height >= 60 and piece.mask.sum(1).max() <= 40  # a whole stroke and its piece of the bar
+
+
+def test_only_so_much_is_cut():
+    ink = np.zeros((1000, 1000), np.float32)
+    for y in range(20, 980, 60):
+        cv2.polylines(ink, [np.array([[x, y + 40 * (x // 10 % 2)] for x in range(20, 320, 10)])], False, 1, 3)
+    pieces = pieces_of(ink > 0)
+    lines = cut(lines_of(pieces, 40), pieces, ink, 40, Detector())
+    count = sum(len(line) for line in lines)
+    assert len(pieces) == 16 and CUTS < count < CUTS + 60

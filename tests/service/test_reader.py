@@ -108,6 +108,15 @@ def test_digits_that_touch_are_told_apart(matcher):
     assert text(read(picture, matcher, [])) == ["00"]
 
 
+def test_what_is_connected_is_digits_throughout_or_none(matcher):
+    digit, letter = (draw(sign, (120, 90), 3.0, 8) for sign in "0X")
+    picture = np.pad(np.concatenate([digit, letter], 1), 40, constant_values=255)
+    assert text(read(np.pad(picture, ((0, 0), (0, 200)), constant_values=255), matcher, [])) == ["0"]
+    picture[98:102, 90:200] = 0
+    readings = read(picture, matcher, [])
+    assert len(readings) == 1 and not readings[0].accepted
+
+
 def test_connected_ink_may_be_one_digit_however_wide(matcher):
     wide = cv2.resize(draw("0", (120, 90), 3.0, 8), None, fx=2.0, fy=1)
     assert len(read(wide, matcher, [])) == 1
