@@ -48,7 +48,7 @@ def _one(images):
     fall = _uniform(images, 0.7, 1.15)  # radians that the upstroke's left end hangs; at less it is a 7's bar
     fall = torch.minimum(fall, math.pi / 2 - slant.atan() - 0.35)  # clear of the stem
     aside = torch.stack([-fall.cos(), fall.sin()], 1)
-    upstroke = top + aside * (height * _uniform(images, 0.2, 0.55))[:, None]
+    upstroke = top + aside * (height * _uniform(images, 0.2, 0.65))[:, None]
     foot = torch.stack([height * _uniform(images, 0.15, 0.33), height * _uniform(images, -0.04, 0.04)], 1)
     chance = _uniform(images, 0, 1).view(-1, 1, 1, 1)
     drawn = torch.where(chance < 0.93, _draw(upright, top, upstroke, pen), upright)
@@ -85,7 +85,7 @@ def _flag(images):
     """A 7 written anew: a bar that hangs, though less than the upstroke of a 1, and a stem from its right end."""
     _, bottom, height = _stem(images)
     corner = bottom + height[:, None] * torch.stack([_uniform(images, -0.2, 0.4), -torch.ones_like(height)], 1)
-    fall = _uniform(images, 0.1, 0.5)  # radians
+    fall = _uniform(images, 0.1, 0.4)  # radians
     bar = (height * _uniform(images, 0.42, 0.68))[:, None] * torch.stack([-fall.cos(), fall.sin()], 1)
     pen = _pen(images)
     return _draw(_draw(torch.zeros_like(images), corner, bottom, pen), corner + bar, corner, pen)
