@@ -18,9 +18,9 @@ CUT_OFF = 0.5  # of the commonest height: what touches the page's edge and is sm
 SPECK = 0.1  # of the commonest height
 BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
-CUTS = 100  # of all pieces together, about: no piece is cut when there are as many
+CUTS = 100  # parts that pieces are cut into: with as many, no further piece is cut
 WIDE = 0.8  # of its height: what is wider may be several digits
-APART = 3  # pixels of SIGHT between two seams, at least
+APART = 3  # pixels of SIGHT to either side in which a seam is the best
 LITTLE, MUCH = 0.5, 9.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
 ASIDE = 0.5  # pixels of ink that a seam would rather cross than go a column aside
 LINE = 8.0  # of its height: what is wider, and wider than digits are high, is no number
@@ -122,13 +122,14 @@ def gap(one, other):
 
 
 def cut(lines, doubtful, ink, height, predictor):
-    """The lines with those of the pieces `doubtful` cut into parts that may be several digits, the widest first."""
-    wide = [piece for piece in doubtful if piece.height >= TALL * height and piece.width > WIDE * piece.height]
+    """The lines, with those of the pieces `doubtful` cut that may be several digits, the widest first."""
+    tall = [piece for piece in doubtful if piece.height >= TALL * height]
+    wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LINE * piece.height]
     parts, cuts = {}, 0
     for piece in sorted(wide, key=lambda piece: -piece.width):
         if cuts < CUTS:
             parts[piece.part] = _parts(piece, ink, predictor)
-            cuts += len(parts[piece.part]) - 1
+            cuts += len(parts[piece.part])
     return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]
 
 
@@ -137,7 +138,7 @@ def _parts(piece, ink, predictor):
     left, top, right, bottom = piece.box
     crop = even(np.where(piece.mask, ink[top:bottom, left:right], 0), piece.mask)
     scale = SIGHT / piece.height
-    small = cv2.resize(crop, (max(1, round(piece.width * scale)), SIGHT), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(crop, (round(piece.width * scale), SIGHT), interpolation=cv2.INTER_AREA)
     seams = _seams(small / 255, _seen(small, predictor)) / (small.shape[1] / piece.width)
     rows = np.arange(piece.height) * SIGHT // piece.height
     side = (np.arange(piece.width)[:, None] >= seams[:, rows].T[:, None]).sum(2)  # (H, W): seams to the left
@@ -169,13 +170,13 @@ def _seams(small, seen):
     above, below = _least(small), _least(small[::-1])
     half = len(small) // 2
     crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each column there
-    least = cv2.erode(crossed[None], np.ones((1, 2 * APART + 1)))[0]  # of all columns as near as that
-    least = (crossed == least) & (crossed > LITTLE) & (crossed < MUCH)
-    least[:APART] = least[-APART:] = False  # a seam has something on either side
-    chosen = [x for x in np.flatnonzero(least) if not least[x - 1]]
+    around = cv2.erode(crossed[None], np.ones((1, 2 * APART + 1)))[0]  # the least of all columns as near as that
+    good = (crossed == around) & (crossed > LITTLE) & (crossed < MUCH)
+    good[:APART] = good[-APART:] = False  # a seam has something on either side
+    chosen = [x for x in np.flatnonzero(good) if not good[x - 1]]
     for start, stop in pairwise(seen):
         low, high = int(start + 0.2 * (stop - start)), int(np.ceil(stop - 0.2 * (stop - start)))
-        if low < high and not any(low <= x < high for x in chosen):
+        if stop - start > 2 * APART and not any(low <= x < high for x in chosen):
             chosen.append(low + int(crossed[low:high].argmin()))
     ways = [[*_way(above[: half + 1], x)[::-1], *_way(below[: len(small) - half], x)[1:]] for x in sorted(chosen)]
     return np.maximum.accumulate(np.array(ways, int).reshape(-1, len(small)), 0)  # they meet, but do not cross

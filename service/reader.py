@@ -1,6 +1,6 @@
 """A picture with any number of digits to what is written on it, line by line.
 
-The ink falls into pieces wherever it is not connected. What is surely no single digit is cut further, where there is
+The ink falls into pieces wherever it is not connected. What is not surely one digit is cut further, where there is
 little ink and between the digits that Faster R-CNN sees. A few neighbouring pieces may be one digit: all models look at
 each such candidate, and the line is the row of candidates they are surest of (LeCun et al.,
 https://doi.org/10.1109/5.726791, section VII).
@@ -29,7 +29,7 @@ COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is
 APART = 0.7  # of the commonest height: what stands further apart is another word
 MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 COVERED = 0.3  # of the most that a pixel of a smaller mask is covered
-TORN = 0.8  # confidence at which it is as likely that connected ink is not to be cut
+TORN = 0.8  # for each further digit in connected ink: confidence at which it is as likely that there is none
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
 
@@ -70,7 +70,11 @@ def read(picture, predictor, names):
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
         # What is connected is digits throughout, or none: parts of a letter may well look like one.
-        says = {span: verdict for span, verdict in says.items() if verdict.accepted or not _is_torn(line, *span)}
+        says = {
+            (start, stop): verdict
+            for (start, stop), verdict in says.items()
+            if not _is_torn(line, start, stop) or verdict.accepted and _is_tall(hull(line[start:stop]), height)
+        }
         marks = []
         for start, stop in _best_row(line, says, height):
             verdict, box = says[start, stop], hull(line[start:stop])
@@ -200,7 +204,7 @@ def _best_row(line, says, height):
             if not line[start].first:
                 score += np.log(TORN)
             best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
-        if line[stop - 1].height < TALL * height:
+        if line[stop - 1].height < TALL * height and not _is_torn(line, stop - 1, stop):
             left_out = (best[stop - 1][0] + np.log(DIRT), stop - 1, False)
             best[stop] = max(best[stop], left_out, key=lambda entry: entry[0])
     spans, stop = [], len(line)

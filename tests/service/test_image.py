@@ -170,3 +170,21 @@ def test_every_mnist_image_passes_unchanged(mnist_root):
     for split in ("validation", "test"):
         images, _ = data.load(split, mnist_root)
         assert all(is_framed(image) for image in images[:, 0].numpy())
+
+
+def test_a_table_around_the_paper_is_no_digit():
+    picture = np.full((400, 500), 60, np.uint8)
+    picture[60:340, 80:420] = 200
+    cv2.line(picture, (240, 260), (262, 140), 40, 10, cv2.LINE_AA)
+    image = canonicalise(picture).image
+    assert 4 < np.flatnonzero((image > 128).any(0)).size < 10 and (image[:, :6] == 0).all()
+
+
+def test_a_small_stroke_on_a_large_page_is_found():
+    page = np.full((900, 1200), 200, np.uint8)
+    cv2.line(page, (900, 700), (910, 600), 60, 9, cv2.LINE_AA)
+    ink = canonicalise(page).image > 128
+    assert ink.any(1).sum() >= 18 and ink.any(0).sum() <= 8
+    page[page < 200] = 175  # so little and so pale may be anything
+    with pytest.raises(InvalidImage):
+        canonicalise(page)
