@@ -10,7 +10,6 @@ SHARPER = 1.25  # the second paper only if what it leaves has edges this much st
 LEAST_CONTRAST = 14  # grey levels between paper and ink
 NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
 MUCH, LITTLE = 0.998, 0.9996  # share of a picture that is no ink: of most, of a small 1 on a large page
-DOUBTED = 2  # times the contrast that so little ink must have
 SAMPLE = 100  # rows and columns that are enough to know how grey levels are spread
 GRID = 24  # points a side that the light is measured at
 GAP = 1 / 12  # of the longer side: a rule that is crossed by a stroke goes on after this
@@ -126,11 +125,11 @@ def _strength(ink):
     """The level of full ink and the grain of the paper, a standard deviation. Raises InvalidImage for no ink."""
     some = sample(ink)
     few = some[::2, ::2]  # enough for the paper, of which there is more
-    for values, share, least in ((some, MUCH, 1), (ink, LITTLE, DOUBTED)):
+    for values, share in ((some, MUCH), (ink, LITTLE)):
         strongest = level(values, share)
         quiet = few[few <= strongest / 2]
         grain = 1.4826 * level(np.abs(quiet - level(quiet, 0.5)), 0.5) if quiet.size else 0.0
-        if strongest >= least * max(LEAST_CONTRAST, NOISE * grain):
+        if strongest >= max(LEAST_CONTRAST, NOISE * grain):
             return strongest, grain
     raise InvalidImage("The image is blank: no ink stands out from the background.")
 

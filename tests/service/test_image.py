@@ -182,9 +182,6 @@ def test_a_table_around_the_paper_is_no_digit():
 
 def test_a_small_stroke_on_a_large_page_is_found():
     page = np.full((900, 1200), 200, np.uint8)
-    cv2.line(page, (900, 700), (910, 600), 60, 9, cv2.LINE_AA)
+    cv2.line(page, (900, 700), (905, 620), 60, 7, cv2.LINE_AA)
     ink = canonicalise(page).image > 128
     assert ink.any(1).sum() >= 18 and ink.any(0).sum() <= 8
-    page[page < 200] = 175  # so little and so pale may be anything
-    with pytest.raises(InvalidImage):
-        canonicalise(page)
