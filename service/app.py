@@ -108,12 +108,12 @@ async def give_up(_request, _error):
     return Response(status_code=400)  # nobody is there to read it
 
 
-async def refuse_input(_request, error):
-    return JSONResponse({"error": str(error)}, STATUS[type(error)])
+async def refuse_input(status, _request, error):
+    return JSONResponse({"error": str(error)}, status)
 
 
-for kind in STATUS:
-    app.add_exception_handler(kind, refuse_input)
+for kind, status in STATUS.items():
+    app.add_exception_handler(kind, partial(refuse_input, status))
 
 
 @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from service.ink import breadth, find_flat_ink, find_ink, is_dark, level, strokes
-from service.upload import InvalidImage
+from service.sheet import clear_table
+from service.upload import BlankImage
 
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it
@@ -47,7 +48,7 @@ class Canonical:
 def canonicalise(picture):
     """Find the digit in a picture (H, W) uint8, in any polarity, and frame it as MNIST does.
 
-    A picture in that framing already passes unchanged. Raises InvalidImage if there is no ink.
+    A picture in that framing already passes unchanged. Raises BlankImage if there is no ink.
     """
     if is_framed(picture):
         return Canonical(image=picture, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
@@ -58,6 +59,7 @@ def canonicalise(picture):
             image = picture if not is_dark(picture.astype(np.float32)) else 255 - picture
             return Canonical(image=image, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
     else:
+        picture = clear_table(picture)
         ink, mask, scale, slopes = _find(picture)
         box = extent(mask)
         longest = max(box[2] - box[0], box[3] - box[1])
@@ -153,7 +155,7 @@ def _mass(picture):
 
 
 def _digit(ink, sure, likely):
-    """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises InvalidImage if nothing stands out."""
+    """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises BlankImage if nothing stands out."""
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
     rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     edges = np.unique(rim)
@@ -173,7 +175,7 @@ def _digit(ink, sure, likely):
     weight[edges] *= 0.25 * (1 - np.bincount(rim, minlength=count)[edges] / rim.size) ** 4
     digit = int(weight.argmax())
     if mass[digit] == 0:
-        raise InvalidImage("The image is blank: no ink stands out from the background.")
+        raise BlankImage
     x, y, width, height = boxes[digit, :4]
     near = NEAR * max(width, height)
     keep = np.zeros(count, bool)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from service.upload import InvalidImage
+from service.upload import BlankImage
 
 PAPER = 0.3, 0.1  # of the longer side: nothing wider is a stroke; the second where shadows pass for one
 SHARPER = 1.25  # the second paper only if what it leaves has edges this much steeper
@@ -24,7 +24,7 @@ def find_ink(work, choose, slopes=None, papers=PAPER, many=MANY):
     work: (H, W) float32, grey levels; choose: from ink, where it surely and where it likely is, to a mask (H, W)
     bool of what is wanted; slopes: of the paper's rules, if they are known; papers: how wide strokes can be, each is
     tried; many: rules in one direction that cannot be strokes. Returns ink (H, W) float32, grey levels, the mask, and
-    the slopes. Raises InvalidImage if nothing stands out.
+    the slopes. Raises BlankImage if nothing stands out.
     """
     work = cv2.GaussianBlur(work, (0, 0), min(max(work.shape) / 320, 1))
     work -= _light(work)
@@ -40,7 +40,7 @@ def find_ink(work, choose, slopes=None, papers=PAPER, many=MANY):
                 slopes = _take_out_rules(ink, likely, slopes, many)
                 sure, likely = strokes(ink)
             mask = choose(ink, sure, likely)
-        except InvalidImage as error:
+        except BlankImage as error:
             blank = error
             continue
         sharp = _sharpness(mask, slope)
@@ -122,7 +122,7 @@ def _above_paper(work, widest):
 
 
 def _strength(ink):
-    """The level of full ink and the grain of the paper, a standard deviation. Raises InvalidImage for no ink."""
+    """The level of full ink and the grain of the paper, a standard deviation. Raises BlankImage for no ink."""
     some = sample(ink)
     few = some[::2, ::2]  # enough for the paper, of which there is more
     for values, share in ((some, MUCH), (ink, LITTLE)):
@@ -131,11 +131,11 @@ def _strength(ink):
         grain = 1.4826 * level(np.abs(quiet - level(quiet, 0.5)), 0.5) if quiet.size else 0.0
         if strongest >= max(LEAST_CONTRAST, NOISE * grain):
             return strongest, grain
-    raise InvalidImage("The image is blank: no ink stands out from the background.")
+    raise BlankImage
 
 
 def strokes(ink):
-    """Where ink (H, W) surely is, and where it is likely to go on: two (H, W) bool. Raises InvalidImage for none."""
+    """Where ink (H, W) surely is, and where it is likely to go on: two (H, W) bool. Raises BlankImage for none."""
     strongest, grain = _strength(ink)
     levels = np.uint8((ink * (255 / strongest)).clip(0, 255))
     otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)

@@ -15,13 +15,14 @@ SIGHT = 28  # pixels of the height of a piece that is to be cut
 SURE = 0.5  # score of a detection that counts
 TALL = 0.4  # of the commonest height: what is smaller is a part of a digit, or dirt
 CUT_OFF = 0.5  # of the commonest height: what touches the page's edge and is smaller is not all there
+ALONG = 0.1  # of the page's rim: what covers more of it is a table or a shadow
 SPECK = 0.1  # of the commonest height
 BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
 CUTS = 100  # parts that pieces are cut into: with as many, no further piece is cut
 WIDE = 0.8  # of its height: what is wider may be several digits
 APART = 3  # pixels of SIGHT to either side in which a seam is the best
-LITTLE, MUCH = 0.5, 9.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
+LITTLE, MUCH = 0.5, 12.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
 ASIDE = 0.5  # pixels of ink that a seam would rather cross than go a column aside
 LINE = 8.0  # of its height: what is wider, and wider than digits are high, is no number
 
@@ -56,8 +57,12 @@ def pieces_of(likely):
 
     Raises InvalidImage if there are too many to be looked at.
     """
-    _, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
+    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    along = np.bincount(rim, minlength=count) / rim.size
     large = 1 + np.argsort(-boxes[1:, 2:4].max(1), kind="stable")
+    if (along[large] < ALONG).any():  # or it is one digit that fills the page
+        large = large[along[large] < ALONG]
     pieces = []
     for part in large[:MOST]:
         x, y, width, height = boxes[part, :4]

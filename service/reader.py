@@ -15,11 +15,12 @@ from service.image import SMALL, WORK, even, frame
 from service.ink import find_flat_ink, find_ink, strokes
 from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
 from service.predictor import LARGEST
-from service.upload import InvalidImage
+from service.sheet import clear_table
+from service.upload import BlankImage
 
 PAGE = 1024  # pixels of the longer side that a page is read at
 ENLARGE = 4  # times, at most
-STROKE = 0.12  # of the page's longer side: nothing wider is a stroke
+STROKE = 0.3, 0.12  # of the page's longer side: nothing wider is a stroke; the second where shadows pass for one
 RULES = 2  # lines across a page that are no strokes, for numbers are made of several digits
 SINGLE = 0.97  # confidence at which connected ink is one digit, without a thought of cutting it
 TOGETHER = 5  # pieces of one digit, at most
@@ -48,12 +49,12 @@ def read(picture, predictor, names):
     """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
 
     Work is bounded: `pieces.MOST` pieces of ink, cut about `pieces.CUTS` times, TOGETHER candidates for each.
-    Returns a list of Reading. Raises InvalidImage if there is no ink, or more of it than that.
+    Returns a list of Reading. Raises BlankImage if there is no ink, InvalidImage if there is more of it than that.
     """
     ink, likely, scale = _page(picture)
     pieces = pieces_of(likely)
     if not pieces:
-        raise InvalidImage("The image holds nothing that a pen has written.")
+        raise BlankImage
     height = common_height(pieces)
     known = {}
     whole = _look([_framed(ink, [piece], scale) for piece in pieces], predictor, names, known)
@@ -135,8 +136,9 @@ def _page(picture):
     if max(picture.shape) <= SMALL:
         ink = cv2.resize(find_flat_ink(picture), size, interpolation=cv2.INTER_CUBIC).clip(0)
         return ink, strokes(ink)[0], scale
-    work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=(STROKE,), many=RULES)
+    work = clear_table(picture)
+    work = cv2.resize(work, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=STROKE, many=RULES)
     return ink, likely, scale
 
 

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
 LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
+FARTHER = 2  # grey levels for each step between two colours in CIELAB, where lightness has 100
 ORIENTATION = 0x0112  # EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,15 +41,23 @@ class InvalidImage(ValueError):
     """An upload that is no readable picture of something written; the message is one sentence for its sender."""
 
 
+class BlankImage(InvalidImage):
+    """A picture on which nothing stands out."""
+
+    def __init__(self):
+        super().__init__("The image is blank: no ink stands out from the background.")
+
+
 class ImageTooLarge(InvalidImage):
     """An upload with more pixels than are allowed."""
 
 
-def grey_from_upload(data, max_pixels, formats):
+def grey_from_upload(data, max_pixels, formats, by_colour=False):
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
-    shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE.
+    shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE. Grey
+    levels are of lightness, or, with `by_colour`, white for the picture's commonest colour and darker for others.
     Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
     """
     if not data:
@@ -62,7 +71,7 @@ def grey_from_upload(data, max_pixels, formats):
         held = image.width * image.height if scans == 1 else width * height  # libjpeg keeps all until the last scan
         with _large if held > LARGE else nullcontext():
             image.load()
-            picture = _grey(image)
+            picture = _grey(image, by_colour)
             turn = _turn(image)
             del image  # before the next one is decoded
     except InvalidImage:
@@ -118,7 +127,7 @@ def _scans(data):
     return scans
 
 
-def _grey(image):
+def _grey(image, by_colour):
     """Any Pillow mode to (H, W) uint8, no larger than about READABLE."""
     factor = max(image.size) // READABLE  # most of it inside Pillow, where it costs no copy of the large picture
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: what range they use is nobody's business but theirs
@@ -132,13 +141,13 @@ def _grey(image):
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
     if image.mode == "LAB":  # which Pillow turns into nothing else
         image = image.getchannel(0)
-    mode = "RGBA" if image.has_transparency_data else "L"
+    mode = "RGBA" if image.has_transparency_data else "RGB" if by_colour else "L"
     if image.mode != mode:
         image = image.convert(mode)
     if factor > 1:
         image = image.reduce(factor)
     pixels = _shrink(np.asarray(image))
-    return _over_contrast(pixels) if mode == "RGBA" else pixels
+    return {"L": lambda grey: grey, "RGB": _away, "RGBA": _over_contrast}[mode](pixels)
 
 
 def _shrink(pixels):
@@ -147,6 +156,13 @@ def _shrink(pixels):
         return pixels
     size = [max(1, round(side * READABLE / longest)) for side in pixels.shape[1::-1]]
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def _away(pixels):
+    """How far a picture (H, W, 3) is from its commonest colour, whatever its lightness: 255 not at all, 0 far away."""
+    colours = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
+    away = np.linalg.norm(colours - np.median(colours, (0, 1)), axis=2)
+    return np.uint8(255 - (FARTHER * away).clip(0, 255))
 
 
 def _over_contrast(pixels):

@@ -86,6 +86,17 @@ def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
     assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
 
 
+def test_ink_as_light_as_its_paper_is_seen_by_its_colour(client):
+    light = np.linspace(205, 175, 200)[:, None, None] * np.ones((1, 200, 3))
+    ink = draw("3")[..., None] < 128
+    picture = Image.fromarray(np.uint8(np.where(ink, light * (1.24, 1.02, 0.2), light)))
+    answers = [client.post(f"/{route}", files={"image": encode(picture, "JPEG")}) for route in ("predict", "read")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    (digit,) = answers[1].json()["digits"]
+    rows, columns = (np.flatnonzero(ink.any(axes)) for axes in ((1, 2), (0, 2)))
+    assert digit["box"] == pytest.approx([columns[0], rows[0], columns[-1], rows[-1]], abs=6)
+
+
 @pytest.mark.parametrize("route", ["/read", "/read?models=resnet"])
 def test_reading_refuses_as_predicting_does(client, route):
     blank = {"image": encode(Image.new("L", (300, 300), 255))}

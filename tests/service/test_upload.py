@@ -68,6 +68,16 @@ def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
     assert (found[0, 0], found[10, 10]) == (background, ink)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_colour_as_light_as_its_paper_shows_by_colour(kind):
+    picture = np.full((60, 80, 3), 190, np.uint8)
+    picture[20:40, 30:50] = (235, 195, 30)  # yellow, of the same lightness
+    data = encode(Image.fromarray(picture), kind)
+    assert np.ptp(grey(data)) < 12
+    away, _ = grey_from_upload(data, LIMIT, FORMATS, by_colour=True)
+    assert away.shape == (60, 80) and away[25:35, 35:45].max() < 120 and away[:15].min() > 230
+
+
 @pytest.mark.parametrize(
     "kind, mode", [("JPEG", "L"), ("PNG", "L"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "I"), ("TIFF", "F")]
 )
@@ -168,7 +178,7 @@ def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, kind, options, together):
     inside, most = [], []
 
-    def slowly(image):
+    def slowly(image, by_colour):
         inside.append(image)
         most.append(len(inside))
         time.sleep(0.1)

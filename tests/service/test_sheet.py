@@ -1,0 +1,58 @@
+import cv2
+import numpy as np
+import pytest
+
+from service.image import canonicalise
+from service.sheet import clear_table
+from tests.conftest import draw
+
+
+def on_table(angle, sheet=190, table=60, aside=0):
+    """A slightly darkening sheet with a 7 on it, turned by `angle` degrees, `aside` of it beyond the picture's edge."""
+    light = np.linspace(1.1, 0.8, 300, dtype=np.float32)
+    paper = sheet * light * (draw("7", (240, 300), 3.0, 9) / 255 * 0.8 + 0.2)
+    turn = cv2.getRotationMatrix2D((150, 120), angle, 1)
+    turn[:, 2] += 100 - aside, 80
+    place = {"M": turn, "dsize": (500, 400)}
+    there = cv2.warpAffine(np.ones_like(paper), **place)
+    grain = np.random.default_rng(0).normal(0, 3, there.shape)
+    return np.uint8((cv2.warpAffine(paper, **place) + table * (1 - there) + grain).clip(0, 255)), there > 0.99
+
+
+@pytest.mark.parametrize("angle, aside", [(0, 0), (15, 0), (-8, 0), (6, 170)])
+def test_around_a_sheet_is_its_paper_and_what_is_on_it_stays(angle, aside):
+    picture, there = on_table(angle, aside=aside)
+    cleared = clear_table(picture)
+    inside = cv2.erode(np.uint8(there), np.ones((31, 31)), borderValue=1) > 0
+    assert (cleared[inside] == picture[inside]).all()
+    assert np.percentile(cleared[~there], 2) > 130
+
+
+def test_a_digit_is_found_on_a_sheet_on_a_table():
+    expected = canonicalise(draw("7", (240, 300), 3.0, 9)).image.astype(float)
+    found = canonicalise(on_table(0)[0]).image.astype(float)
+    assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("thickness", [5, 20, 45])
+@pytest.mark.parametrize("digit", range(10))
+def test_chalk_is_no_sheet(digit, thickness):
+    picture = 255 - draw(str(digit), (260, 220), 7.0, thickness)
+    ink = np.argwhere(picture > 128)
+    (top, left), (bottom, right) = ink.min(0), ink.max(0) + 1
+    for chalk in (picture, picture[top:bottom, left:right], np.pad(picture[top:bottom, left:right], 12)):
+        assert clear_table(chalk) is chalk
+
+
+def test_paper_half_in_the_shadow_is_no_sheet():
+    picture = draw("7", (300, 300)).astype(np.float32)
+    shadow = np.float32(np.add.outer(np.arange(300), 2 * np.arange(300)) > 500)
+    picture *= 1 - 0.45 * cv2.GaussianBlur(shadow, (0, 0), 4)
+    picture = np.uint8(picture)
+    assert clear_table(picture) is picture
+
+
+@pytest.mark.parametrize("shape", [(41, 1), (1, 500), (300, 3), (64, 64)])
+def test_slivers_are_left_alone(shape):
+    picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    assert clear_table(picture) is picture
