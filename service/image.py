@@ -19,6 +19,7 @@ FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
 CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
 NEARLY = 16, 24, 2.5  # pixels that pass for framed: the ink's longer side, at least and at most, and off the middle
 WORK = 128, 200  # pixels of the longer side that strokes are looked for at: at least, at most
+TINY = 0.03  # of the picture's longer side: what is smaller is dirt on an empty page
 ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
 SPECK = 0.03  # of the ink of the digit: a part with less is dirt
@@ -59,10 +60,16 @@ def canonicalise(picture):
             image = picture if not is_dark(picture.astype(np.float32)) else 255 - picture
             return Canonical(image=image, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
     else:
-        picture = clear_table(picture)
-        ink, mask, scale, slopes = _find(picture)
+        cleared = clear_table(picture)
+        try:
+            ink, mask, scale, slopes = _find(cleared)
+            picture = cleared
+        except BlankImage:  # nothing is written on the sheet, but there may be something beside it
+            ink, mask, scale, slopes = _find(picture)
         box = extent(mask)
         longest = max(box[2] - box[0], box[3] - box[1])
+        if longest < TINY * max(mask.shape):
+            raise BlankImage
         if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
             margin = MARGIN * longest
             left, top = (max(0, round((value - margin) / scale)) for value in box[:2])
@@ -157,8 +164,7 @@ def _mass(picture):
 def _digit(ink, sure, likely):
     """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises BlankImage if nothing stands out."""
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
-    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    edges = np.unique(rim)
+    edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     depth = cv2.distanceTransform(cv2.copyMakeBorder(np.uint8(likely), 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[1:-1, 1:-1]
     slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1))
     pixels = np.flatnonzero(likely)  # few, so that what follows costs little
@@ -171,8 +177,7 @@ def _digit(ink, sure, likely):
     steep = np.bincount(part[rim], slope.ravel()[pixels][rim], count) / np.bincount(part[rim], minlength=count).clip(1)
     # Of a stroke there is much for its thickness, and its edges are steep for its darkness; a shadow is the opposite.
     weight = mass / thickness.clip(0.5) * steep / (mass / area).clip(1)
-    # What touches the edge is more often a shadow or a neighbour, and what goes along most of it a table.
-    weight[edges] *= 0.25 * (1 - np.bincount(rim, minlength=count)[edges] / rim.size) ** 4
+    weight[edges] *= 0.25  # what touches the edge is more often a shadow or a neighbour
     digit = int(weight.argmax())
     if mass[digit] == 0:
         raise BlankImage

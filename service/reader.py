@@ -136,10 +136,17 @@ def _page(picture):
     if max(picture.shape) <= SMALL:
         ink = cv2.resize(find_flat_ink(picture), size, interpolation=cv2.INTER_CUBIC).clip(0)
         return ink, strokes(ink)[0], scale
-    work = clear_table(picture)
-    work = cv2.resize(work, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    ink, likely, _ = find_ink(work.astype(np.float32), lambda ink, sure, likely: likely, papers=STROKE, many=RULES)
-    return ink, likely, scale
+    cleared = clear_table(picture)
+    for seen in [cleared] + [picture] * (cleared is not picture):  # nothing may be written on the sheet, but beside it
+        work = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        try:
+            ink, likely, _ = find_ink(
+                work.astype(np.float32), lambda ink, sure, likely: likely, papers=STROKE, many=RULES
+            )
+            return ink, likely, scale
+        except BlankImage as error:
+            blank = error
+    raise blank
 
 
 def _candidates(line, height):

@@ -15,6 +15,7 @@ READABLE = 1024  # pixels of the longer side that are enough to read a digit; mo
 LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
 FARTHER = 2  # grey levels for each step between two colours in CIELAB, where lightness has 100
 ORIENTATION = 0x0112  # EXIF tag
+COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV")  # Pillow's modes
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,8 +58,9 @@ def grey_from_upload(data, max_pixels, formats, by_colour=False):
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
     shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE. Grey
-    levels are of lightness, or, with `by_colour`, white for the picture's commonest colour and darker for others.
-    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
+    levels are of lightness, or, with `by_colour`, darker the further a colour is from the picture's median one.
+    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`, and, with `by_colour`,
+    BlankImage for one without colours.
     """
     if not data:
         raise InvalidImage(f"The upload is empty; send the bytes of a {_spoken(formats)}.")
@@ -66,6 +68,8 @@ def grey_from_upload(data, max_pixels, formats, by_colour=False):
         image = Image.open(BytesIO(data), formats=formats)
         width, height = image.size
         _check_size(image, max_pixels)
+        if by_colour and image.mode not in COLOURED:
+            raise BlankImage
         scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
         image.draft(None, (READABLE, READABLE))  # for a JPEG: what it leaves of a large one is small
         held = image.width * image.height if scans == 1 else width * height  # libjpeg keeps all until the last scan
@@ -141,7 +145,8 @@ def _grey(image, by_colour):
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
     if image.mode == "LAB":  # which Pillow turns into nothing else
         image = image.getchannel(0)
-    mode = "RGBA" if image.has_transparency_data else "RGB" if by_colour else "L"
+    clear = image.has_transparency_data and (image.mode != "RGBA" or image.getextrema()[3][0] < 255)
+    mode = "RGBA" if clear else "RGB" if by_colour else "L"
     if image.mode != mode:
         image = image.convert(mode)
     if factor > 1:
@@ -159,7 +164,7 @@ def _shrink(pixels):
 
 
 def _away(pixels):
-    """How far a picture (H, W, 3) is from its commonest colour, whatever its lightness: 255 not at all, 0 far away."""
+    """How far a picture (H, W, 3) is from its median colour, whatever its lightness: 255 not at all, 0 far away."""
     colours = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
     away = np.linalg.norm(colours - np.median(colours, (0, 1)), axis=2)
     return np.uint8(255 - (FARTHER * away).clip(0, 255))

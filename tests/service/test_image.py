@@ -185,3 +185,20 @@ def test_a_small_stroke_on_a_large_page_is_found():
     cv2.line(page, (900, 700), (905, 620), 60, 7, cv2.LINE_AA)
     ink = canonicalise(page).image > 128
     assert ink.any(1).sum() >= 18 and ink.any(0).sum() <= 8
+
+
+def test_two_specks_are_a_blank_page():
+    page = np.full((900, 1200), 200, np.uint8)
+    for x in (600, 614):
+        cv2.circle(page, (x, 400), 4, 60, -1)
+    with pytest.raises(InvalidImage, match="blank"):
+        canonicalise(page)
+
+
+def test_a_stroke_on_the_rim_is_the_digits():
+    picture = np.full((200, 200), 255, np.uint8)
+    cv2.line(picture, (30, 3), (170, 3), 0, 9)
+    cv2.line(picture, (166, 3), (90, 190), 0, 9)
+    cv2.line(picture, (20, 150), (50, 160), 0, 9)  # beside it, a shorter one
+    box = canonicalise(picture).image > 128
+    assert box[:8].any(0).sum() > 10

@@ -5,6 +5,7 @@ import pytest
 from service.image import canonicalise
 from service.sheet import clear_table
 from tests.conftest import draw
+from training import data
 
 
 def on_table(angle, sheet=190, table=60, aside=0):
@@ -56,3 +57,43 @@ def test_paper_half_in_the_shadow_is_no_sheet():
 def test_slivers_are_left_alone(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     assert clear_table(picture) is picture
+
+
+def test_a_lit_patch_at_the_rim_is_no_sheet_but_what_lies_on_a_dark_table_is():
+    """Of a shadow some light is left."""
+    page = np.full((300, 300), 200, np.float32)
+    light = np.zeros((300, 300), np.float32)
+    light[40:190, 200:] = 1  # through a window, up to the rim
+    for shade, is_table in ((0.6, False), (0.3, True)):
+        picture = np.uint8(page * (shade + (1 - shade) * light))
+        assert (clear_table(picture) is not picture) == is_table
+
+
+def test_a_block_of_colour_is_no_sheet():
+    bar = np.zeros((300, 200), np.uint8)
+    bar[30:270, 70:130] = 220  # a 1 of broad chalk
+    assert clear_table(bar) is bar
+    grid = np.zeros((300, 300), np.uint8)
+    grid[40:260, 40:260] = 220
+    for y in range(50, 250, 40):
+        grid[y : y + 28, 50:250] = 0  # more dark than light: no paper
+    assert clear_table(grid) is grid
+
+
+def test_what_stands_beside_an_empty_sheet_is_seen():
+    board = np.full((600, 900), 45, np.uint8)
+    board[150:450, 520:840] = 205
+    cv2.line(board, (220, 430), (280, 170), 225, 34, cv2.LINE_AA)
+    board += np.random.default_rng(0).integers(0, 5, board.shape, dtype=np.uint8)
+    assert clear_table(board) is not board
+    ink = canonicalise(board).image > 128
+    assert ink.any(1).sum() >= 18 and ink.any(0).sum() <= 10
+
+
+def test_no_digit_in_broad_chalk_is_a_sheet(mnist_root):
+    broad = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
+    for image in data.load("validation", mnist_root)[0][:1000, 0].numpy():
+        chalk = cv2.dilate(cv2.resize(image, (200, 200), interpolation=cv2.INTER_CUBIC), broad)
+        rows, columns = np.flatnonzero(chalk.max(1) > 100), np.flatnonzero(chalk.max(0) > 100)
+        for picture in (chalk, chalk[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]):
+            assert clear_table(picture) is picture

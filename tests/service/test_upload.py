@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.upload import FORMATS, ImageTooLarge, InvalidImage, grey_from_upload
+from service.upload import FORMATS, BlankImage, ImageTooLarge, InvalidImage, grey_from_upload
 
 LIMIT = 16_000_000
 
@@ -68,12 +68,20 @@ def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
     assert (found[0, 0], found[10, 10]) == (background, ink)
 
 
+@pytest.mark.parametrize("mode", ["L", "I;16", "F"])
+def test_without_colours_there_is_nothing_to_see_by_colour(picture, mode):
+    with pytest.raises(BlankImage):
+        grey_from_upload(encode(picture.convert("L").convert(mode), "TIFF"), LIMIT, FORMATS, by_colour=True)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_colour_as_light_as_its_paper_shows_by_colour(kind):
     picture = np.full((60, 80, 3), 190, np.uint8)
     picture[20:40, 30:50] = (235, 195, 30)  # yellow, of the same lightness
     data = encode(Image.fromarray(picture), kind)
     assert np.ptp(grey(data)) < 12
+    if kind == "PNG":  # opaque, whatever it could be
+        data = encode(Image.fromarray(picture).convert("RGBA"))
     away, _ = grey_from_upload(data, LIMIT, FORMATS, by_colour=True)
     assert away.shape == (60, 80) and away[25:35, 35:45].max() < 120 and away[:15].min() > 230
 
