@@ -6,9 +6,9 @@ import numpy as np
 from service.ink import level
 
 SIDE = 64  # pixels of the longer side that a sheet is looked for at
-LEVELS = 8  # grey levels that are tried for the sheet's darkest
+LEVELS = 0.1, 0.2, 0.35, 0.55  # of the way from the table's grey level to the lightest: the sheet's darkest
 LIGHTER = 24  # grey levels by which a sheet is lighter than what is around it, at least
-RIM = 0.4  # of the picture's rim: a sheet covers no more, or it is the picture's own paper
+RIM = 0.4  # of the picture's rim: no more is as light as a sheet, or that is the picture's own paper
 AREA = 0.15  # of the picture, at least
 CORNERS = 6  # of a sheet that reaches beyond the picture
 SHADE = 0.5  # of the light: no shadow is darker, so that what is darker beside a sheet at the rim is a table
@@ -24,9 +24,12 @@ def clear_table(picture):
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     step = max(1, max(picture.shape) // (4 * SIDE))  # four points a cell are enough, and cost less than all
     small = cv2.resize(picture[::step, ::step], size, interpolation=cv2.INTER_AREA)
-    darkest, lightest = level(small, 0.02), level(small, 0.98)
-    levels = np.linspace(darkest, lightest, LEVELS + 2)[1:-1] if lightest - darkest > LIGHTER else ()
-    sheet = next((sheet for at in levels if (sheet := _sheet(small, at)) is not None), None)
+    rim = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    darkest, lightest = max(level(small, 0.02), level(rim, 1 - RIM)), level(small, 0.98)
+    sheet = None
+    if lightest - darkest > LIGHTER:
+        tried = (_sheet(small, darkest + share * (lightest - darkest)) for share in LEVELS)
+        sheet = next((sheet for sheet in tried if sheet is not None), None)
     if sheet is None:
         return picture
     paper = cv2.inpaint(small, 1 - sheet, 3, cv2.INPAINT_TELEA)
@@ -39,8 +42,7 @@ def _sheet(small, at):
     """Where the inside of a sheet is that is lighter than `at` in a picture (H, W) uint8: (H, W) uint8, or None."""
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(small > at), connectivity=4)
     part = 1 + int(boxes[1:, 4].argmax()) if len(boxes) > 1 else 0
-    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    if part == 0 or (rim == part).mean() > RIM:
+    if part == 0:
         return None
     outlines, _ = cv2.findContours(np.uint8(parts == part), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     sheet = cv2.drawContours(np.zeros_like(small), outlines, -1, 1, cv2.FILLED)
@@ -58,6 +60,7 @@ def _sheet(small, at):
     light = np.median(small[inside > cv2.erode(inside, EDGE, borderValue=1)])
     outside = [small[cv2.dilate(around, EDGE) > around], small[around == 0]]  # beside the sheet, and all
     dark = max(np.median(part) if part.size else 255 for part in outside)
-    if light - dark < LIGHTER or (rim == part).any() and dark > SHADE * light:
+    at_rim = sheet[0].any() or sheet[-1].any() or sheet[:, 0].any() or sheet[:, -1].any()
+    if light - dark < LIGHTER or at_rim and dark > SHADE * light:
         return None
     return inside

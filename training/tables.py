@@ -81,7 +81,7 @@ def elsewhere(recorded):
         f"{own['digits_refused']:.1%} are refused; of {own['others']} images without a digit (Greek letters, words, "
         f"faces) {own['others_refused']:.0%} are refused; of scikit-learn's 1,797 digits of 8x8 pixels "
         f"{measured['load_digits']:.1%} are right. Of {read['lines']} lines of digits `/read` gets "
-        f"{read['lines_exact']:.0%} exactly right, with {read['line_character_errors']:.1%} of the digits wrong, "
+        f"{read['lines_exact']:.1%} exactly right, with {read['line_character_errors']:.1%} of the digits wrong, "
         f"missing or invented; of {read['pages']} pages of several lines {read['pages_exact']:.0%}, with "
         f"{read['page_character_errors']:.1%}. None of these images was trained on; but they were at hand while the "
         f"canonicaliser, `/read`, the ways of writing and the letters that training draws were made."
