@@ -10,7 +10,7 @@ from PIL import Image
 
 from service.image import Canonical, canonicalise
 from service.reader import read
-from service.upload import BlankImage, grey_from_upload
+from service.upload import grey_from_upload
 
 DECIMALS = 6  # of probabilities
 
@@ -35,7 +35,9 @@ class Seen:
 def see(data, max_pixels, formats, arrived=None):
     """Decode and canonicalise the bytes of an image that came at `arrived`. Raises InvalidImage, ImageTooLarge."""
     started = time.perf_counter()
-    canonical, reduced, decoded = _look(data, max_pixels, formats, canonicalise)
+    picture, reduced = grey_from_upload(data, max_pixels, formats)
+    decoded = time.perf_counter()
+    canonical = canonicalise(picture)
     finished = time.perf_counter()
     return Seen(
         canonical=canonical,
@@ -45,20 +47,6 @@ def see(data, max_pixels, formats, arrived=None):
         canonicalise_ms=(finished - decoded) * 1e3,
         finished=finished,
     )
-
-
-def _look(data, max_pixels, formats, find):
-    """What `find` makes of the picture in the bytes of an image, or, if that is blank to it, of its colours alone.
-
-    Returns also the pixels of the upload per pixel of the picture, and when it was decoded, by time.perf_counter.
-    """
-    picture, reduced = grey_from_upload(data, max_pixels, formats)
-    decoded = time.perf_counter()
-    try:
-        return find(picture), reduced, decoded
-    except BlankImage:  # ink may be as light as its paper and yet in colour
-        picture, reduced = grey_from_upload(data, max_pixels, formats, by_colour=True)
-        return find(picture), reduced, decoded
 
 
 async def answer(data, batcher, names, settings, readers, explain=False):
@@ -108,9 +96,9 @@ def describe_page(predictor, names, data, settings):
     Raises InvalidImage, ImageTooLarge.
     """
     started = time.perf_counter()
-    readings, reduced, decoded = _look(
-        data, settings.max_pixels, settings.formats, lambda picture: read(picture, predictor, names)
-    )
+    picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
+    decoded = time.perf_counter()
+    readings = read(picture, predictor, names)
     finished = time.perf_counter()
     lines = {}
     for reading in readings:

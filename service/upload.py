@@ -13,7 +13,11 @@ from PIL import Image, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
 LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
-FARTHER = 2  # grey levels for each step between two colours in CIELAB, where lightness has 100
+GLANCE = 64  # pixels of the longer side that are enough to tell which colours show the ink
+AROUND = 0.3  # of that side: what a pixel is compared with
+INK = 0.02  # of the pixels are ink, at least; those that differ half as much from what is around them are ink too
+PALE = 0.75  # of the contrast that some colours have: with less, lightness does not show the ink
+LIGHTNESS = np.float32((0.299, 0.587, 0.114))  # of red, green and blue, as in Pillow's mode L
 ORIENTATION = 0x0112  # EXIF tag
 COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV")  # Pillow's modes
 UPRIGHT = {
@@ -53,14 +57,13 @@ class ImageTooLarge(InvalidImage):
     """An upload with more pixels than are allowed."""
 
 
-def grey_from_upload(data, max_pixels, formats, by_colour=False):
+def grey_from_upload(data, max_pixels, formats):
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
     shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE. Grey
-    levels are of lightness, or, with `by_colour`, darker the further a colour is from the picture's median one.
-    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`, and, with `by_colour`,
-    BlankImage for one without colours.
+    levels are of lightness, or, where that hardly tells the ink from its paper, of the mixture of colours that does.
+    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
     """
     if not data:
         raise InvalidImage(f"The upload is empty; send the bytes of a {_spoken(formats)}.")
@@ -68,14 +71,12 @@ def grey_from_upload(data, max_pixels, formats, by_colour=False):
         image = Image.open(BytesIO(data), formats=formats)
         width, height = image.size
         _check_size(image, max_pixels)
-        if by_colour and image.mode not in COLOURED:
-            raise BlankImage
         scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
         image.draft(None, (READABLE, READABLE))  # for a JPEG: what it leaves of a large one is small
         held = image.width * image.height if scans == 1 else width * height  # libjpeg keeps all until the last scan
         with _large if held > LARGE else nullcontext():
             image.load()
-            picture = _grey(image, by_colour)
+            picture = _grey(image)
             turn = _turn(image)
             del image  # before the next one is decoded
     except InvalidImage:
@@ -131,7 +132,7 @@ def _scans(data):
     return scans
 
 
-def _grey(image, by_colour):
+def _grey(image):
     """Any Pillow mode to (H, W) uint8, no larger than about READABLE."""
     factor = max(image.size) // READABLE  # most of it inside Pillow, where it costs no copy of the large picture
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: what range they use is nobody's business but theirs
@@ -146,13 +147,16 @@ def _grey(image, by_colour):
     if image.mode == "LAB":  # which Pillow turns into nothing else
         image = image.getchannel(0)
     clear = image.has_transparency_data and (image.mode != "RGBA" or image.getextrema()[3][0] < 255)
-    mode = "RGBA" if clear else "RGB" if by_colour else "L"
+    mixture = None if clear or image.mode not in COLOURED else _mixture(image)
+    mode = "RGBA" if clear else "L" if mixture is None else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
     if factor > 1:
         image = image.reduce(factor)
     pixels = _shrink(np.asarray(image))
-    return {"L": lambda grey: grey, "RGB": _away, "RGBA": _over_contrast}[mode](pixels)
+    if clear:
+        return _over_contrast(pixels)
+    return pixels if mixture is None else _mixed(pixels, mixture)
 
 
 def _shrink(pixels):
@@ -163,11 +167,26 @@ def _shrink(pixels):
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _away(pixels):
-    """How far a picture (H, W, 3) is from its median colour, whatever its lightness: 255 not at all, 0 far away."""
-    colours = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[..., 1:].astype(np.float32)
-    away = np.linalg.norm(colours - np.median(colours, (0, 1)), axis=2)
-    return np.uint8(255 - (FARTHER * away).clip(0, 255))
+def _mixture(image):
+    """How much of red, green and blue (3,) shows the ink best, or None if lightness shows it well enough.
+
+    The first principal component of what stands out from its surroundings; absolute values add up to 1.
+    """
+    scale = GLANCE / max(image.size)
+    size = [max(1, round(side * scale)) for side in image.size]
+    small = np.asarray(image.resize(size, Image.Resampling.NEAREST).convert("RGB"), np.float32)
+    side = round(AROUND * GLANCE)
+    away = (small - cv2.blur(small, (side, side), borderType=cv2.BORDER_REPLICATE)).reshape(-1, 3)
+    strength = np.linalg.norm(away, axis=1)
+    ink = away[strength >= np.quantile(strength, 1 - INK) / 2]
+    mixture = np.linalg.eigh(ink.T @ ink)[1][:, -1]
+    mixture /= np.abs(mixture).sum()
+    return mixture if np.linalg.norm(ink @ LIGHTNESS) < PALE * np.linalg.norm(ink @ mixture) else None
+
+
+def _mixed(pixels, mixture):
+    """A picture (H, W, 3) as (H, W) uint8: what is subtracted is added before, so that all fits."""
+    return np.uint8(pixels @ mixture - 255 * mixture.clip(max=0).sum() + 0.5)
 
 
 def _over_contrast(pixels):

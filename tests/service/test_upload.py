@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.upload import FORMATS, BlankImage, ImageTooLarge, InvalidImage, grey_from_upload
+from service.upload import FORMATS, ImageTooLarge, InvalidImage, grey_from_upload
 
 LIMIT = 16_000_000
 
@@ -68,22 +68,39 @@ def test_transparency_is_laid_over_what_shows_the_ink(ink, background):
     assert (found[0, 0], found[10, 10]) == (background, ink)
 
 
-@pytest.mark.parametrize("mode", ["L", "I;16", "F"])
-def test_without_colours_there_is_nothing_to_see_by_colour(picture, mode):
-    with pytest.raises(BlankImage):
-        grey_from_upload(encode(picture.convert("L").convert(mode), "TIFF"), LIMIT, FORMATS, by_colour=True)
+PAPER, YELLOW, DARK = (190, 190, 190), (235, 195, 30), (30, 35, 90)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_colour_as_light_as_its_paper_shows_by_colour(kind):
-    picture = np.full((60, 80, 3), 190, np.uint8)
-    picture[20:40, 30:50] = (235, 195, 30)  # yellow, of the same lightness
-    data = encode(Image.fromarray(picture), kind)
-    assert np.ptp(grey(data)) < 12
-    if kind == "PNG":  # opaque, whatever it could be
-        data = encode(Image.fromarray(picture).convert("RGBA"))
-    away, _ = grey_from_upload(data, LIMIT, FORMATS, by_colour=True)
-    assert away.shape == (60, 80) and away[25:35, 35:45].max() < 120 and away[:15].min() > 230
+def square(ink, paper=PAPER):
+    pixels = np.full((60, 80, 3), paper, np.uint8)
+    pixels[20:40, 30:50] = ink
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize(
+    "ink, paper", [(YELLOW, PAPER), ((255, 120, 180), PAPER), ((200, 90, 90), (90, 150, 90)), (PAPER, YELLOW)]
+)
+@pytest.mark.parametrize("kind, mode", [("PNG", "RGB"), ("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")])
+def test_ink_as_light_as_its_paper_shows_by_its_colour(ink, paper, kind, mode):
+    picture = square(ink, paper)
+    pale = np.asarray(picture.convert("L"), np.int32)
+    found = np.int32(grey(encode(picture.quantize() if mode == "P" else picture.convert(mode), kind)))
+    assert found.shape == (60, 80)
+    contrast = abs(np.median(found[25:35, 35:45]) - np.median(found[:15]))
+    assert contrast > 45 and contrast > 1.3 * abs(pale[30, 40] - pale[0, 0])
+
+
+@pytest.mark.parametrize("ink", [DARK, (35, 35, 170), (35, 35, 35)])
+def test_ink_that_is_darker_than_its_paper_shows_by_its_lightness(ink):
+    picture = square(ink)
+    picture.putpixel((0, 0), YELLOW)
+    assert np.array_equal(grey(encode(picture)), np.asarray(picture.convert("L")))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (3, 2)])
+def test_tiny_pictures_have_colours_too(size):
+    found = grey(encode(Image.new("RGB", size, YELLOW)))
+    assert found.shape == size[::-1] and np.ptp(found) == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +203,7 @@ def test_film_behind_a_photograph_is_not_taken_for_its_scans(picture):
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch, side, kind, options, together):
     inside, most = [], []
 
-    def slowly(image, by_colour):
+    def slowly(image):
         inside.append(image)
         most.append(len(inside))
         time.sleep(0.1)
