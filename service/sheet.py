@@ -12,7 +12,7 @@ RIM = 0.4  # of the picture's rim: no more is as light as a sheet, or that is th
 AREA = 0.15  # of the picture, at least
 CORNERS = 6  # of a sheet that reaches beyond the picture
 SHADE = 0.5  # of the light: no shadow is darker, so that what is darker beside a sheet at the rim is a table
-STRAIGHT = 0.95  # of a sheet's convex hull is the sheet, and so much is in a polygon of its corners
+STRAIGHT = 0.94  # of a sheet's convex hull is the sheet, and so much is in a polygon of its corners
 BARE = 0.6  # of the sheet, at least: little is written on it
 LONG = 2.0  # times its breadth: longer ones on which nothing is written are strokes of chalk
 EDGE = np.ones((3, 3), np.uint8)  # what counts neither to a sheet nor to what is around it
@@ -49,7 +49,7 @@ def _sheet(small, at):
     area, hull = cv2.contourArea(outlines[0]), cv2.convexHull(outlines[0])
     if area < AREA * small.size or area < STRAIGHT * cv2.contourArea(hull):
         return None
-    corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
+    corners = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, True), True)
     if len(corners) > CORNERS or cv2.contourArea(corners) < STRAIGHT * cv2.contourArea(hull):
         return None
     sides = sorted(cv2.minAreaRect(hull)[1])

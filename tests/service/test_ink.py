@@ -44,6 +44,17 @@ def test_polarity_is_that_of_the_rim(seven):
     assert is_dark(seven) and not is_dark(255 - seven)
 
 
+@pytest.mark.parametrize("polarity", [1, -1])
+def test_little_ink_tells_the_polarity_though_the_light_is_uneven_or_something_lies_in_a_corner(polarity):
+    page = np.full((150, 200), 190, np.float32)
+    page[60:75, 100:102] = 50  # .1 % of it
+    uneven = page + 25 * np.linspace(-1, 1, 200, dtype=np.float32) ** 3
+    thing = page.copy()
+    thing[110:, 60:] = 40
+    for work in (page, uneven, thing):
+        assert is_dark(polarity * work) == (polarity > 0)
+
+
 @pytest.mark.parametrize("pixels", [5, 9, 15])
 def test_breadth_is_that_of_the_pen(pixels):
     mask = np.zeros((100, 100), bool)

@@ -29,6 +29,11 @@ def test_around_a_sheet_is_its_paper_and_what_is_on_it_stays(angle, aside):
     assert np.percentile(cleared[~there], 2) > 130
 
 
+def test_a_sheet_is_one_however_it_lies():
+    missed = [angle for angle in range(-90, 90, 3) if (picture := on_table(angle)[0]) is clear_table(picture)]
+    assert not missed
+
+
 def test_a_digit_is_found_on_a_sheet_on_a_table():
     expected = canonicalise(draw("7", (240, 300), 3.0, 9)).image.astype(float)
     found = canonicalise(on_table(0)[0]).image.astype(float)
