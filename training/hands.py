@@ -11,7 +11,7 @@ from training.strokes import picture, trace
 SHAKE = 0.045  # see `trace`
 WIDTH, SLANT = (0.6, 1.1), (-0.15, 0.45)  # of the height; to the right, a row up
 # The strokes of `trace`. What tells a 1 from a 7 is how its first stroke hangs: a 1's by 40 degrees or more, a 7's by
-# 25 or less, whatever the width makes of it.
+# 30 or less, whatever the width makes of it.
 HANDS = {
     0: (
         "50 21 15 28 59 78 85 71 50 21",
@@ -66,6 +66,9 @@ HANDS = {
         "00 80 80 39",
         "01 70 70 59",
         "02 80 80 59",
+        "02 60 60 59",
+        "02 60 60 39",
+        "01 50 50 49",
         "12 10 80 80 49",
         "12 40 72 54 49",
         "11 40 71 65 69",
