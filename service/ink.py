@@ -11,6 +11,7 @@ LEAST_CONTRAST = 14  # grey levels between paper and ink
 NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
 MUCH, LITTLE = 0.998, 0.9996  # share that is paper where there is much ink, as mostly, or as little as a small 1
 SAMPLE = 100  # rows and columns that are enough to know how grey levels are spread
+AROUND = 0.45  # of the longer side: what is near
 GRID = 24  # points a side that the light is measured at
 GAP = 1 / 12  # of the longer side: a rule that is crossed by a stroke goes on after this
 FULL, PART = 0.8, 0.2  # of the picture's width: a rule runs across this much of it; one of many has so much ink
@@ -102,14 +103,17 @@ def _touches(mask):
 
 
 def is_dark(work):
-    """Whether ink is darker than paper: on the side that goes further from what the rim mostly is.
+    """Whether ink is darker than paper: which side of what the rim mostly is, where it differs from what is near.
 
-    Cubes weigh how far against how much: little ink stands out far, a residue of the light does not.
+    Both count, and the second more: little ink stands out far, the halves of a shadow only at their border.
     """
     depth = max(1, max(work.shape) // 40)
     rim = np.ones(work.shape, bool)
     rim[depth:-depth, depth:-depth] = False
-    return bool(((level(work[rim], 0.5) - sample(work)) ** 3).sum() >= 0)
+    some = np.ascontiguousarray(sample(work))
+    side = round(AROUND * max(some.shape)) | 1
+    contrast = some - cv2.blur(some, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return bool(((level(work[rim], 0.5) - some) * contrast**2).sum() >= 0)
 
 
 def _above_paper(work, widest):

@@ -45,13 +45,15 @@ def test_polarity_is_that_of_the_rim(seven):
 
 
 @pytest.mark.parametrize("polarity", [1, -1])
-def test_little_ink_tells_the_polarity_though_the_light_is_uneven_or_something_lies_in_a_corner(polarity):
+def test_little_ink_tells_the_polarity_whatever_the_light_and_what_lies_in_a_corner(polarity):
     page = np.full((150, 200), 190, np.float32)
     page[60:75, 100:102] = 50  # .1 % of it
     uneven = page + 25 * np.linspace(-1, 1, 200, dtype=np.float32) ** 3
     thing = page.copy()
     thing[110:, 60:] = 40
-    for work in (page, uneven, thing):
+    shadow = page - 60 * np.float32(np.add.outer(np.arange(150), np.arange(200)) < 220)
+    shadow[60:80, 120:130] = 60
+    for work in (page, uneven, thing, shadow):
         assert is_dark(polarity * work) == (polarity > 0)
 
 
