@@ -1,12 +1,14 @@
 """Digits of MNIST in made-up photographs, one hardship at a time: how many `/predict` and `/read` get right.
 
-python -m benchmarks.photographs [--count N]. The digits are of the validation images, which no network was trained on;
-made-up photographs find what breaks, and say less about real ones than real ones do.
+python -m benchmarks.photographs [--count N]. A photograph shows one digit, or, for `/read` alone, a number of five.
+The digits are of the validation images, which no network was trained on; made-up photographs find what breaks, and say
+less about real ones than real ones do.
 """
 
 import argparse
 import json
 import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from training import data
 
 SEED = 0
 SIZE = 600, 800  # height and width of a photograph in pixels
+NUMBER = 5  # digits
+CLOSER, ADVANCE = 2.2, 0.85  # times smaller a digit of a number is; of its size, from one to the next
 DIGIT = 0.45  # of its height, with MNIST's margin: as large as a digit mostly is drawn
 PEN = (35, 35, 70)
 
@@ -35,116 +39,142 @@ def paper(generator):
     return light[..., None] * (200, 196, 188) + generator.normal(0, 3, (*SIZE, 1))
 
 
-def ink(image, share=DIGIT, x=0.5):
-    """How much of each pixel (H, W, 1), 0 to 1, a digit (28, 28) uint8 covers, its middle at `x` of the width."""
-    side = round(share * SIZE[0])
-    soft = cv2.GaussianBlur(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC) / 255, (0, 0), side / 60)
-    covered = np.zeros((SIZE[0], SIZE[1] + 2 * side))
-    top, left = (SIZE[0] - side) // 2, round(x * SIZE[1] - side / 2) + side
-    covered[top : top + side, left : left + side] = ((soft - 0.5) * side / 30 + 0.5).clip(0, 1)
-    return covered[:, side:-side, None]
+def ink(images, generator, share=DIGIT, aside=0.0):
+    """How much of each pixel (H, W, 1), 0 to 1, digits (K, 28, 28) uint8 cover, written in a row as by hand.
+
+    share: of the height, for a digit alone; aside: how far a digit alone may be from the middle, of the width.
+    """
+    height, width = SIZE
+    many = len(images) > 1
+    side = round(share * height / (CLOSER if many else 1))
+    covered = np.zeros((height + 2 * side, width + 2 * side))
+    slope, middle = generator.uniform(-0.08, 0.08) if many else 0, generator.uniform(0.5 - aside, 0.5 + aside)
+    for place, image in enumerate(images):
+        size = round(side * generator.uniform(0.8, 1.1)) if many else side
+        pen = cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC) / 255
+        pen = ((cv2.GaussianBlur(pen, (0, 0), size / 60) - 0.5) * size / 30 + 0.5).clip(0, 1)
+        right = ADVANCE * side * (place - (len(images) - 1) / 2)
+        x, y = (0.5 if many else middle) * width + right, height / 2 + slope * right
+        left, top = round(x - size / 2) + side, round(y - size / 2) + side
+        there = covered[top : top + size, left : left + size]
+        np.maximum(there, pen, out=there)
+    return covered[side:-side, side:-side, None]
 
 
 def drawn(page, covered, pen=PEN, strength=0.85):
     return page * (1 - strength * covered) + strength * covered * np.array(pen)
 
 
-def photograph(image, generator):
-    return drawn(paper(generator), ink(image))
+def photograph(images, generator):
+    return drawn(paper(generator), ink(images, generator))
 
 
-def small(image, generator):
-    return drawn(paper(generator), ink(image, 0.16, generator.uniform(0.1, 0.9)))
+def small(images, generator):
+    return drawn(paper(generator), ink(images, generator, 0.16, 0.4))
 
 
-def pencil(image, generator):
-    return drawn(paper(generator), ink(image), (130, 130, 130), 0.5)
+def pencil(images, generator):
+    return drawn(paper(generator), ink(images, generator), (130, 130, 130), 0.5)
 
 
-def marker(image, generator):
+def marker(images, generator):
     broad = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
-    return drawn(paper(generator), cv2.dilate(ink(image, 0.7), broad)[..., None], (20, 120, 40))
+    return drawn(paper(generator), cv2.dilate(ink(images, generator, 0.7), broad)[..., None], (20, 120, 40))
 
 
-def yellow(image, generator):
-    return drawn(paper(generator), ink(image), (235, 200, 30), 0.9)
+def yellow(images, generator):
+    return drawn(paper(generator), ink(images, generator), (235, 200, 30), 0.9)
 
 
-def chalk(image, generator):
-    return drawn((40, 60, 50) + generator.normal(0, 6, (*SIZE, 1)), ink(image), (225, 225, 220), 0.75)
+def chalk(images, generator):
+    return drawn((40, 60, 50) + generator.normal(0, 6, (*SIZE, 1)), ink(images, generator), (225, 225, 220), 0.75)
 
 
-def squared(image, generator):
+def squared(images, generator):
     page, start = paper(generator), generator.integers(5, 30)
     for lines in (page, page.transpose(1, 0, 2)):
         for at in range(start, len(lines) - 2, 35):
             lines[at : at + 2] = 0.7 * lines[at : at + 2] + 0.3 * np.array((100, 130, 200))
-    return drawn(page, ink(image))
+    return drawn(page, ink(images, generator))
 
 
-def shadow(image, generator):
+def shadow(images, generator):
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     angle, sharp = generator.uniform(0, 2 * np.pi), generator.uniform(4, 40)
     across = (x - SIZE[1] / 2) * np.cos(angle) + (y - SIZE[0] / 2) * np.sin(angle) - generator.uniform(-120, 120)
-    return photograph(image, generator) * (1 - 0.45 / (1 + np.exp(-across / sharp)))[..., None]
+    return photograph(images, generator) * (1 - 0.45 / (1 + np.exp(-across / sharp)))[..., None]
 
 
-def specks(image, generator):
+def specks(images, generator):
     page = paper(generator)
     for _ in range(25):
         x, y, radius = generator.integers((0, 0, 1), (SIZE[1], SIZE[0], 5))
         cv2.circle(page, (int(x), int(y)), int(radius), (60, 60, 60), -1)
-    return drawn(page, ink(image))
+    return drawn(page, ink(images, generator))
 
 
-def blurred(image, generator):
-    return cv2.GaussianBlur(photograph(image, generator), (0, 0), 7)
+def blurred(images, generator):
+    return cv2.GaussianBlur(photograph(images, generator), (0, 0), 7)
 
 
-def sheet(image, generator, share=DIGIT):
+def sheet(images, generator, share=DIGIT):
     """A slanted sheet on a dark table."""
     turn = cv2.getRotationMatrix2D((SIZE[1] / 2, SIZE[0] / 2), generator.uniform(-20, 20), 0.7)
     there = cv2.warpAffine(np.ones(SIZE), turn, SIZE[::-1])[..., None]
-    page = cv2.warpAffine(drawn(paper(generator), ink(image, share)), turn, SIZE[::-1])
+    page = cv2.warpAffine(drawn(paper(generator), ink(images, generator, share)), turn, SIZE[::-1])
     return page * there + ((70, 50, 35) + generator.normal(0, 5, (*SIZE, 1))) * (1 - there)
 
 
-def small_on_sheet(image, generator):
-    return sheet(image, generator, 0.22)
+def small_on_sheet(images, generator):
+    return sheet(images, generator, 0.22)
 
 
 HARDSHIPS = photograph, small, pencil, marker, yellow, chalk, squared, shadow, specks, blurred, sheet, small_on_sheet
 
 
-def measure(hardship, images, labels, predictor):
-    """The shares of digits that are predicted, accepted or not, and that are read."""
-    generator, settings, predicted, read = np.random.default_rng(SEED), Settings(), 0, 0
-    for image, label in zip(images, labels, strict=True):
-        file = BytesIO()
-        Image.fromarray(np.uint8(hardship(image, generator).clip(0, 255))).save(file, "JPEG", quality=88)
-        try:
-            seen = see(file.getvalue(), settings.max_pixels, settings.formats)
-            predicted += predictor.classify(seen.images, predictor.names).verdicts[0].digit == label
-            read += describe_page(predictor, predictor.names, file.getvalue(), settings)["text"] == str(label)
-        except InvalidImage:
-            continue
-    return predicted / len(images), read / len(images)
+def measure(hardship, images, labels, predictor, count):
+    """The shares of digits that are predicted and that are read, accepted or not and accepted, and of numbers read."""
+    generator, settings = np.random.default_rng(SEED), Settings()
+    predicted = read = numbers = 0
+
+    def text(file):
+        return describe_page(predictor, predictor.names, file, settings)["text"]
+
+    for number in range(count):
+        part = slice(NUMBER * number, NUMBER * (number + 1))
+        one = photographed(hardship, images[part][:1], generator)
+        row = photographed(hardship, images[part], generator)
+        with suppress(InvalidImage):
+            seen = see(one, settings.max_pixels, settings.formats)
+            predicted += predictor.classify(seen.images, predictor.names).verdicts[0].digit == labels[part][0]
+        with suppress(InvalidImage):
+            read += text(one) == str(labels[part][0])
+        with suppress(InvalidImage):
+            numbers += text(row) == "".join(map(str, labels[part]))
+    return predicted / count, read / count, numbers / count
+
+
+def photographed(hardship, images, generator):
+    """A photograph of digits (K, 28, 28) uint8 as the bytes of a JPEG."""
+    file = BytesIO()
+    Image.fromarray(np.uint8(hardship(images, generator).clip(0, 255))).save(file, "JPEG", quality=88)
+    return file.getvalue()
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100, help="digits of each kind; default: 100")
+    parser.add_argument("--count", type=int, default=100, help="digits of each kind, and numbers; default: 100")
     parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     args = parser.parse_args(argv)
-    images, labels = (tensor[: args.count].numpy() for tensor in data.load("validation", args.data))
+    images, labels = (tensor[: NUMBER * args.count].numpy() for tensor in data.load("validation", args.data))
     predictor = Predictor(args.models, "cpu", os.cpu_count())
     rows = {}
     for hardship in tqdm(HARDSHIPS, desc="photographs"):
-        rows[hardship.__name__] = measure(hardship, images[:, 0], labels, predictor)
-    print(f"{'':16}/predict   /read")
-    for name, (predicted, read) in rows.items():
-        print(f"{name:16}{predicted:8.0%}{read:8.0%}")
+        rows[hardship.__name__] = measure(hardship, images[:, 0], labels, predictor, args.count)
+    print(f"{'':16}/predict   /read  numbers")
+    for name, (predicted, read, numbers) in rows.items():
+        print(f"{name:16}{predicted:8.0%}{read:8.0%}{numbers:9.0%}")
     print(json.dumps({"count": args.count, "seed": SEED, "right": rows}))
 
 

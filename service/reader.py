@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from service.image import SMALL, WORK, even, frame
-from service.ink import find_flat_ink, find_ink, strokes
+from service.ink import find_flat_ink, find_ink, level, strokes
 from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
 from service.predictor import LARGEST
 from service.sheet import clear_table
@@ -22,6 +22,7 @@ PAGE = 1024  # pixels of the longer side that a page is read at
 ENLARGE = 4  # times, at most
 STROKE = 0.3, 0.12  # of the page's longer side: nothing wider is a stroke; the second where shadows pass for one
 RULES = 2  # lines across a page that are no strokes, for numbers are made of several digits
+FLAT = 0.5  # times as steep as most edges on the page, for their darkness: a shadow's
 SINGLE = 0.97  # confidence at which connected ink is one digit, without a thought of cutting it
 TOGETHER = 5  # pieces of one digit, at most
 BROAD, LONG = 1.4, 2.0  # of the commonest height: a digit of several pieces is no wider, no taller
@@ -143,10 +144,28 @@ def _page(picture):
             ink, likely, _ = find_ink(
                 work.astype(np.float32), lambda ink, sure, likely: likely, papers=STROKE, many=RULES
             )
-            return ink, likely, scale
+            return ink, _without_shadows(ink, likely), scale
         except BlankImage as error:
             blank = error
     raise blank
+
+
+def _without_shadows(ink, likely):
+    """Where ink (H, W) likely is but for shadows: faint or at the rim, they have flat edges for their darkness."""
+    count, parts = cv2.connectedComponents(np.uint8(likely), connectivity=8)
+    pixels = np.flatnonzero(likely)
+    part = parts.ravel()[pixels]
+    suspect = np.bincount(part, strokes(ink)[0].ravel()[pixels], count) == 0
+    suspect[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = True
+    suspect[0] = False
+    if not suspect.any():
+        return likely
+    slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)).ravel()[pixels]
+    edge = cv2.erode(np.uint8(likely), np.ones((3, 3), np.uint8)).ravel()[pixels] == 0
+    steep = np.bincount(part[edge], slope[edge], count) / np.bincount(part[edge], minlength=count).clip(1)
+    steep /= (np.bincount(part, ink.ravel()[pixels], count) / np.bincount(part, minlength=count).clip(1)).clip(1)
+    flat = suspect & (steep < FLAT * level(steep[1:], 0.9))
+    return likely & ~flat[parts]
 
 
 def _candidates(line, height):

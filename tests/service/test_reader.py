@@ -137,6 +137,18 @@ def test_specks_and_a_blot_at_the_edge_are_left_out(matcher):
     assert text(read(picture, matcher, [])) == ["1969"]
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_a_shadow_in_a_corner_is_no_ink_but_a_digit_at_the_edge_is(matcher, corner):
+    picture = page("3820", scale=6.0, gap=200).astype(np.float32)
+    height, width = picture.shape
+    y, x = np.mgrid[:height, :width]
+    away = np.hypot(y - corner[0] * height, x - corner[1] * width)
+    shaded = np.uint8(picture * (1 - 0.6 / (1 + np.exp((away - 120) / 15))))
+    end = np.flatnonzero((picture < 128).any(0))[-1]
+    for seen in (shaded, shaded[:, : end - 1]):
+        assert [reading.digit for reading in read(seen, matcher, ())] == [3, 8, 2, 0]
+
+
 def test_what_is_no_digit_is_marked(matcher):
     readings = read(page("1X9"), matcher, [])
     assert [reading.accepted for reading in readings] == [True, False, True]
