@@ -8,6 +8,7 @@ is not opened here. `training.parallel` says how to use several devices.
 import argparse
 import dataclasses
 import json
+import math
 import os
 import statistics
 import sys
@@ -198,6 +199,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", metavar="NAME", help=", ".join(networks.NAMES))
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--lr", type=float, help="peak; default: the recipe's; a fraction of it to go on gently")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with the seeds SEED, SEED + 1, ...")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -212,6 +214,10 @@ def main(argv=None):
             if arguments.epochs < 1:
                 raise ValueError(f"--epochs {arguments.epochs}: at least 1.")
             recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+        if arguments.lr is not None:
+            if not 0 < arguments.lr < math.inf:
+                raise ValueError(f"--lr {arguments.lr}: a positive number.")
+            recipe = dataclasses.replace(recipe, lr=arguments.lr)
         if arguments.seeds is not None and arguments.seeds < 1:
             raise ValueError(f"--seeds {arguments.seeds}: at least 1.")
         if arguments.weights is not None:

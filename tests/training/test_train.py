@@ -80,6 +80,8 @@ def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     [
         (["resnet"], "Unknown network 'resnet'; known networks: alexnet, cnn, faster_rcnn, vgg16, vit."),
         (["cnn", "--epochs", "0"], "--epochs 0: at least 1."),
+        (["cnn", "--lr", "0"], "--lr 0.0: a positive number."),
+        (["cnn", "--lr", "nan"], "--lr nan: a positive number."),
         (
             ["cnn", "--weights", "imagenet"],
             "--weights: cnn is trained from scratch; it starts from a run of its own or from none.",
@@ -133,6 +135,12 @@ def test_a_run_goes_on_from_an_earlier_one_and_its_time_is_counted(small_mnist, 
     (tmp_path / "first" / "metrics.jsonl").unlink()
     with pytest.raises(ValueError, match="needs the metrics.jsonl of its run beside it."):
         initialise(network, "cnn", source)
+
+
+def test_a_learning_rate_that_is_asked_for_is_the_runs(small_mnist, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks.load("cnn"), "RECIPE", dataclasses.replace(SHORT, epochs=1))
+    main(["cnn", "--lr", "1e-4", "--data", str(small_mnist), "--out", str(tmp_path), "--device", "cpu"])
+    assert torch.load(tmp_path / "cnn" / "best.pt", weights_only=True)["settings"]["recipe"]["lr"] == 1e-4
 
 
 def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
