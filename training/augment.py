@@ -9,7 +9,6 @@ import math
 import torch
 import torch.nn.functional as F
 
-from training.hands import rewrite
 from training.styles import restyle
 
 FIELD = 4  # knots a side of a smooth random field
@@ -22,8 +21,6 @@ def move(images, labels, knobs):
     """
     if knobs.styles is not None:
         images = restyle(images, labels, knobs.styles)
-    if knobs.hands is not None:
-        images = rewrite(images, labels, knobs.hands)
     images = _warp(images, knobs)
     return _apply((stroke, outline), images, knobs)
 

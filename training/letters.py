@@ -1,9 +1,16 @@
-"""Letters and signs that are no digit in any hand, as the strokes of `training.strokes.trace`.
+"""Letters and signs that are no digit in any hand, written stroke by stroke, each time a little differently."""
 
-Left out is what is some hand's digit: O, C, D, U as 0; I, l as 1; Z as 2; S as 5; b, G as 6; T, J, > as 7; B, & as 8;
-a, g, q as 9.
-"""
+from functools import cache
 
+import torch
+import torch.nn.functional as F
+
+STROKES = 4  # of a letter, at most
+POINTS = 96  # along a stroke
+SHAKE = 0.07  # of a letter's size, standard deviation of each place that the pen passes
+# A stroke is the places that the pen passes, "xy" each, x to the right and y down, from 0 to 9; a place that stands
+# twice is a corner. Left out is what is some hand's digit: O, C, D, U as 0; I, l as 1; Z as 2; S as 5; b, G as 6; T, J,
+# > as 7; B, & as 8; a, g, q as 9.
 LETTERS = {
     "A": "19 50 50 89, 26 76",
     "E": "80 10 10 19 19 89, 14 74",
@@ -64,3 +71,54 @@ LETTERS = {
     "☆": "19 50 50 89 89 03 03 93 93 19",
     "☺": "50 21 05 28 59 88 95 81 50, 33 34, 73 74, 36 48 67 76",
 }
+
+
+def letters(kinds):
+    """Points (N, STROKES * POINTS, 2) along the strokes of letters, x to the right and y down, from about 0 to 1.
+
+    kinds: (N,), the numbers of letters in LETTERS. One of fewer strokes has its first again.
+    """
+    passed, along = (table[kinds] for table in _tables(kinds.device))
+    return along @ (passed + SHAKE * torch.randn_like(passed))
+
+
+@cache
+def _tables(device):
+    """Each letter's places that the pen passes (K, 2) and their weights along its strokes (STROKES * POINTS, K)."""
+    places, weights = zip(*(_letter(strokes.split(", ")) for strokes in LETTERS.values()), strict=True)
+    most = max(len(passed) for passed in places)
+    return (
+        torch.stack([F.pad(passed, (0, 0, 0, most - len(passed))) for passed in places]).to(device),
+        torch.stack([F.pad(along, (0, most - along.shape[1])) for along in weights]).to(device),
+    )
+
+
+def _letter(strokes):
+    passed, turns = [], []  # places, and of each stroke their numbers
+    for stroke in strokes:
+        numbers = []
+        for place in stroke.split():
+            if not numbers or passed[numbers[-1]] != place:
+                passed.append(place)
+            numbers.append(len(passed) - 1)
+        turns.append(numbers)
+    turns += turns[:1] * (STROKES - len(turns))
+    places = torch.tensor([[int(x), int(y)] for x, y in passed]) / 9
+    return places, torch.cat([_spline(numbers, len(passed)) for numbers in turns])
+
+
+def _spline(numbers, count):
+    """Weights (POINTS, count) of places along Catmull and Rom's spline through those of these numbers, with corners."""
+    numbers = torch.tensor([numbers[0], *numbers, numbers[-1]])
+    places = torch.eye(count)[numbers]
+    corner = (numbers[1:-1] == numbers[:-2]) | (numbers[1:-1] == numbers[2:])
+    slopes = (places[2:] - places[:-2]) / 2 * ~corner[:, None]
+    places, parts = places[1:-1], (numbers[1:-2] != numbers[2:-1]).nonzero()[:, 0]
+    along = torch.linspace(0, len(parts) - 1e-4, POINTS)
+    part, t = parts[along.long()], along.frac()[:, None]
+    return (
+        (2 * t**3 - 3 * t**2 + 1) * places[part]
+        + (t**3 - 2 * t**2 + t) * slopes[part]
+        + (3 * t**2 - 2 * t**3) * places[part + 1]
+        + (t**3 - t**2) * slopes[part + 1]
+    )

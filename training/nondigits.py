@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from training.data import SIZE
-from training.letters import LETTERS
-from training.strokes import picture, trace
+from training.letters import LETTERS, letters
+from training.styles import centred
 
 NONE = -1  # the label of an image that is no digit
 # Digits that stop being one, and cannot be taken for another, when they are mirrored, turned by a quarter, by a half.
@@ -19,8 +19,6 @@ MIRRORED, QUARTER, HALF = (3, 4, 6, 7, 9), (1, 2, 3, 4, 5, 6, 7, 8, 9), (3, 4, 7
 SWAPPED = (2, 3, 4, 5, 6, 7, 9)  # the same for the two halves of their height
 STROKES = 4  # of a scribble, at most
 POINTS = 48  # along a stroke: so many that the longest is no row of dots
-SHAKE = 0.07  # of a letter, see `trace`
-_GLYPHS = tuple(LETTERS.values())
 
 
 def spoil(images, labels, shares):
@@ -105,14 +103,22 @@ def scribble(images, labels):
         begin = torch.where(chance < 0.4, strokes[:, k - 1, -1], torch.where(chance < 0.85, on, strokes[:, k, 0]))
         strokes[:, k] += (begin - strokes[:, k, 0])[:, None] * fading[:, None]
     drawn = torch.arange(STROKES, device=device) < torch.randint(2, STROKES + 1, (n, 1), device=device)
-    return picture(torch.where(drawn[:, :, None, None], strokes, strokes[:, :1]).flatten(1, 2)), _all(labels)
+    return _drawn(torch.where(drawn[:, :, None, None], strokes, strokes[:, :1]).flatten(1, 2)), _all(labels)
 
 
 def letter(images, labels):
     kinds = torch.randint(len(LETTERS), (len(images),), device=images.device)
     width = _uniform(images, 0.5, 1.2)
-    points = trace(_GLYPHS, kinds, SHAKE)
-    return picture(points * torch.stack([width, torch.ones_like(width)], 1)[:, None]), _all(labels)
+    return _drawn(letters(kinds) * torch.stack([width, torch.ones_like(width)], 1)[:, None]), _all(labels)
+
+
+def _drawn(points):
+    """Points (N, P, 2) along the strokes of a pen to images (N, 1, 28, 28), framed as digits are."""
+    low, high = points.amin(1, keepdim=True), points.amax(1, keepdim=True)
+    points = SIZE / 2 + (points - (low + high) / 2) * (18 / (high - low).amax(2, keepdim=True))
+    pixels = torch.cartesian_prod(*2 * [torch.arange(SIZE, device=points.device) + 0.5]).flip(1)  # x, y
+    distance = torch.cdist(pixels.expand(len(points), -1, -1), points).amin(2).view(-1, 1, SIZE, SIZE)
+    return centred((_uniform(points, 1.3, 2.5).view(-1, 1, 1, 1) - distance).clamp(0, 1))
 
 
 def _strokes(n, device):

@@ -15,8 +15,7 @@ class Augment:
     scale: float = 0.15  # share, each axis on its own
     shift: float = 2.0  # pixels, each axis
     elastic: float = 1.2  # pixels, standard deviation of a smooth displacement field
-    styles: float | None = 0.5  # probability that a digit gets the strokes that other hands add to it, if there are any
-    hands: float | None = 0.15  # probability that a digit is written anew, stroke by stroke, in any of its shapes
+    styles: float | None = 0.5  # probability that a digit with a second way of writing it is written so
     stroke: float | None = 0.3  # probability that the pen is made thicker or thinner
     outline: float | None = 0.04  # probability that only the edges of the strokes are left
     contrast: float | None = 0.3  # probability of a gamma curve and a paler ink

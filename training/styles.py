@@ -1,15 +1,15 @@
-"""Strokes that other hands add to MNIST's digits: to a 1 an upstroke and a foot, to a 7 a bar, a line through a 0.
+"""Ways of writing that MNIST hardly holds: 1 with an upstroke, 7 with a bar, 4 in one stroke, 9 with a small loop, ...
 
 https://en.wikipedia.org/wiki/Regional_handwriting_variation. The strokes are added with the digit's own pen.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 
-from training.strokes import centred
-
 INK = 0.4  # of full ink: what counts as written
+CHORDS = 12  # of a loop
 STICK = 4  # pixels to either side of a plain 1: one with ink further out has its upstroke already
 
 
@@ -25,6 +25,19 @@ def restyle(images, labels, share):
         if chosen.any():
             images[chosen] = centred(write(images[chosen]))
     return images
+
+
+def centred(images):
+    """Images (N, 1, H, W) with the centre of their ink in the middle: moved by whole pixels, which blurs nothing."""
+    y, x = _places(images)
+    ink = images[:, 0]
+    mass = ink.sum((1, 2)).clamp(min=1e-3)
+    rows, columns = images.shape[-2:]
+    away = torch.stack([(ink * x).sum((1, 2)) / mass - columns / 2, (ink * y).sum((1, 2)) / mass - rows / 2], 1)
+    matrix = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
+    matrix[:, :, 2] = 2 * away.round() / torch.tensor([columns, rows], device=images.device)
+    grid = torch.nn.functional.affine_grid(matrix, images.shape, align_corners=False)
+    return torch.nn.functional.grid_sample(images, grid, align_corners=False)
 
 
 def _one(images):
@@ -68,12 +81,65 @@ def _seven(images):
     return _draw(images, middle - half, middle + half, _pen(images))
 
 
+def _flag(images):
+    """A 7 written anew: a bar that hangs, though less than the upstroke of a 1, and a stem from its right end."""
+    _, bottom, height = _stem(images)
+    corner = bottom + height[:, None] * torch.stack([_uniform(images, -0.2, 0.4), -torch.ones_like(height)], 1)
+    fall = _uniform(images, 0.1, 0.4)  # radians
+    bar = (height * _uniform(images, 0.42, 0.68))[:, None] * torch.stack([-fall.cos(), fall.sin()], 1)
+    pen = _pen(images)
+    return _draw(_draw(torch.zeros_like(images), corner, bottom, pen), corner + bar, corner, pen)
+
+
 def _zero(images):
     """A stroke from the lower left to the upper right of the ink."""
     top, bottom, _ = _stem(images)
     columns = (images[:, 0] > INK).any(1).float()
     left, right = columns.argmax(1), columns.shape[1] - columns.flip(1).argmax(1)
     return _draw(images, torch.stack([left, bottom[:, 1] - 1], 1), torch.stack([right, top[:, 1] + 1], 1), _pen(images))
+
+
+def _four(images):
+    """Written anew in one stroke: down to the left, across, and down from where that ends."""
+    top, bottom, height = _stem(images)
+    width = height * _uniform(images, 0.45, 0.75)
+    left, low = (images.shape[3] - width) / 2, top[:, 1] + height * _uniform(images, 0.45, 0.65)
+    right, high = left + width, low - height * _uniform(images, -0.05, 0.15)
+    corners = [
+        torch.stack([left + width * _uniform(images, 0.4, 0.8), top[:, 1]], 1),
+        torch.stack([left, low], 1),
+        torch.stack([right, high], 1),
+        torch.stack([right - width * _uniform(images, -0.05, 0.25), bottom[:, 1]], 1),
+    ]
+    drawn, pen = torch.zeros_like(images), _pen(images)
+    for start, end in pairwise(corners):
+        drawn = _draw(drawn, start, end, pen)
+    return drawn
+
+
+def _nine(images):
+    """Written anew: a straight stem, a small loop to the left of its upper end, 40 % with a tail like a g's."""
+    _, bottom, height = _stem(images)
+    high = torch.stack([_uniform(images, -0.1, 0.35), -torch.ones_like(height)], 1)
+    top, blank = bottom + high * height[:, None], torch.zeros_like(images)
+    radius = height[:, None] * torch.stack([_uniform(images, 0.08, 0.22), _uniform(images, 0.07, 0.2)], 1)
+    middle = top + radius * torch.tensor([-1.0, 0.5], device=images.device)
+    loop = middle + radius * _arc(torch.full_like(height, 2 * math.pi))
+    hook = height[:, None] * torch.stack([_uniform(images, 0.1, 0.25), _uniform(images, 0.05, 0.2)], 1)
+    hook = hook * (_uniform(images, 0, 1) < 0.4)[:, None]
+    end = bottom - hook * torch.tensor([0.0, 1.0], device=images.device)  # of the stem, where the tail begins
+    tail = end - hook * torch.tensor([1.0, 0.0], device=images.device) + hook * _arc(_uniform(images, 2.6, 3.8))
+    pen = _pen(images)
+    drawn = _draw(blank, top, end, pen)
+    for start, end in (*pairwise(loop), *pairwise(tail)):
+        drawn = _draw(drawn, start, end, pen)
+    return drawn
+
+
+def _arc(turn):
+    """Points (CHORDS + 1, N, 2) of unit circles, from the right clockwise through `turn` (N,) radians."""
+    angles = torch.linspace(0, 1, CHORDS + 1, device=turn.device)[:, None] * turn
+    return torch.stack([angles.cos(), angles.sin()], 2)
 
 
 def _stem(images):
@@ -121,6 +187,9 @@ def _uniform(images, low, high):
 
 WAYS = (
     (1, _one, 1.0),
+    (7, _flag, 0.3),
     (7, _seven, 0.5),
+    (9, _nine, 0.3),
+    (4, _four, 0.2),
     (0, _zero, 0.1),
 )  # digit, how, part of share
