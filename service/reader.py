@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from service.image import SMALL, WORK, even, frame
-from service.ink import find_flat_ink, find_ink, level, strokes
+from service.ink import find_flat_ink, find_ink, strokes
 from service.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
 from service.predictor import LARGEST
 from service.sheet import clear_table
@@ -160,11 +160,15 @@ def _without_shadows(ink, likely):
     suspect[0] = False
     if not suspect.any():
         return likely
-    slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)).ravel()[pixels]
+    slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1))
+    slope = cv2.dilate(slope, np.ones((5, 5), np.uint8)).ravel()[pixels]  # a faint part ends anywhere on its edge
     edge = cv2.erode(np.uint8(likely), np.ones((3, 3), np.uint8)).ravel()[pixels] == 0
     steep = np.bincount(part[edge], slope[edge], count) / np.bincount(part[edge], minlength=count).clip(1)
     steep /= (np.bincount(part, ink.ravel()[pixels], count) / np.bincount(part, minlength=count).clip(1)).clip(1)
-    flat = suspect & (steep < FLAT * level(steep[1:], 0.9))
+    of_ink = part[edge & ~suspect[part]]  # by length of edge: a few digits say more than many specks
+    if not of_ink.size:
+        return likely
+    flat = suspect & (steep < FLAT * np.median(steep[of_ink]))
     return likely & ~flat[parts]
 
 

@@ -13,10 +13,11 @@ from PIL import Image, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
 LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
-GLANCE = 64  # pixels of the longer side that are enough to tell which colours show the ink
-AROUND = 0.3  # of that side: what a pixel is compared with
-INK = 0.02  # of the pixels are ink, at least; those that differ half as much from what is around them are ink too
-PALE = 0.75  # of the contrast that some colours have: with less, lightness does not show the ink
+GLANCE = 96  # pixels of the longer side that are enough to tell which colours show the ink
+REACH = 0.3  # of that side: what a pixel is compared with
+INK = 0.002  # of the pixels are ink, at least; those that differ half as much from what is around them are ink too
+PALE = 0.75  # of the contrast that some colours have: with less, lightness does not show the ink well
+SEEN = 0.25  # of that contrast: what lightness shows so much of must not be lost
 LIGHTNESS = np.float32((0.299, 0.587, 0.114))  # of red, green and blue, as in Pillow's mode L
 ORIENTATION = 0x0112  # EXIF tag
 COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV")  # Pillow's modes
@@ -146,7 +147,11 @@ def _grey(image):
         return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
     if image.mode == "LAB":  # which Pillow turns into nothing else
         image = image.getchannel(0)
-    clear = image.has_transparency_data and (image.mode != "RGBA" or image.getextrema()[3][0] < 255)
+    clear = image.has_transparency_data
+    if clear:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] == 255:  # it could be, and is nowhere
+            clear, image = False, image.convert("RGB")
     mixture = None if clear or image.mode not in COLOURED else _mixture(image)
     mode = "RGBA" if clear else "L" if mixture is None else "RGB"
     if image.mode != mode:
@@ -170,18 +175,23 @@ def _shrink(pixels):
 def _mixture(image):
     """How much of red, green and blue (3,) shows the ink best, or None if lightness shows it well enough.
 
-    The first principal component of what stands out from its surroundings; absolute values add up to 1.
+    The first principal component of what stands out from its surroundings; absolute values add up to 1. None also if
+    lightness shows what this would hide, as pencil beside a pink eraser.
     """
     scale = GLANCE / max(image.size)
     size = [max(1, round(side * scale)) for side in image.size]
     small = np.asarray(image.resize(size, Image.Resampling.NEAREST).convert("RGB"), np.float32)
-    side = round(AROUND * GLANCE)
+    side = round(REACH * GLANCE)
     away = (small - cv2.blur(small, (side, side), borderType=cv2.BORDER_REPLICATE)).reshape(-1, 3)
     strength = np.linalg.norm(away, axis=1)
-    ink = away[strength >= np.quantile(strength, 1 - INK) / 2]
-    mixture = np.linalg.eigh(ink.T @ ink)[1][:, -1]
-    mixture /= np.abs(mixture).sum()
-    return mixture if np.linalg.norm(ink @ LIGHTNESS) < PALE * np.linalg.norm(ink @ mixture) else None
+    strong = strength >= np.quantile(strength, 1 - INK) / 2
+    mixture = np.linalg.eigh(away[strong].T @ away[strong])[1][:, -1]
+    mixture *= np.copysign(1, mixture @ LIGHTNESS) / np.abs(mixture).sum()
+    light, mixed = np.abs(away @ LIGHTNESS), np.abs(away @ mixture)
+    if np.linalg.norm(light[strong]) >= PALE * np.linalg.norm(mixed[strong]):
+        return None
+    hidden = (light > mixed) & (light > SEEN * np.quantile(mixed, 1 - INK))
+    return None if hidden.mean() > INK / 2 else mixture
 
 
 def _mixed(pixels, mixture):

@@ -149,6 +149,19 @@ def test_a_shadow_in_a_corner_is_no_ink_but_a_digit_at_the_edge_is(matcher, corn
         assert [reading.digit for reading in read(seen, matcher, ())] == [3, 8, 2, 0]
 
 
+def test_a_digit_much_fainter_than_its_neighbours_is_no_shadow_whatever_specks_there_are(matcher):
+    picture = page("3820", scale=6.0, gap=200).astype(np.float32)
+    left, right = (round(share * picture.shape[1]) for share in (0.28, 0.5))
+    picture[:, left:right] = 255 - 0.35 * (255 - picture[:, left:right])
+    picture = np.uint8(cv2.GaussianBlur(picture, (0, 0), 3))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        y, x = generator.integers(20, np.array(picture.shape) - 20)
+        if picture[y - 12 : y + 12, x - 12 : x + 12].min() > 250:
+            cv2.circle(picture, (int(x), int(y)), 3, 0, -1)
+    assert text(read(picture, matcher, ())) == ["3820"]
+
+
 def test_what_is_no_digit_is_marked(matcher):
     readings = read(page("1X9"), matcher, [])
     assert [reading.accepted for reading in readings] == [True, False, True]

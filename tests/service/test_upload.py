@@ -90,6 +90,25 @@ def test_ink_as_light_as_its_paper_shows_by_its_colour(ink, paper, kind, mode):
     assert contrast > 45 and contrast > 1.3 * abs(pale[30, 40] - pale[0, 0])
 
 
+@pytest.mark.parametrize("ink", [DARK, (150, 150, 150)])
+@pytest.mark.parametrize("where", [slice(2, 14), slice(16, 44)])
+def test_a_coloured_thing_beside_ink_or_under_it_hides_none(ink, where):
+    pixels = np.full((60, 80, 3), PAPER, np.uint8)
+    pixels[where, 5:75] = (255, 160, 190)  # a pink eraser, the mark of a highlighter
+    pixels[20:40, 38:41] = ink
+    found = np.int32(grey(encode(Image.fromarray(pixels))))
+    light = np.int32(grey(encode(Image.fromarray(pixels).convert("L"))))
+    assert abs(found[30, 39] - found[30, 30]) >= abs(light[30, 39] - light[30, 30]) - 1
+
+
+def test_a_palette_that_could_be_transparent_and_is_not_has_colours():
+    picture = square(YELLOW).quantize()
+    file = BytesIO()
+    picture.save(file, "PNG", transparency=200)
+    found = np.int32(grey(file.getvalue()))
+    assert abs(found[30, 40] - found[0, 0]) > 45
+
+
 @pytest.mark.parametrize("ink", [DARK, (35, 35, 170), (35, 35, 35)])
 def test_ink_that_is_darker_than_its_paper_shows_by_its_lightness(ink):
     picture = square(ink)
@@ -99,8 +118,9 @@ def test_ink_that_is_darker_than_its_paper_shows_by_its_lightness(ink):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (3, 2)])
 def test_tiny_pictures_have_colours_too(size):
-    found = grey(encode(Image.new("RGB", size, YELLOW)))
-    assert found.shape == size[::-1] and np.ptp(found) == 0
+    picture = Image.new("RGB", size, YELLOW)
+    picture.putpixel((0, 0), PAPER)
+    assert grey(encode(picture)).shape == size[::-1]
 
 
 @pytest.mark.parametrize(
