@@ -31,6 +31,7 @@ def curves(runs, path):
     names = sorted({run["name"] for run in runs})
     figure, axes = plt.subplots(2, max(len(names), 1), figsize=(3.2 * max(len(names), 1), 5), squeeze=False)
     for column, name in enumerate(names):
+        axes[0, column].set_prop_cycle(color=plt.get_cmap("tab20").colors)
         for run in (run for run in runs if run["name"] == name):
             epochs = [line["epoch"] for line in run["metrics"]]
             start = re.split("[_,]", run["initial_weights"])[0] + (", went on" if run["earlier_seconds"] else "")
@@ -46,7 +47,8 @@ def curves(runs, path):
         for which in (axes[1, column].yaxis.set_major_formatter, axes[1, column].yaxis.set_minor_formatter):
             which("{x:g}")
         axes[1, column].tick_params(axis="y", which="both", labelsize=6)
-        axes[0, column].legend(fontsize=6)
+        lines = axes[0, column].get_legend_handles_labels()
+        axes[1, column].legend(*lines, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel("loss (dotted: training)")
     axes[1, 0].set_ylabel("validation error, %")
     _save(figure, path)
