@@ -1,4 +1,5 @@
 import json
+import statistics
 
 import pytest
 
@@ -11,10 +12,12 @@ def test_every_run_is_recorded_with_its_test_figures(runs, small_mnist, tmp_path
     recorded = json.loads((tmp_path / RECORD).read_text())
     assert [run["name"] for run in recorded] == networks.NAMES
     for run in recorded:
-        assert run["finished"] and run["best_epoch"] == 1 and run["seed"] == 0
+        best = min(run["metrics"], key=lambda line: line["validation_loss"])
+        assert run["finished"] and run["best_epoch"] == best["epoch"] and run["seed"] == 0
         assert run["initial_weights"] == "random"
-        assert run["seconds"] == pytest.approx(run["metrics"][0]["seconds"])
-        assert run["validation"]["accuracy"] == pytest.approx(run["metrics"][0]["validation_accuracy"], abs=0.021)
+        seconds = [line["seconds"] for line in run["metrics"]]
+        assert run["seconds"] == pytest.approx(statistics.median(seconds) * len(seconds))
+        assert run["validation"]["accuracy"] == pytest.approx(best["validation_accuracy"], abs=0.021)
         assert {"accuracy", "macro_f1", "loss", "ece"} <= set(run["test"])
 
 
