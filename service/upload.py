@@ -178,10 +178,10 @@ def _mixture(image):
     The first principal component of what stands out from its surroundings; absolute values add up to 1. None also if
     lightness shows what this would hide, as pencil beside a pink eraser.
     """
-    scale = GLANCE / max(image.size)
+    scale = min(GLANCE / max(image.size), 1)
     size = [max(1, round(side * scale)) for side in image.size]
     small = np.asarray(image.resize(size, Image.Resampling.NEAREST).convert("RGB"), np.float32)
-    side = round(REACH * GLANCE)
+    side = max(1, round(REACH * max(size)))
     away = (small - cv2.blur(small, (side, side), borderType=cv2.BORDER_REPLICATE)).reshape(-1, 3)
     strength = np.linalg.norm(away, axis=1)
     strong = strength >= np.quantile(strength, 1 - INK) / 2
@@ -191,7 +191,7 @@ def _mixture(image):
     if np.linalg.norm(light[strong]) >= PALE * np.linalg.norm(mixed[strong]):
         return None
     hidden = (light > mixed) & (light > SEEN * np.quantile(mixed, 1 - INK))
-    return None if hidden.mean() > INK / 2 else mixture
+    return None if hidden.mean() > INK else mixture
 
 
 def _mixed(pixels, mixture):
