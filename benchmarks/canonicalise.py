@@ -18,8 +18,8 @@ import PIL
 from PIL import Image
 
 from benchmarks.offline import hardware
-from service.image import canonicalise
-from service.upload import FORMATS, grey_from_upload
+from service.picture.decode import FORMATS, grey_from_upload
+from service.picture.digit import canonicalise
 
 WARM_UP = 10  # calls before the clock
 SEED = 0

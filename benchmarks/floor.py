@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from service import settings as environment
-from service.batcher import Batcher
-from service.prediction import answer
-from service.predictor import Predictor
+from service.answer import answer
+from service.inference.batcher import Batcher
+from service.inference.predictor import Predictor
 
 settings = environment.load()
 predictor = Predictor(settings.models, settings.device, settings.threads)

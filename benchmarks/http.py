@@ -33,8 +33,8 @@ from tqdm import tqdm
 from benchmarks import load
 from benchmarks.offline import hardware
 from service import settings as environment
-from service.image import canonicalise
-from service.upload import FORMATS, grey_from_upload
+from service.picture.decode import FORMATS, grey_from_upload
+from service.picture.digit import canonicalise
 
 HOST = "127.0.0.1"
 EXAMPLES = Path(__file__).parent.parent / "examples"

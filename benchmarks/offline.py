@@ -21,7 +21,7 @@ import onnxruntime
 from tqdm import tqdm
 
 from service import settings as environment
-from service.predictor import Predictor
+from service.inference.predictor import Predictor
 
 BATCHES = 1, 8, 32, 128
 COMPILED = 1, 32  # batches that PyTorch compiles, half a minute each
@@ -33,9 +33,9 @@ ENGINES = "onnxruntime", "eager", "compiled"
 def pictures():
     """Images (N, 1, 28, 28) uint8 and their labels (N,), None for noise."""
     try:
-        from training import data
+        from training.data import mnist
 
-        images, labels = data.load("test")
+        images, labels = mnist.load("test")
         return images.numpy(), labels.numpy()
     except (ImportError, FileNotFoundError):
         return np.random.default_rng(SEED).integers(0, 256, (128, 1, 28, 28), np.uint8), None

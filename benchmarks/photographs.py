@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from service.prediction import describe_page, see
-from service.predictor import Predictor
+from service.answer import describe_page, see
+from service.inference.predictor import Predictor
+from service.picture.decode import InvalidImage
 from service.settings import Settings
-from service.upload import InvalidImage
-from training import data
+from training.data import mnist
 
 SEED = 0
 SIZE = 600, 800  # height and width of a photograph in pixels
@@ -167,7 +167,7 @@ def main(argv=None):
     parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     args = parser.parse_args(argv)
-    images, labels = (tensor[: NUMBER * args.count].numpy() for tensor in data.load("validation", args.data))
+    images, labels = (tensor[: NUMBER * args.count].numpy() for tensor in mnist.load("validation", args.data))
     predictor = Predictor(args.models, "cpu", os.cpu_count())
     rows = {}
     for hardship in tqdm(HARDSHIPS, desc="photographs"):

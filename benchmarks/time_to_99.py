@@ -18,8 +18,8 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmarks.training import clock
-from training import data
-from training.provenance import hardware
+from training.data import mnist
+from training.loop.provenance import hardware
 from training.train import autocast, pick_device
 
 EPOCHS, BATCH, LR, WARM_UP = 1, 256, 0.01, 0.2
@@ -38,14 +38,14 @@ def network():
 
 def load(root, device):
     """Training (60,000) and test images (N, 1, 28, 28) float32, about zero mean and unit deviation, and labels."""
-    splits = {split: data.load(split, root) for split in data.SPLITS}
+    splits = {split: mnist.load(split, root) for split in mnist.SPLITS}
     parts = [torch.cat([splits[s][i] for s in ("train", "validation")]) for i in (0, 1)] + list(splits["test"])
     images, labels, test_images, test_labels = (part.to(device) for part in parts)
     return scaled(images), labels, scaled(test_images), test_labels
 
 
 def scaled(images):
-    return ((data.to_unit(images) - 0.1307) / 0.3081).contiguous(memory_format=torch.channels_last)
+    return ((mnist.to_unit(images) - 0.1307) / 0.3081).contiguous(memory_format=torch.channels_last)
 
 
 def run(seed, images, labels):

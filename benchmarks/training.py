@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import to_pil_image, to_tensor
 from tqdm import tqdm
 
-from training import data, networks
-from training.augment import degrade, move
-from training.nondigits import spoil
-from training.provenance import hardware
+from training import networks
+from training.data import mnist
+from training.data.augmentation import degrade, move
+from training.data.nondigits import spoil
+from training.loop.provenance import hardware
 from training.train import Run, pick_device
 
 WARM_UP = 3  # steps before the clock
@@ -58,7 +59,7 @@ def ours(name, recipe, device, images, labels, steps):
     start = clock(device)
     for first in range(0, steps * size, size):
         batch = slice(first, first + size)
-        digits, targets = spoil(data.to_unit(images[batch]), labels[batch], recipe.nondigits)
+        digits, targets = spoil(mnist.to_unit(images[batch]), labels[batch], recipe.nondigits)
         degrade(move(digits, targets, recipe.augment), recipe.augment)
     return step, (clock(device) - start) / steps
 
@@ -109,7 +110,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     try:
         device = pick_device(arguments.device)
-        images, labels = (tensor.to(device) for tensor in data.load("train", arguments.data))
+        images, labels = (tensor.to(device) for tensor in mnist.load("train", arguments.data))
         recipes = {name: networks.load(name).RECIPE for name in arguments.names or networks.NAMES}
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))

@@ -15,15 +15,15 @@ from bentoml.validators import DType, Shape
 from pydantic import BeforeValidator, Field
 from starlette.middleware.cors import CORSMiddleware
 
-from service import app as application
 from service import settings as environment
-from service.artefact import choose_device
-from service.consensus import load_consensus
-from service.front import Front, Straight
-from service.gate import Gate
-from service.metrics import Metrics
-from service.native import NativeEndpoint, digit_images
-from service.predictor import Predictor
+from service.http import app as application
+from service.http.classify import NativeEndpoint, digit_images
+from service.http.gate import Gate
+from service.http.known_paths import Front, Straight
+from service.http.observability import Metrics
+from service.inference.artefact import choose_device
+from service.inference.consensus import load_consensus
+from service.inference.predictor import Predictor
 
 LEFT_OUT = "OpenTelemetryMiddleware", "TimeoutMiddleware"
 

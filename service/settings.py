@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.upload import FORMATS
+from service.picture.decode import FORMATS
 
 PREFIX = "QUINTET_"
 

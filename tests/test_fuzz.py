@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from fastapi.testclient import TestClient
 
-from service import app as application
-from service.predictor import Predictor
+from service.http import app as application
+from service.inference.predictor import Predictor
 from service.settings import Settings
 from tests.fuzz import ANSWERS, ask, fuzz
 from tests.service.test_server import serving

@@ -7,14 +7,15 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service import app as application
-from service.artefact import open_artefact
-from service.predictor import Predictor
-from service.reader import read
+from service.http import app as application
+from service.inference.artefact import open_artefact
+from service.inference.predictor import Predictor
+from service.reading.reader import read
 from service.settings import Settings
 from tests.conftest import draw
-from tests.service.test_upload import encode
-from training import data, networks
+from tests.service.picture.test_decode import encode
+from training import networks
+from training.data import mnist
 
 GOAL = {"faster_rcnn": 0.985} | dict.fromkeys(("alexnet", "cnn", "vgg16", "vit"), 0.992)
 
@@ -34,7 +35,7 @@ def test_all_five_are_there_and_small(released):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, name):
-    images, labels = data.load("test", mnist_root)
+    images, labels = mnist.load("test", mnist_root)
     artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=2)
     parts = np.array_split(images.numpy(), 50)
     digits = np.concatenate([artefact.session.run(None, {"images": part})[0].argmax(1) for part in parts])
@@ -46,7 +47,7 @@ def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, nam
 
 @pytest.mark.slow
 def test_over_http_each_model_says_what_its_file_says(client, released, mnist_root):
-    images = data.load("test", mnist_root)[0][::50]  # 200 images
+    images = mnist.load("test", mnist_root)[0][::50]  # 200 images
     expected = {}
     for name in networks.NAMES:
         session = onnxruntime.InferenceSession(released / f"{name}.onnx", providers=["CPUExecutionProvider"])
@@ -68,7 +69,7 @@ def test_a_typed_digit_is_read(client, digit):
 
 @pytest.mark.parametrize("overlap, least", [(0, 0.95), (1, 0.85), (2, 0.7)])  # pixels; a digit is 20 high
 def test_lines_of_digits_are_read_though_they_touch(released, mnist_root, overlap, least):
-    images, labels = (tensor.numpy() for tensor in data.load("validation", mnist_root))
+    images, labels = (tensor.numpy() for tensor in mnist.load("validation", mnist_root))
     predictor, right = Predictor(released, "cpu", threads=2), 0
     for start in range(0, 160, 4):
         line = np.zeros((60, 200), np.uint8)
@@ -86,7 +87,7 @@ def test_lines_of_digits_are_read_though_they_touch(released, mnist_root, overla
 
 
 def test_faster_rcnn_finds_each_digit_of_a_row(released, mnist_root):
-    images, labels = (tensor[:24].numpy() for tensor in data.load("validation", mnist_root))
+    images, labels = (tensor[:24].numpy() for tensor in mnist.load("validation", mnist_root))
     session = onnxruntime.InferenceSession(released / "faster_rcnn.onnx", providers=["CPUExecutionProvider"])
     right = 0
     for start in range(0, 24, 6):

@@ -20,15 +20,16 @@ import torch
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
-from service.artefact import UnusableArtefact, open_artefact
-from service.consensus import FILE, choices, key, mean_probabilities
-from service.image import canonicalise
-from training import data, detection, folder, numbers
-from training.calibrate import temperature
+from service.inference.artefact import UnusableArtefact, open_artefact
+from service.inference.consensus import FILE, choices, key, mean_probabilities
+from service.picture.digit import canonicalise
+from training.data import mnist
+from training.data.nondigits import NONE, spoil
 from training.export import MODELS, set_properties
-from training.metrics import figures, intervals, separation
-from training.nondigits import NONE, spoil
-from training.recipe import NonDigits
+from training.loop.recipe import NonDigits
+from training.measure import detection, folder, numbers
+from training.measure.figures import figures, intervals, separation
+from training.release.calibration import temperature
 
 RESULTS = Path("results")
 MEASURED = "evaluation.json"
@@ -49,10 +50,10 @@ def probabilities_of(artefact, images, title=""):
 def image_sets(root=None, images=None):
     """What is measured: {name: (images (N, 1, 28, 28) uint8, labels (N,))}, and the folder `images` if there is one.
 
-    "nondigits" are made of test digits by `training.nondigits`, of kinds that were trained on; "load_digits" are
+    "nondigits" are made of test digits by `training.data.nondigits`, of kinds that were trained on; "load_digits" are
     scikit-learn's 1,797 digits of 8x8 pixels, which pass through the service's canonicaliser.
     """
-    sets = {split: tuple(t.numpy() for t in data.load(split, root)) for split in ("validation", "test")}
+    sets = {split: tuple(t.numpy() for t in mnist.load(split, root)) for split in ("validation", "test")}
     sets["nondigits"] = _nondigits(*sets["test"])
     small = load_digits()
     seen = np.stack([canonicalise(np.uint8(image * (255 / 16))).image for image in small.images])
@@ -70,7 +71,7 @@ def _nondigits(images, labels):
     kinds = NonDigits(**dict.fromkeys(names, 1 / len(names)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        digits = data.to_unit(torch.from_numpy(images))
+        digits = mnist.to_unit(torch.from_numpy(images))
         parts = zip(digits.split(PART), torch.from_numpy(labels).split(PART), strict=True)
         made, labels = map(torch.cat, zip(*(spoil(*part, kinds) for part in parts), strict=True))
     made = (made[labels == NONE] * 255).round().to(torch.uint8).numpy()
@@ -80,7 +81,7 @@ def _nondigits(images, labels):
 def fit(answers, labels):
     """The temperature and the threshold of every choice of models, on validation images.
 
-    answers: {name: probabilities (N, 10)}. Returns two dicts by `service.consensus.key`.
+    answers: {name: probabilities (N, 10)}. Returns two dicts by `service.inference.consensus.key`.
     """
     temperatures, thresholds = {}, {}
     for choice in choices(answers):
@@ -116,7 +117,7 @@ def evaluate(names, models=MODELS, root=None, images=None, results=None):
     """
     sets, own = image_sets(root, images)
     answers, found, of_pages = {}, {}, {}
-    canvases = detection.pages(*data.load("test", root))
+    canvases = detection.pages(*mnist.load("test", root))
     for name in names:
         artefact = open_artefact(models / f"{name}.onnx", "cpu", os.cpu_count())
         answers[name] = {title: probabilities_of(artefact, part, title) for title, (part, _) in sets.items()}

@@ -17,12 +17,14 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from training import data, epochs, networks
-from training.calibrate import temperature
-from training.parity import check_accuracy, check_parity
-from training.quantize import quantize
+from training import networks
+from training.data import mnist
+from training.loop import history
+from training.loop.weights import with_start
+from training.release.calibration import temperature
+from training.release.parity import check_accuracy, check_parity
+from training.release.quantization import quantize
 from training.train import predict
-from training.weights import with_start
 
 MODELS = Path("models")
 HALF = 1024  # numbers from which on a tensor is stored in 16 bits
@@ -42,7 +44,7 @@ class Classifier(nn.Module):
 
     def forward(self, images):
         """images (N, 1, 28, 28) uint8 -> probabilities (N, 10) float32."""
-        return (self.network(data.to_unit(images)) / self.temperature).softmax(1)
+        return (self.network(mnist.to_unit(images)) / self.temperature).softmax(1)
 
 
 class Detector(Classifier):
@@ -51,7 +53,7 @@ class Detector(Classifier):
     outputs = ("probabilities", "boxes", "scores")
 
     def forward(self, images):
-        boxes, scores, logits = self.network.detect(data.to_unit(images))
+        boxes, scores, logits = self.network.detect(mnist.to_unit(images))
         return (logits / self.temperature).softmax(1), boxes, scores
 
 
@@ -82,7 +84,7 @@ def round_weights(module):
 def to_onnx(graph, path):
     """Trace `graph` at batch 3 and write it, any batch allowed; a detector takes any size from 16 x 16."""
     dimensions = {0: torch.export.Dim("N", min=1)}
-    size = (data.SIZE, data.SIZE)
+    size = (mnist.SIZE, mnist.SIZE)
     if isinstance(graph, Detector):
         dimensions |= {2: torch.export.Dim("H", min=SMALLEST), 3: torch.export.Dim("W", min=SMALLEST)}
         size = (40, 52)
@@ -173,14 +175,14 @@ def export(name, runs, models=MODELS, root=None):
     network.eval()
     fold_norms(network)
     round_weights(network)
-    images, labels = data.load("validation", root)
+    images, labels = mnist.load("validation", root)
     logits = predict(network, images)
     graph = graph_of(network, temperature(logits, labels.numpy()))
     models.mkdir(exist_ok=True)
     path, partial = models / f"{name}.onnx", models / f".{name}.partial.onnx"
     try:
         to_onnx(graph, partial)
-        seconds = best["earlier_seconds"] + epochs.duration(epochs.read(runs / name))  # also those after the best one
+        seconds = best["earlier_seconds"] + history.duration(history.read(runs / name))  # also those after the best one
         properties = properties_of(best, seconds, graph, module)
         if _in_8_bits(module):
             check_parity(graph, partial, images)

@@ -9,11 +9,12 @@ import re
 import sys
 from pathlib import Path
 
-from training import data, plots
+from training.data import mnist
 from training.evaluate import CONSENSUS, RESULTS
 from training.export import MODELS
-from training.recorded import Recorded
-from training.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, to_99
+from training.results import plots
+from training.results.records import Recorded
+from training.results.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, to_99
 
 MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that is written here
 
@@ -107,7 +108,7 @@ def _finds(recorded, name):
 def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
     """Write RESULTS.md, results/*.png and two parts of README.md, all in `folder`."""
     recorded = Recorded(models, results)
-    images, labels = (tensor.numpy() for tensor in data.load("test", root))
+    images, labels = (tensor.numpy() for tensor in mnist.load("test", root))
     plots.curves(recorded.runs, results / "curves.png")
     plots.confusions(recorded, results / "confusion.png")
     plots.hardest(recorded, images, results / "hardest.png")

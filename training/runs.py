@@ -13,11 +13,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training import data, epochs, networks
+from training import networks
+from training.data import mnist
 from training.evaluate import RESULTS
-from training.metrics import figures
+from training.loop import history
+from training.loop.weights import with_start
+from training.measure.figures import figures
 from training.train import predict
-from training.weights import with_start
 
 RECORD = "runs.json"
 
@@ -30,7 +32,7 @@ def describe(folder, splits):
     del recipe["weights"]  # a path, of which "initial_weights" says what is there
     network = networks.load(settings["name"]).Network()
     network.load_state_dict(best["network"])
-    metrics = epochs.read(folder)
+    metrics = history.read(folder)
     result = {
         "name": settings["name"],
         "seed": settings["seed"],
@@ -39,8 +41,8 @@ def describe(folder, splits):
         "recipe": recipe,
         "epochs": recipe["epochs"],
         "finished": len(metrics) == recipe["epochs"],
-        "best_epoch": epochs.best_of(metrics)["epoch"],
-        "seconds": epochs.duration(metrics),
+        "best_epoch": history.best_of(metrics)["epoch"],
+        "seconds": history.duration(metrics),
         "hardware": best["hardware"],
         "torch": best["torch"],
         "commit": best["commit"],
@@ -57,7 +59,7 @@ def collect(folder, root=None):
     found = sorted(path.parent for path in folder.glob("**/best.pt"))
     if not found:
         raise FileNotFoundError(f"{str(folder)!r} holds no run; start one with: python -m training.train NAME")
-    splits = {split: data.load(split, root) for split in ("validation", "test")}
+    splits = {split: mnist.load(split, root) for split in ("validation", "test")}
     runs = [describe(path, splits) for path in tqdm(found, desc="runs")]
     return sorted(runs, key=lambda run: (run["name"], run["initial_weights"], run["seed"]))
 

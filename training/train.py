@@ -2,7 +2,7 @@
 
 Each epoch leaves in runs/NAME/ a checkpoint to resume from, a line in metrics.jsonl, and, when it is the best on the
 validation images so far, the averaged weights in best.pt; with --seeds N, in runs/seed0/NAME/ and so on. The test set
-is not opened here. `training.parallel` says how to use several devices.
+is not opened here. `training.loop.devices` says how to use several devices.
 """
 
 import argparse
@@ -21,11 +21,13 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from training import data, epochs, networks, parallel
-from training.augment import degrade, move
-from training.nondigits import spoil
-from training.provenance import commit, hardware
-from training.weights import initialise
+from training import networks
+from training.data import mnist
+from training.data.augmentation import degrade, move
+from training.data.nondigits import spoil
+from training.loop import devices, history
+from training.loop.provenance import commit, hardware
+from training.loop.weights import initialise
 
 EVALUATION_BATCH = 500
 
@@ -49,7 +51,7 @@ def autocast(device):
 def predict(network, images):
     """Logits (N, 10) float32, on the CPU, for images (N, 1, 28, 28) uint8."""
     network.eval()
-    return torch.cat([network(data.to_unit(part)).float().cpu() for part in images.split(EVALUATION_BATCH)])
+    return torch.cat([network(mnist.to_unit(part)).float().cpu() for part in images.split(EVALUATION_BATCH)])
 
 
 class Run:
@@ -63,7 +65,7 @@ class Run:
         self.start = initialise(network, name, recipe.weights)
         self.network = network.to(device, memory_format=torch.channels_last)
         self.averaged = deepcopy(self.network).requires_grad_(False)
-        self.objective = parallel.objective(self.network, self._degrade, size)
+        self.objective = devices.objective(self.network, self._degrade, size)
         kernels = [p for p in network.parameters() if p.dim() > 1]
         others = [p for p in network.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -94,7 +96,7 @@ class Run:
         bar = tqdm(order, desc=title, unit_scale=size, unit=" images", mininterval=5, disable=self.rank > 0)
         for batch in bar:
             batch = batch[self.rank :: self.size]
-            digits, targets = spoil(data.to_unit(images[batch]), labels[batch], self.recipe.nondigits)
+            digits, targets = spoil(mnist.to_unit(images[batch]), labels[batch], self.recipe.nondigits)
             digits = move(digits, targets, self.recipe.augment)
             with autocast(self.device):
                 loss = self.objective(digits, targets)
@@ -149,12 +151,12 @@ class Run:
 
 def train(name, recipe, seed, device, folder, root=None, resume=False):
     """Train to the end of the recipe, with the other processes of torchrun, if any. Returns one dict an epoch."""
-    rank, size, device = parallel.join(device)
+    rank, size, device = devices.join(device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
-    images, labels = (tensor.to(device) for tensor in data.load("train", root))
-    held_images, held_labels = data.load("validation", root)
+    images, labels = (tensor.to(device) for tensor in mnist.load("train", root))
+    held_images, held_labels = mnist.load("validation", root)
     held_images = held_images.to(device)
     run = Run(name, recipe, seed, device, len(images) // recipe.batch_size, rank, size)
     if resume and checkpoint.exists():
@@ -179,10 +181,10 @@ def train(name, recipe, seed, device, folder, root=None, resume=False):
         if rank > 0:
             continue
         # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
-        if run.metrics[-1] is epochs.best_of(run.metrics):
+        if run.metrics[-1] is history.best_of(run.metrics):
             best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
             _save(best | origin, folder / "best.pt")
-        epochs.write(folder, run.metrics)
+        history.write(folder, run.metrics)
         _save(run.state(), checkpoint)
         print(json.dumps(run.metrics[-1]), flush=True)
     return run.metrics
@@ -230,8 +232,8 @@ def main(argv=None):
             out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
             folder = out / arguments.name
             metrics = train(arguments.name, recipe, seed, device, folder, arguments.data, arguments.resume)
-            accuracies.append(epochs.best_of(metrics)["validation_accuracy"])
-        parallel.leave()
+            accuracies.append(history.best_of(metrics)["validation_accuracy"])
+        devices.leave()
         if arguments.seeds is not None:
             spread = {"mean": statistics.mean(accuracies)}
             spread["deviation"] = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0

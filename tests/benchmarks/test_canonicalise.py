@@ -1,7 +1,7 @@
 import json
 
 from benchmarks import canonicalise
-from service.upload import FORMATS, grey_from_upload
+from service.picture.decode import FORMATS, grey_from_upload
 
 
 def test_last_line_is_json_with_a_row_for_each_upload(capsys):

@@ -25,6 +25,6 @@ def test_without_mnist_it_is_noise_and_no_accuracy(monkeypatch, tmp_path):
     def missing(_split):
         raise FileNotFoundError
 
-    monkeypatch.setattr("training.data.load", missing)
+    monkeypatch.setattr("training.data.mnist.load", missing)
     images, labels = offline.pictures()
     assert images.shape[1:] == (1, 28, 28) and images.dtype == np.uint8 and labels is None

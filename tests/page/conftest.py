@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from service.schema import PREDICTION
+from service.http.schema import PREDICTION
 from tests.conftest import REPOSITORY
 from tests.service.test_server import serving
 

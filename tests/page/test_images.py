@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import draw
 from tests.page.conftest import EXAMPLES, READ, expect_answer, expect_sentence
-from tests.service.test_upload import encode
+from tests.service.picture.test_decode import encode
 
 pytestmark = pytest.mark.slow
 

@@ -4,11 +4,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service import app as application
-from service.predictor import Predictor
+from service.http import app as application
+from service.inference.predictor import Predictor
 from service.settings import Settings
 from tests.conftest import draw
-from tests.service.test_upload import encode
+from tests.service.picture.test_decode import encode
 
 
 @pytest.fixture

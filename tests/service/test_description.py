@@ -5,9 +5,9 @@ import re
 import pytest
 from PIL import Image
 
-from service import schema
-from tests.service.test_app import form, raw
-from tests.service.test_upload import encode
+from service.http import schema
+from tests.service.http.test_app import form, raw
+from tests.service.picture.test_decode import encode
 from training import networks
 
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import REPOSITORY, draw
+from tests.service.picture.test_decode import encode
 from tests.service.test_server import serving
-from tests.service.test_upload import encode
 
 SEVEN = encode(Image.fromarray(draw("7")))
 PATIENCE = 30.0  # seconds for what has to happen by itself

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import REPOSITORY, draw
-from tests.service.test_upload import encode
+from tests.service.picture.test_decode import encode
 
 START = 60  # seconds
 

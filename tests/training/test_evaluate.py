@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from service.artefact import open_artefact
-from service.consensus import load_consensus
-from training import data, evaluate, networks
+from service.inference.artefact import open_artefact
+from service.inference.consensus import load_consensus
+from training import evaluate, networks
+from training.data import mnist
 from training.evaluate import MEASURED, PROBABILITIES
 from training.train import predict
 
@@ -34,7 +35,7 @@ def test_evaluation_of_some_writes_nothing(models, small_mnist, tmp_path, capsys
 
 def test_figures_go_into_the_artefact(evaluated, runs, small_mnist):
     folder, found = evaluated
-    images, labels = data.load("test", small_mnist)
+    images, labels = mnist.load("test", small_mnist)
     network = networks.load("cnn").Network()
     network.load_state_dict(torch.load(runs / "cnn" / "best.pt", weights_only=True)["network"])
     expected = (predict(network, images).argmax(1) == labels).float().mean().item()
@@ -65,14 +66,14 @@ def test_everything_measured_is_recorded(evaluated, small_mnist):
     low, high = recorded["consensus"]["test_intervals"]["accuracy"]
     assert low <= found["consensus"]["test"]["accuracy"] <= high
     saved = np.load(results / PROBABILITIES)
-    labels = data.load("test", small_mnist)[1].numpy()
+    labels = mnist.load("test", small_mnist)[1].numpy()
     assert (saved["labels"] == labels).all()
     accuracy = (saved["cnn"].argmax(1) == labels).mean()
     assert accuracy == pytest.approx(found["cnn"]["test"]["accuracy"], abs=0.011)
 
 
 def test_a_folder_of_images_is_measured_too(models, small_mnist, tmp_path, capsys):
-    images, labels = data.load("test", small_mnist)
+    images, labels = mnist.load("test", small_mnist)
     for i in range(20):
         target = tmp_path / str(int(labels[i]))
         target.mkdir(exist_ok=True)

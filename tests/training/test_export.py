@@ -4,10 +4,11 @@ import onnxruntime
 import pytest
 import torch
 
-from service.artefact import open_artefact, open_session, session_options
-from training import data, networks
+from service.inference.artefact import open_artefact, open_session, session_options
+from training import networks
+from training.data import mnist
 from training.export import export, fold_norms, graph_of
-from training.parity import TOLERANCE, check_accuracy, check_parity
+from training.release.parity import TOLERANCE, check_accuracy, check_parity
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
@@ -54,7 +55,7 @@ def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, mon
     for floats in (False, True):
         options = session_options(1)
         options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-        monkeypatch.setattr("service.artefact.session_options", lambda _, options=options: options)
+        monkeypatch.setattr("service.inference.artefact.session_options", lambda _, options=options: options)
         session = open_session(models / f"{name}.onnx", "cpu", 1, floats)
         answers[floats] = session.run(None, {"images": images})[0]
         kinds[floats] = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
@@ -66,7 +67,7 @@ def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, mon
 
 @pytest.mark.parametrize("fewer, refused", [(1, False), (2, True)])
 def test_artefact_may_read_one_image_less_than_pytorch(models, small_mnist, fewer, refused):
-    images, labels = data.load("test", small_mnist)
+    images, labels = mnist.load("test", small_mnist)
     path = models / "cnn.onnx"
     found = open_session(path, "cpu", 1).run(None, {"images": images.numpy()})[0].argmax(1)
     logits = torch.nn.functional.one_hot(torch.from_numpy(found), 10).float()
@@ -102,7 +103,7 @@ def test_folding_norms_changes_nothing_but_the_layers():
 
 
 def test_disagreement_with_pytorch_is_refused(models, small_mnist):
-    images, _ = data.load("test", small_mnist)
+    images, _ = mnist.load("test", small_mnist)
     torch.manual_seed(5)
     another = graph_of(networks.load("vit").Network().eval(), 1.0)
     with pytest.raises(RuntimeError, match="probabilities differ from PyTorch's"):

@@ -5,10 +5,10 @@ from torchvision.ops import box_iou
 
 from tests.conftest import draw
 from training import networks
-from training.canvas import ink_boxes
+from training.data.nondigits import NONE
+from training.data.pages import ink_boxes
 from training.networks import faster_rcnn
 from training.networks.faster_rcnn import _of_ten
-from training.nondigits import NONE
 
 
 def digits(count):

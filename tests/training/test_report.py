@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from training import evaluate, networks, report, runs
-from training.recorded import Recorded
-from training.tables import all_runs, comparison, seeds, speed
+from training.results.records import Recorded
+from training.results.tables import all_runs, comparison, seeds, speed
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
 

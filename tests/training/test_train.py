@@ -8,9 +8,9 @@ import torch
 
 from tests.conftest import REPOSITORY
 from training import networks
-from training.epochs import duration, read
+from training.loop.history import duration, read
+from training.loop.weights import initialise, with_start
 from training.train import main, pick_device, train
-from training.weights import initialise, with_start
 
 CPU = torch.device("cpu")
 SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, batch_size=50)

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
 
-from training.nondigits import cross_entropy
-from training.recipe import Recipe
-from training.weights import features_from
+from training.data.nondigits import cross_entropy
+from training.loop.recipe import Recipe
+from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=16, batch_size=256, lr=6e-4, weights="imagenet")
 IN_8_BITS = True  # several times as fast

@@ -5,8 +5,8 @@ python -m training.train cnn
 
 from torch import nn
 
-from training.nondigits import cross_entropy
-from training.recipe import Recipe
+from training.data.nondigits import cross_entropy
+from training.loop.recipe import Recipe
 
 RECIPE = Recipe(epochs=24, batch_size=256, lr=4e-3)
 IN_8_BITS = True  # several times as fast

@@ -17,9 +17,9 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
-from training.canvas import compose, ink_boxes
-from training.nondigits import NONE
-from training.recipe import NonDigits, Recipe
+from training.data.nondigits import NONE
+from training.data.pages import compose, ink_boxes
+from training.loop.recipe import NonDigits, Recipe
 
 # Two digits side by side are two digits to a detector, and no background.
 RECIPE = Recipe(epochs=18, batch_size=256, lr=2e-3, clip=5.0, nondigits=NonDigits(several=None))

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models import VGG16_BN_Weights, vgg16_bn
 
-from training.nondigits import cross_entropy
-from training.recipe import Recipe
-from training.weights import features_from
+from training.data.nondigits import cross_entropy
+from training.loop.recipe import Recipe
+from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
 IN_8_BITS = True  # several times as fast

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.data import SIZE
-from training.nondigits import cross_entropy
-from training.recipe import Recipe
+from training.data.mnist import SIZE
+from training.data.nondigits import cross_entropy
+from training.loop.recipe import Recipe
 
 RECIPE = Recipe(epochs=28, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
 GRID = SIZE // 4  # 7 patches a side

@@ -1,0 +1,144 @@
+"""One uploaded image to the JSON of an answer: what is seen in it, and what is said of it."""
+
+import base64
+import time
+from dataclasses import dataclass
+from io import BytesIO
+
+import anyio.to_thread
+from PIL import Image
+
+from service.picture.decode import grey_from_upload
+from service.picture.digit import Canonical, canonicalise
+from service.reading.reader import read
+
+DECIMALS = 6  # of probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """An upload as the models see it."""
+
+    canonical: Canonical
+    reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
+    waited_ms: float  # before it was decoded
+    decode_ms: float
+    canonicalise_ms: float
+    finished: float  # when it was ready for the models, by time.perf_counter
+
+    @property
+    def images(self):
+        """A batch of one, (1, 1, 28, 28) uint8."""
+        return self.canonical.image[None, None]
+
+
+def see(data, max_pixels, formats, arrived=None):
+    """Decode and canonicalise the bytes of an image that came at `arrived`. Raises InvalidImage, ImageTooLarge."""
+    started = time.perf_counter()
+    picture, reduced = grey_from_upload(data, max_pixels, formats)
+    decoded = time.perf_counter()
+    canonical = canonicalise(picture)
+    finished = time.perf_counter()
+    return Seen(
+        canonical=canonical,
+        reduced=reduced,
+        waited_ms=(started - (arrived or started)) * 1e3,
+        decode_ms=(decoded - started) * 1e3,
+        canonicalise_ms=(finished - decoded) * 1e3,
+        finished=finished,
+    )
+
+
+async def answer(data, batcher, names, settings, readers, explain=False):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time) for the bytes of an image.
+
+    `readers` limits how many are decoded at once. Raises InvalidImage, ImageTooLarge.
+    """
+    arrived = time.perf_counter()
+
+    def look():
+        seen = see(data, settings.max_pixels, settings.formats, arrived)
+        return seen, batcher.now(seen.images, names)
+
+    seen, share = await anyio.to_thread.run_sync(look, limiter=readers)
+    if share is None:
+        share = await batcher.join(seen.images, names)
+    return describe(seen, share, batcher.predictor.device, explain)
+
+
+def describe(seen, share, device, explain=False):
+    """The JSON of one prediction (`schema.Prediction`, but for the total time)."""
+    answers, index = share.answers, share.first
+    queue_ms = seen.waited_ms + (share.started - seen.finished) * 1e3
+    verdict = answers.verdicts[index]
+    result = {
+        "digit": verdict.digit,
+        "confidence": round(verdict.confidence, DECIMALS),
+        "accepted": verdict.accepted,
+        "agreement": verdict.agreement,
+        "models": [_model(name, answer, index, seen) for name, answer in answers.by_name.items()],
+        "timing_ms": {
+            "decode": round(seen.decode_ms, 3),
+            "canonicalise": round(seen.canonicalise_ms, 3),
+            "queue": round(queue_ms, 3),
+            "inference": round(answers.inference_ms, 3),
+        },
+        "device": device,
+    }
+    if explain:
+        result["explain"] = {"image": _data_url(seen.canonical.image)}
+    return result
+
+
+def describe_page(predictor, names, data, settings):
+    """The JSON of what is read in the bytes of an image (`schema.Text`, but for the total time).
+
+    Raises InvalidImage, ImageTooLarge.
+    """
+    started = time.perf_counter()
+    picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
+    decoded = time.perf_counter()
+    readings = read(picture, predictor, names)
+    finished = time.perf_counter()
+    lines = {}
+    for reading in readings:
+        if reading.accepted:
+            lines.setdefault(reading.line, []).append(str(reading.digit))
+    return {
+        "text": "\n".join("".join(lines[line]) for line in sorted(lines)),
+        "digits": [
+            {
+                "digit": reading.digit,
+                "confidence": round(reading.confidence, DECIMALS),
+                "accepted": reading.accepted,
+                "box": [round(value * reduced, 1) for value in reading.box],
+                "line": reading.line,
+            }
+            for reading in readings
+        ],
+        "timing_ms": {
+            "decode": round((decoded - started) * 1e3, 3),
+            "read": round((finished - decoded) * 1e3, 3),
+        },
+        "device": predictor.device,
+    }
+
+
+def _model(name, answer, index, seen):
+    probabilities = answer.probabilities[index]
+    result = {
+        "name": name,
+        "digit": int(probabilities.argmax()),
+        "confidence": round(float(probabilities.max()), DECIMALS),
+        "probabilities": [round(float(p), DECIMALS) for p in probabilities],
+        "latency_ms": round(answer.milliseconds, 3),
+    }
+    if answer.boxes is not None:
+        result["box"] = [round(value * seen.reduced, 1) for value in seen.canonical.to_picture(answer.boxes[index])]
+    return result
+
+
+def _data_url(image):
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

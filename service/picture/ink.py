@@ -1,0 +1,232 @@
+"""A grey picture to its ink: paper, shadows, grain and printed rules taken away, in any polarity."""
+
+import cv2
+import numpy as np
+
+from service.picture.decode import BlankImage
+
+PAPER = 0.3, 0.1  # of the longer side: nothing wider is a stroke; the second where shadows pass for one
+SHARPER = 1.25  # the second paper only if what it leaves has edges this much steeper
+LEAST_CONTRAST = 14  # grey levels between paper and ink
+NOISE = 5.0  # ink stands out of the paper's grain by this many deviations
+MUCH, LITTLE = 0.998, 0.9996  # share that is paper where there is much ink, as mostly, or as little as a small 1
+SAMPLE = 100  # rows and columns that are enough to know how grey levels are spread
+AROUND = 0.45  # of the longer side: what is near
+GRID = 24  # points a side that the light is measured at
+GAP = 1 / 12  # of the longer side: a rule that is crossed by a stroke goes on after this
+FULL, PART = 0.8, 0.2  # of the picture's width: a rule runs across this much of it; one of many has so much ink
+FAINT = 0.75  # of the pen's: a rule has less ink along it,
+MANY = 4  # or is one of so many in its direction
+
+
+def find_ink(work, choose, slopes=None, papers=PAPER, many=MANY):
+    """How much darker (or lighter) than its paper each pixel is, 0 where it is not, and what of it is wanted.
+
+    work: (H, W) float32, grey levels; choose: from ink, where it surely and where it likely is, to a mask (H, W)
+    bool of what is wanted; slopes: of the paper's rules, if they are known; papers: how wide strokes can be, each is
+    tried; many: rules in one direction that cannot be strokes. Returns ink (H, W) float32, grey levels, the mask, and
+    the slopes. Raises BlankImage if nothing stands out.
+    """
+    work = cv2.GaussianBlur(work, (0, 0), min(max(work.shape) / 320, 1))
+    work -= _light(work)
+    if not is_dark(work):
+        work = -work
+    slope = cv2.magnitude(cv2.Sobel(work, cv2.CV_32F, 1, 0), cv2.Sobel(work, cv2.CV_32F, 0, 1))
+    best = -1.0
+    for widest in papers:
+        try:
+            ink = _above_paper(work, widest)
+            sure, likely = strokes(ink)
+            if slopes is not None or _runs_across(likely):
+                slopes = _take_out_rules(ink, likely, slopes, many)
+                sure, likely = strokes(ink)
+            mask = choose(ink, sure, likely)
+        except BlankImage as error:
+            blank = error
+            continue
+        sharp = _sharpness(mask, slope)
+        if sharp > SHARPER * best:
+            best, found = sharp, (ink, mask, slopes)
+        if breadth(mask) < papers[-1] / 2 * max(mask.shape) and not _touches(mask):
+            break  # no shadow is as narrow as a pen
+    if best < 0:
+        raise blank
+    return found
+
+
+def sample(values):
+    """Rows and columns of (H, W), evenly spread, at most SAMPLE of each."""
+    height, width = values.shape
+    return values[:: -(-height // SAMPLE), :: -(-width // SAMPLE)]
+
+
+def level(values, share):
+    """The value that a share of all is below: a quantile, without what numpy's own costs for a few values."""
+    place = min(int(share * values.size), values.size - 1)
+    return float(np.partition(values, place, axis=None)[place])
+
+
+def find_flat_ink(picture):
+    """The same of a picture (H, W) uint8 too small for anything but one level of paper; nothing is chosen from it."""
+    work = picture.astype(np.float32)
+    paper = level(np.concatenate([work[0], work[-1], work[:, 0], work[:, -1]]), 0.5)
+    return ((paper - work) if is_dark(work) else (work - paper)).clip(0)
+
+
+def _light(work):
+    """A slanted light: the quadratic (H, W) that most of the picture follows."""
+    height, width = work.shape
+    grid = cv2.resize(work, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+    places = np.linspace(-1, 1, GRID)
+    x, y = (values.ravel() for values in np.meshgrid(places, places))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1)
+    weights = np.ones_like(grid)
+    for _ in range(3):
+        weighted = terms.T * weights
+        fit = np.linalg.solve(weighted @ terms, weighted @ grid)
+        away = np.abs(grid - terms @ fit)
+        weights = 1 / (1 + (away / max(level(away, 0.5), 1.0)) ** 2)
+    light = np.float32(terms @ fit).reshape(GRID, GRID)
+    return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _sharpness(mask, slope):
+    """How steep the edges of a mask are: shadows fade, strokes do not."""
+    mask = np.uint8(mask)
+    edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return level(slope[edge > 0], 0.5) if edge.any() else 0.0
+
+
+def _touches(mask):
+    """Whether anything of a mask lies at the edge."""
+    return mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
+
+
+def is_dark(work):
+    """Whether ink is darker than paper: which side of what the rim mostly is, where it differs from what is near.
+
+    Both count, and the second more: little ink stands out far, the halves of a shadow only at their border.
+    """
+    depth = max(1, max(work.shape) // 40)
+    rim = np.ones(work.shape, bool)
+    rim[depth:-depth, depth:-depth] = False
+    some = np.ascontiguousarray(sample(work))
+    side = round(AROUND * max(some.shape)) | 1
+    contrast = some - cv2.blur(some, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return bool(((level(work[rim], 0.5) - some) * contrast**2).sum() >= 0)
+
+
+def _above_paper(work, widest):
+    """The paper is the picture with everything narrower than a stroke can be closed, so that a shadow stays paper."""
+    side = round(widest * max(work.shape)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))  # a square is two passes, a disc is not
+    paper = cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
+    paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1), borderType=cv2.BORDER_REPLICATE)
+    ink = paper - work
+    return (ink - level(sample(ink)[::2, ::2], 0.5)).clip(0)
+
+
+def _strength(ink):
+    """The level of full ink and the grain of the paper, a standard deviation. Raises BlankImage for no ink."""
+    some = sample(ink)
+    few = some[::2, ::2]  # enough for the paper, of which there is more
+    for values, share in ((some, MUCH), (ink, LITTLE)):
+        strongest = level(values, share)
+        quiet = few[few <= strongest / 2]
+        grain = 1.4826 * level(np.abs(quiet - level(quiet, 0.5)), 0.5) if quiet.size else 0.0
+        if strongest >= max(LEAST_CONTRAST, NOISE * grain):
+            return strongest, grain
+    raise BlankImage
+
+
+def strokes(ink):
+    """Where ink (H, W) surely is, and where it is likely to go on: two (H, W) bool. Raises BlankImage for none."""
+    strongest, grain = _strength(ink)
+    levels = np.uint8((ink * (255 / strongest)).clip(0, 255))
+    otsu, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return levels > otsu, levels > max(0.6 * otsu, 255 * 3 * grain / strongest)
+
+
+def _runs_across(likely):
+    """Whether ink is found in nearly every column or row, as it is where there are rules."""
+    return likely.any(0).mean() >= FULL or likely.any(1).mean() >= FULL
+
+
+def _take_out_rules(ink, likely, slopes, many):
+    """Clear printed rules from ink (H, W), ruled or squared, and leave what crosses them.
+
+    As staff lines are taken out of music: by how far the ink goes on across the line
+    (Dalitz et al., https://doi.org/10.1109/TPAMI.2007.70749). slopes: of the rules across and of those down, None for
+    no such; or None if that is not known yet. Returns the slopes if the paper is ruled, else None.
+    """
+    views = (ink, np.ascontiguousarray(likely)), (ink.T, np.ascontiguousarray(likely.T))
+    thin = [_thin(seen) for _, seen in views]
+    found = [_rules(*lines) for lines in thin]
+    if max(map(len, found)) >= many:
+        slopes = [float(np.median([slope for _, slope in rules])) if rules else None for rules in found]
+    rest = likely.copy()
+    for rules, view in zip(found, (rest, rest.T), strict=True):
+        for rule, _ in rules:
+            view[rule] = False
+    # Where there is little besides lines, a few of them are a digit's own bars.
+    pen = breadth(rest) * level(ink[rest], 0.75) if 3 * rest.sum() > likely.sum() else 0.0
+    for way, (view, seen) in enumerate(views):
+        gone = np.zeros(view.shape, bool)
+        for rule, _ in found[way]:
+            drawn = np.zeros_like(seen)
+            drawn[rule] = seen[rule]
+            if slopes is not None or breadth(drawn) * level(view[drawn], 0.75) <= FAINT * pen:
+                gone[rule] = True
+        if slopes is not None and slopes[way] is not None:
+            gone |= _parallels(*thin[way], slopes[way])
+        if gone.any():
+            across = np.ones((thin[way][1] + 2, 1), np.uint8)
+            view[gone] = cv2.morphologyEx(np.ascontiguousarray(view), cv2.MORPH_OPEN, across)[gone]
+    return slopes
+
+
+def _thin(likely):
+    """The ink (H, W) uint8 that is no thicker than what is commonest, from above to below, and that thickness."""
+    ink = np.uint8(likely)
+    changes = np.diff(np.pad(ink, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    runs = np.nonzero(changes == -1)[1] - np.nonzero(changes == 1)[1]
+    most = int(1.5 * np.median(runs)) + 1
+    return ink & ~cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8)), most
+
+
+def _rules(ink, most):
+    """Thin lines from left to right, straight or slightly bent: of each its pixels, with soft edges, and its slope.
+
+    Pixels are rows and columns, not (H, W) bool, for a page may have hundreds of rules.
+    """
+    height, width = ink.shape
+    gap = round(GAP * max(width, height))
+    bridged = cv2.copyMakeBorder(cv2.dilate(ink, np.ones((3, 3))), 0, 0, gap, gap, cv2.BORDER_REPLICATE)
+    bridged = cv2.morphologyEx(bridged, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(bridged[:, gap:-gap], connectivity=8)
+    rules = []
+    for part, (left, top, wide, tall, _) in enumerate(boxes):
+        if part == 0 or wide < FULL * width or tall > wide / 2:
+            continue
+        y, x = np.nonzero(parts[top : top + tall, left : left + wide] == part)
+        y, x = y + top, x + left
+        bend = np.polynomial.Polynomial.fit(x, y, 2)
+        if np.abs(y - bend(x)).mean() <= most and len(np.unique(x[ink[y, x] > 0])) >= 0.6 * wide:
+            rules.append(((y, x), bend.deriv()(width / 2)))
+    return rules
+
+
+def _parallels(ink, most, slope):
+    """Where thin ink lies on lines of a slope, also on those that something written interrupts: (H, W) bool."""
+    height, width = ink.shape
+    y, x = np.mgrid[:height, :width]
+    offset = np.int32(y - slope * (x - width / 2))
+    offset -= offset.min()
+    on_line = np.convolve(np.bincount(offset[ink > 0], minlength=offset.max() + 1), np.ones(most), "same")
+    return np.convolve(on_line >= PART * width * most, np.ones(3), "same").astype(bool)[offset]
+
+
+def breadth(mask):
+    """Pixels across the strokes of a mask (H, W) bool."""
+    padded = cv2.copyMakeBorder(np.uint8(mask), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    return 4 * cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean() - 1  # a strip's mean is a quarter

@@ -1,0 +1,206 @@
+"""A page of ink to its pieces, line by line: what is connected, and of what touches the digits it may be."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from service.picture.decode import InvalidImage
+from service.picture.framing import even, extent
+from service.picture.ink import breadth
+
+MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
+SIGHT = 28  # pixels of the height of a piece that is to be cut
+SURE = 0.5  # score of a detection that counts
+TALL = 0.4  # of the commonest height: what is smaller is a part of a digit, or dirt
+CUT_OFF = 0.5  # of the commonest height: what touches the page's edge and is smaller is not all there
+ALONG = 0.1  # of the page's rim: what covers more of it is a table or a shadow
+SPECK = 0.1  # of the commonest height
+BLOT = 3.0  # pens: what is broader was not written
+NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
+CUTS = 100  # parts that pieces are cut into: with as many, no further piece is cut
+WIDE = 0.8  # of its height: what is wider may be several digits
+APART = 3  # pixels of SIGHT to either side in which a seam is the best
+LITTLE, MUCH = 0.5, 12.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
+ASIDE = 0.5  # pixels of ink that a seam would rather cross than go a column aside
+LINE = 8.0  # of its height: what is wider, and wider than digits are high, is no number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Connected ink, or a part of it that was cut off."""
+
+    part: int  # what it was connected to
+    box: np.ndarray  # x_min, y_min, x_max, y_max in pixels of the page
+    mask: np.ndarray  # (H, W) bool, of the box
+    first: bool = True  # of what it was connected to, from the left
+    last: bool = True
+
+    @property
+    def width(self):
+        return self.box[2] - self.box[0]
+
+    @property
+    def height(self):
+        return self.box[3] - self.box[1]
+
+
+def hull(pieces):
+    """The box around several."""
+    boxes = np.stack([piece.box for piece in pieces])
+    return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
+def pieces_of(likely):
+    """The connected parts of ink (H, W) bool that a pen can have made, from the largest on.
+
+    Raises InvalidImage if there are too many to be looked at.
+    """
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
+    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    along = np.bincount(rim, minlength=count) / rim.size
+    large = 1 + np.argsort(-boxes[1:, 2:4].max(1), kind="stable")
+    if (along[large] < ALONG).any():  # or it is one digit that fills the page
+        large = large[along[large] < ALONG]
+    pieces = []
+    for part in large[:MOST]:
+        x, y, width, height = boxes[part, :4]
+        mask = parts[y : y + height, x : x + width] == part
+        pieces.append(Piece(part=part, box=np.array([x, y, x + width, y + height]), mask=mask))
+    if not pieces:
+        return []
+    common = common_height(pieces)
+    if np.sum(boxes[large, 3] >= TALL * common) > MOST:
+        raise InvalidImage(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
+    breadths = [breadth(piece.mask) for piece in pieces]
+    pen = np.median([broad for broad, piece in zip(breadths, pieces, strict=True) if piece.height >= TALL * common])
+    return [
+        piece
+        for broad, piece in zip(breadths, pieces, strict=True)
+        if broad <= BLOT * pen
+        and max(piece.width, piece.height) >= SPECK * common
+        and piece.width <= max(LINE * piece.height, common)
+        and not _is_cut_off(piece, common, likely.shape)
+    ]
+
+
+def _is_cut_off(piece, common, shape):
+    """Whether a piece reaches beyond the page."""
+    at_edge = piece.box[:2].min() == 0 or piece.box[2] == shape[1] or piece.box[3] == shape[0]
+    return at_edge and piece.height < CUT_OFF * common
+
+
+def common_height(pieces):
+    """The height that half of all height is in pieces no taller than; specks count little, one shadow too."""
+    heights = np.sort([piece.height for piece in pieces])
+    return float(heights[np.searchsorted(np.cumsum(heights), heights.sum() / 2)])
+
+
+def lines_of(pieces, height):
+    """The pieces line by line from above, each from left to right."""
+    tall = sorted((piece for piece in pieces if piece.height >= TALL * height), key=_middle)
+    lines = []
+    for piece in tall:
+        shared = [min(piece.box[3], line[-1].box[3]) - max(piece.box[1], line[-1].box[1]) for line in lines]
+        best = int(np.argmax(shared)) if lines else None
+        if lines and shared[best] >= 0.3 * min(piece.height, lines[best][-1].height):
+            lines[best].append(piece)
+        else:
+            lines.append([piece])
+    for piece in pieces:
+        if piece.height < TALL * height:
+            gaps = [min(gap(piece, other) for other in line) for line in lines]
+            if min(gaps) <= NEAR * height:
+                lines[int(np.argmin(gaps))].append(piece)
+    lines.sort(key=lambda line: np.mean([piece.box[1] + piece.box[3] for piece in line]))
+    return [sorted(line, key=_middle) for line in lines]
+
+
+def _middle(piece):
+    return piece.box[0] + piece.box[2]
+
+
+def gap(one, other):
+    """Pixels between two boxes, negative where they overlap."""
+    return max(max(one.box[:2] - other.box[2:]), max(other.box[:2] - one.box[2:]))
+
+
+def cut(lines, doubtful, ink, height, predictor):
+    """The lines, with those of the pieces `doubtful` cut that may be several digits, the widest first."""
+    tall = [piece for piece in doubtful if piece.height >= TALL * height]
+    wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LINE * piece.height]
+    parts, cuts = {}, 0
+    for piece in sorted(wide, key=lambda piece: -piece.width):
+        if cuts < CUTS:
+            parts[piece.part] = _parts(piece, ink, predictor)
+            cuts += len(parts[piece.part])
+    return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]
+
+
+def _parts(piece, ink, predictor):
+    """The parts of a piece between its seams, from left to right."""
+    left, top, right, bottom = piece.box
+    crop = even(np.where(piece.mask, ink[top:bottom, left:right], 0), piece.mask)
+    scale = SIGHT / piece.height
+    small = cv2.resize(crop, (round(piece.width * scale), SIGHT), interpolation=cv2.INTER_AREA)
+    seams = _seams(small / 255, _seen(small, predictor)) / (small.shape[1] / piece.width)
+    rows = np.arange(piece.height) * SIGHT // piece.height
+    side = (np.arange(piece.width)[:, None] >= seams[:, rows].T[:, None]).sum(2)  # (H, W): seams to the left
+    masks = [piece.mask & (side == number) for number in range(len(seams) + 1)]
+    masks = [mask for mask in masks if mask.any()]
+    parts = []
+    for number, mask in enumerate(masks):
+        inner = extent(mask)
+        box = np.array(inner) + np.tile(piece.box[:2], 2)
+        mask = mask[inner[1] : inner[3], inner[0] : inner[2]]
+        first, last = number == 0, number == len(masks) - 1
+        parts.append(Piece(part=piece.part, box=box, mask=mask, first=first, last=last))
+    return parts
+
+
+def _seen(small, predictor):
+    """The middle columns of the digits that the detector sees in a piece (H, W), 0 to 255, in order."""
+    margin = SIGHT // 2
+    boxes, scores = predictor.detect(np.uint8(np.pad(small, margin))[None, None])
+    seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes[0], scores[0], strict=True) if score.max() >= SURE]
+    return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # it may see one in the margin
+
+
+def _seams(small, seen):
+    """Ways down a piece (H, W), 0 to 1, to cut it along: columns (N, H), from left to right.
+
+    Each crosses less ink than those beside it. Where there is none between two digits of `seen`, the best there is.
+    """
+    above, below = _least(small), _least(small[::-1])
+    half = len(small) // 2
+    crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each column there
+    around = cv2.erode(crossed[None], np.ones((1, 2 * APART + 1)))[0]  # the least of all columns as near as that
+    good = (crossed == around) & (crossed > LITTLE) & (crossed < MUCH)
+    good[:APART] = good[-APART:] = False  # a seam has something on either side
+    chosen = [x for x in np.flatnonzero(good) if not good[x - 1]]
+    for start, stop in pairwise(seen):
+        low, high = int(start + 0.2 * (stop - start)), int(np.ceil(stop - 0.2 * (stop - start)))
+        if stop - start > 2 * APART and not any(low <= x < high for x in chosen):
+            chosen.append(low + int(crossed[low:high].argmin()))
+    ways = [[*_way(above[: half + 1], x)[::-1], *_way(below[: len(small) - half], x)[1:]] for x in sorted(chosen)]
+    return np.maximum.accumulate(np.array(ways, int).reshape(-1, len(small)), 0)  # they meet, but do not cross
+
+
+def _least(ink):
+    """The least ink on a way from above to each pixel of ink (H, W), at most a column aside a row."""
+    total = ink.copy()
+    for row in range(1, len(total)):
+        before = np.pad(total[row - 1], 1, constant_values=np.inf)
+        total[row] += np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + ASIDE)
+    return total
+
+
+def _way(total, x):
+    """The columns of the way that `_least` found to column x of the last row, from there on."""
+    columns = [x]
+    for row in total[-2::-1]:
+        near = [c for c in (x, x - 1, x + 1) if 0 <= c < len(row)]
+        x = min(near, key=lambda c: row[c] + ASIDE * (c != columns[-1]))
+        columns.append(x)
+    return columns

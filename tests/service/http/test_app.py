@@ -1,0 +1,270 @@
+"""The application without a server: exact statuses and sentences."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service.http import app as application
+from service.http import schema
+from tests.conftest import draw
+from tests.service.picture.test_decode import encode
+
+
+def test_upload_as_a_form_field(client, seven):
+    answer = client.post("/predict", files={"image": ("photo.png", seven, "image/png")})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["digit", "confidence", "accepted", "agreement", "models", "timing_ms", "device"]
+    assert (body["digit"], body["agreement"], body["device"]) == (7, 2, "cpu")
+    assert [model["name"] for model in body["models"]] == ["cnn", "faster_rcnn", "vit"]
+    assert [model["digit"] for model in body["models"]] == [7, 7, 1]
+    assert all(len(model["probabilities"]) == 10 and model["latency_ms"] > 0 for model in body["models"])
+    assert list(body["timing_ms"]) == ["decode", "canonicalise", "queue", "inference", "total"]
+
+
+def test_only_faster_rcnn_gives_a_box_in_pixels_of_the_upload(client, seven):
+    models = client.post("/predict", files={"image": seven}).json()["models"]
+    assert ["box" in model for model in models] == [False, True, False]
+    x_min, y_min, x_max, y_max = models[1]["box"]
+    assert 0 <= x_min < x_max <= 200 and 0 <= y_min < y_max <= 200
+    assert 80 < y_max - y_min < 140
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpg", "image/jpeg", "image/x-whatever; a=b"])
+def test_raw_body_is_read_as_what_it_is(client, seven, content_type):
+    answer = client.post("/predict", content=seven, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+def test_jpeg_called_image_jpg_in_a_form(client):
+    jpeg = encode(Image.fromarray(draw("7")), "JPEG")
+    answer = client.post("/predict", files={"image": ("photo.jpg", jpeg, "image/jpg")})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+def test_models_are_chosen_by_name(client, seven):
+    body = client.post("/predict?models=vit", files={"image": seven}).json()
+    assert [model["name"] for model in body["models"]] == ["vit"]
+    assert (body["digit"], body["agreement"]) == (1, 1)
+
+
+def test_explanation_is_the_28x28_the_models_saw(client, seven):
+    body = client.post("/predict?explain=true", files={"image": seven}).json()
+    kind, data = body["explain"]["image"].split(",")
+    image = np.asarray(Image.open(BytesIO(b64decode(data))))
+    assert kind == "data:image/png;base64"
+    assert image.shape == (28, 28) and image.max() == 255
+
+
+def test_reading_gives_the_text_and_each_digit(client):
+    number = encode(Image.fromarray(draw("33", (200, 400))))
+    answer = client.post("/read", files={"image": number})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["text", "digits", "timing_ms", "device"]
+    assert (body["text"], body["device"]) == ("77", "cpu")
+    assert [list(digit) for digit in body["digits"]] == [["digit", "confidence", "accepted", "box", "line"]] * 2
+    assert [(digit["digit"], digit["accepted"], digit["line"]) for digit in body["digits"]] == [(7, True, 0)] * 2
+    assert list(body["timing_ms"]) == ["decode", "read", "total"]
+    (_, top, right, bottom), (left, *_) = (digit["box"] for digit in body["digits"])
+    assert 0 < right < left < 400 and 80 < bottom - top < 140
+
+
+def test_lines_of_a_page_are_lines_of_the_text(client):
+    page = np.concatenate([draw("3"), draw("3")])
+    assert client.post("/read?models=vit", files={"image": encode(Image.fromarray(page))}).json()["text"] == "1\n1"
+
+
+def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
+    page = np.full((2400, 3000), 255, np.uint8)
+    page[1000:1600, 2000:2600] = draw("3", (600, 600), 15, 36)
+    (digit,) = client.post("/read", files={"image": encode(Image.fromarray(page))}).json()["digits"]
+    assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
+
+
+def test_ink_as_light_as_its_paper_is_seen_by_its_colour(client):
+    light = np.linspace(205, 175, 200)[:, None, None] * np.ones((1, 200, 3))
+    ink = draw("3")[..., None] < 128
+    picture = Image.fromarray(np.uint8(np.where(ink, light * (1.24, 1.02, 0.2), light)))
+    answers = [client.post(f"/{route}", files={"image": encode(picture, "JPEG")}) for route in ("predict", "read")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    (digit,) = answers[1].json()["digits"]
+    rows, columns = (np.flatnonzero(ink.any(axes)) for axes in ((1, 2), (0, 2)))
+    assert digit["box"] == pytest.approx([columns[0], rows[0], columns[-1], rows[-1]], abs=6)
+
+
+@pytest.mark.parametrize("route", ["/read", "/read?models=resnet"])
+def test_reading_refuses_as_predicting_does(client, route):
+    blank = {"image": encode(Image.new("L", (300, 300), 255))}
+    refused = [client.post(path, files=blank) for path in (route, route.replace("read", "predict"))]
+    assert refused[0].status_code == refused[1].status_code >= 400
+    assert refused[0].json() == refused[1].json()
+
+
+def form(**fields):
+    return {"files": fields}
+
+
+def raw(content, content_type="image/png"):
+    return {"content": content, "headers": {"Content-Type": content_type}}
+
+
+NO_IMAGE = "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."
+BLANK = "The image is blank: no ink stands out from the background."
+EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF."
+JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)), "JPEG")
+
+
+@pytest.mark.parametrize(
+    "request_, status, message",
+    [
+        (raw(b""), 400, EMPTY),
+        (raw(b"", "text/plain"), 400, EMPTY),
+        ({}, 400, EMPTY),
+        (form(image=("photo.png", b"", "image/png")), 400, EMPTY),
+        (form(image=("photo.png", b"I am text", "image/png")), 400, NO_IMAGE),
+        (raw(JPEG[:500]), 400, "The upload is a damaged or truncated image."),
+        (raw(encode(Image.new("L", (1, 1), 255))), 400, BLANK),
+        (raw(encode(Image.new("L", (300, 300), 255))), 400, BLANK),
+        (raw(encode(Image.new("RGBA", (300, 300)))), 400, BLANK),
+        (
+            raw(encode(Image.new("1", (20_000, 20_000)))),
+            413,
+            "The image has 20000 x 20000 pixels; the limit is 16000000 in all.",
+        ),
+        (raw(bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
+        (form(image=bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
+        (form(file=b"x"), 422, "The multipart field 'image' is missing; the fields sent: 'file'."),
+        (
+            form(image=(None, "http://127.0.0.1:1/digit.png")),
+            422,
+            "The multipart field 'image' holds text; send the file itself (an address is never fetched).",
+        ),
+        (
+            raw(b"{}", "application/json"),
+            415,
+            "Content-Type 'application/json' is not allowed; "
+            "send the image as the multipart field 'image' or as an image/* body.",
+        ),
+        (raw(b"x", "multipart/form-data"), 400, "The multipart body is damaged: Missing boundary in multipart."),
+    ],
+)
+def test_bad_input_gets_its_status_and_one_sentence(client, seven, request_, status, message):
+    answer = client.post("/predict", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": message})
+    assert client.post("/predict", files={"image": seven}).status_code == 200
+
+
+def test_png_of_no_pixels_is_refused(client):
+    png = bytearray(encode(Image.new("L", (3, 3))))
+    png[16:24] = bytes(8)  # width and height in its header
+    answer = client.post("/predict", **raw(bytes(png)))
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(".")
+
+
+def test_more_fields_than_one_are_no_harm(client, seven):
+    answer = client.post("/predict", files={"image": seven, "other": b"x"}, data={"a": "1", "b": "2"})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 255, "con", "x.png/", "%00.png"])
+def test_name_of_a_file_does_not_matter(client, seven, name):
+    answer = client.post("/predict", files={"image": (name, seven, "text/html")})
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
+def test_charset_of_a_form_is_no_server_error(client, charset):
+    body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
+    answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
+    assert answer.status_code in (400, 422)
+    assert list(answer.json()) == ["error"]
+
+
+def test_body_without_a_declared_length_is_counted(client):
+    def chunks():
+        for _ in range(11):
+            yield bytes(10_000)
+
+    answer = client.post("/predict", content=chunks(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 413
+    assert answer.json() == {"error": "The upload has at least 110000 bytes; the limit is 100000."}
+
+
+@pytest.mark.parametrize("body", [b"", b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99])
+def test_broken_multipart_is_no_server_error(client, body):
+    answer = client.post("/predict", **raw(body, "multipart/form-data; boundary=x"))
+    assert answer.status_code in (400, 422)
+    assert list(answer.json()) == ["error"]
+
+
+def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
+    uploads = [seven, b"text", encode(Image.fromarray(draw("1"))), encode(Image.new("L", (9, 9)))]
+    answer = client.post("/predict/batch?models=cnn,faster_rcnn", files=[("images", data) for data in uploads])
+    assert answer.status_code == 200
+    first, second, third, fourth = answer.json()
+    assert (first["digit"], second, third["digit"], fourth) == (7, {"error": NO_IMAGE}, 7, {"error": BLANK})
+    alone = client.post("/predict?models=cnn,faster_rcnn", files={"image": uploads[2]}).json()
+    for found, expected in zip(third["models"], alone["models"], strict=True):
+        assert found["probabilities"] == expected["probabilities"]
+        assert found.get("box") == expected.get("box")
+    assert list(third["timing_ms"]) == list(alone["timing_ms"])
+
+
+@pytest.mark.parametrize(
+    "request_, status, message",
+    [
+        ({}, 400, "The upload is empty; send the images as multipart fields 'images'."),
+        ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
+        ({"files": [("images", b"x")] * 50}, 413, "There are more than 42 files; the limit is 32."),
+        (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
+        (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
+        ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180330 bytes; the limit is 165536."),
+    ],
+)
+def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, message):
+    answer = client.post("/predict/batch", **request_)
+    assert (answer.status_code, answer.json()) == (status, {"error": message})
+
+
+def test_batch_of_nothing_but_bad_images_is_a_list_of_errors(client):
+    answer = client.post("/predict/batch", files=[("images", b"x")] * 2)
+    assert (answer.status_code, answer.json()) == (200, [{"error": NO_IMAGE}] * 2)
+
+
+def test_unknown_model_is_404(client, seven):
+    answer = client.post("/predict?models=cnn,resnet", files={"image": seven})
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit."}
+
+
+def test_bad_parameter_is_422(client, seven):
+    answer = client.post("/predict?explain=perhaps", files={"image": seven})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("Parameter 'explain':")
+
+
+def test_wrong_method_is_one_sentence_too(client):
+    answer = client.get("/predict")
+    assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
+
+
+def test_before_the_models_are_loaded_it_is_not_ready(seven):
+    application.app.state.batcher = None
+    answer = TestClient(application.app).post("/predict", files={"image": seven})
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "The models are still being loaded; try again."}
+    assert answer.json() == {"error": schema.SENTENCE[503]}
+
+
+def test_models_describe_themselves(client):
+    body = client.get("/models").json()
+    assert [model["name"] for model in body] == ["cnn", "faster_rcnn", "vit"]
+    assert body[0]["device"] == "cpu"
+    assert body[0]["metadata"]["parameters"] == 7840
+    assert len(body[0]["sha256"]) == 64

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+
+from service.inference.artefact import UnusableArtefact
+from service.inference.consensus import Consensus, choices, load_consensus, mean_probabilities
+
+
+def one_hot(digit, confidence):
+    row = np.full(10, (1 - confidence) / 9)
+    row[digit] = confidence
+    return row
+
+
+@pytest.fixture
+def consensus():
+    every = choices("abc")
+    return Consensus(
+        sha256=dict.fromkeys("abc", ""),
+        temperature=dict.fromkeys(every, 1.0),
+        threshold=dict.fromkeys(every, 0.6),
+        figures={},
+    )
+
+
+def test_choices_are_all_but_none():
+    assert choices("ba") == ["a", "b", "a,b"]
+
+
+def test_mean_of_probabilities_is_taken_and_sums_to_one():
+    mean = mean_probabilities(np.array([[one_hot(3, 0.9)], [one_hot(5, 0.7)]]))
+    assert mean.shape == (1, 10)
+    assert mean[0].sum() == pytest.approx(1)
+    assert mean[0, 3] == pytest.approx((0.9 + 0.3 / 9) / 2)
+
+
+def test_temperature_below_one_makes_the_mean_surer():
+    probabilities = np.array([[one_hot(3, 0.9)], [one_hot(3, 0.7)]])
+    assert mean_probabilities(probabilities, 0.5).max() > mean_probabilities(probabilities).max()
+
+
+def test_majority_is_the_digit_and_agreement_counts_it(consensus):
+    probabilities = np.array([[one_hot(3, 0.9)], [one_hot(3, 0.9)], [one_hot(8, 0.9)]])
+    (verdict,) = consensus.decide(["c", "a", "b"], probabilities)
+    assert (verdict.digit, verdict.agreement, verdict.accepted) == (3, 2, True)
+
+
+def test_unsure_consensus_is_not_accepted(consensus):
+    probabilities = np.array([[one_hot(3, 0.9)], [one_hot(4, 0.9)], [one_hot(8, 0.9)]])
+    (verdict,) = consensus.decide(["a", "b", "c"], probabilities)
+    assert not verdict.accepted
+
+
+def test_each_image_of_a_batch_has_its_own_verdict(consensus):
+    rows = np.array([one_hot(digit, 0.9) for digit in (1, 2)])
+    verdicts = consensus.decide(["a", "b", "c"], np.stack([rows] * 3))
+    assert [verdict.digit for verdict in verdicts] == [1, 2]
+
+
+def test_folder_in_order_is_loaded(small_models):
+    assert load_consensus(small_models).names == ["cnn", "faster_rcnn", "vit"]
+
+
+def test_missing_artefact_is_named_with_the_command_that_makes_it(small_models):
+    (small_models / "vit.onnx").unlink()
+    with pytest.raises(UnusableArtefact, match="vit.onnx is missing; create it with: python -m training.export vit"):
+        load_consensus(small_models)
+
+
+def test_one_changed_byte_is_noticed(small_models):
+    path = small_models / "cnn.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnusableArtefact, match="cnn.onnx is damaged or was replaced.*training.export cnn"):
+        load_consensus(small_models)
+
+
+def test_artefact_that_is_not_part_of_the_consensus_is_noticed(small_models):
+    (small_models / "resnet.onnx").write_bytes(b"new")
+    with pytest.raises(UnusableArtefact, match="resnet.onnx is not in consensus.json yet"):
+        load_consensus(small_models)
+
+
+def empty(**parts):
+    return json.dumps({"sha256": {}, "temperature": {}, "threshold": {}, "figures": {}} | parts)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", empty(), empty(sha256={"cnn": "0"}), empty(sha256=["cnn"]), empty(temperature={"cnn": None})],
+)
+def test_damaged_consensus_is_noticed(small_models, content):
+    (small_models / "consensus.json").write_text(content)
+    with pytest.raises(UnusableArtefact, match="consensus.json is damaged; create it with"):
+        load_consensus(small_models)
+
+
+def test_missing_consensus_is_noticed(tmp_path):
+    with pytest.raises(UnusableArtefact, match="consensus.json is missing; create it with"):
+        load_consensus(tmp_path)

@@ -1,0 +1,122 @@
+import cv2
+import numpy as np
+import pytest
+
+from service.picture.decode import InvalidImage
+from service.reading.pieces import CUTS, MOST, common_height, cut, gap, hull, lines_of, pieces_of
+from tests.conftest import draw
+
+
+class Detector:
+    """Sees a digit in the middle of each of `boxes`, in pixels of the page it is shown."""
+
+    def __init__(self, *boxes):
+        self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
+
+    def detect(self, pages):
+        return self.boxes[None], np.ones((1, len(self.boxes), 10), np.float32)
+
+
+def bars(*corners, size=(200, 300)):
+    """Ink (H, W) bool: a frame of a pen five pixels wide at each (x, y), 30 wide and 50 high."""
+    ink = np.zeros(size, np.uint8)
+    for x, y in corners:
+        cv2.rectangle(ink, (x, y), (x + 30, y + 50), 1, 5)
+    return ink.astype(bool)
+
+
+def test_connected_ink_is_one_piece():
+    pieces = pieces_of(bars((20, 20), (100, 20)))
+    assert sorted(piece.box.tolist() for piece in pieces) == [[17, 17, 54, 74], [97, 17, 134, 74]]
+    assert hull(pieces).tolist() == [17, 17, 134, 74]
+    assert gap(*pieces) == 43
+    assert common_height(pieces) == 57
+
+
+def test_blot_is_no_piece():
+    ink = bars((20, 20), (100, 20))
+    ink[100:190, 50:250] = True
+    assert len(pieces_of(ink)) == 2
+
+
+def test_a_thin_foot_is_kept_and_a_long_rule_is_not():
+    ink = bars((40, 20), (120, 20))
+    ink[80:82, 35:75] = True
+    ink[95:97, 10:190] = True
+    assert sorted(int(piece.width) for piece in pieces_of(ink))[-1] == 40 and len(pieces_of(ink)) == 3
+
+
+def test_only_so_many_pieces_are_looked_at():
+    ink = np.zeros((1000, 1000), bool)
+    ink[5::20, 5::20] = ink[6::20, 5::20] = ink[7::20, 5::20] = True
+    with pytest.raises(InvalidImage, match=f"more than {MOST} marks"):
+        pieces_of(ink)
+    ink[:700] = False
+    ink[:700, 300:310] = True
+    assert len(pieces_of(ink)) <= MOST < 700
+
+
+def test_lines_are_read_from_above_and_from_the_left():
+    pieces = pieces_of(bars((150, 120), (20, 25), (20, 110), (150, 10)))
+    lines = lines_of(pieces, 57)
+    assert [[piece.box[:2].tolist() for piece in line] for line in lines] == [
+        [[17, 22], [147, 7]],
+        [[17, 107], [147, 117]],
+    ]
+
+
+def cut_one(ink, detector=None):
+    """The parts that the only piece of ink (H, W) float32 is cut into."""
+    pieces = pieces_of(ink > 0)
+    (line,) = cut(lines_of(pieces, 57), pieces, ink, 57, detector or Detector())
+    return line
+
+
+@pytest.mark.parametrize(
+    "detector, parts",
+    [
+        (Detector(), 1),  # a block has no place with less ink than beside it
+        (Detector((14, 14, 30, 42)), 1),
+        (Detector((14, 14, 28, 42), (28, 14, 44, 42)), 2),
+    ],
+)
+def test_a_piece_is_cut_where_the_detector_sees_two_digits(detector, parts):
+    ink = np.zeros((100, 100), np.float32)
+    ink[17:74, 17:80] = 1
+    line = cut_one(ink, detector)
+    assert len(line) == parts
+    assert sum(piece.mask.sum() for piece in line) == ink.sum()
+
+
+def test_what_touches_is_cut_where_there_is_least_ink():
+    ink = np.float32(draw("0000", (120, 400), 3.0, 8) < 128)
+    ink[60:62, 40:360] = 1
+    line = cut_one(ink)
+    assert len({piece.part for piece in line}) == 1
+    assert [piece.first for piece in line] == [True] + [False] * (len(line) - 1)
+    assert [piece.last for piece in line] == [False] * (len(line) - 1) + [True]
+    assert sum(piece.mask.sum() for piece in line) == ink.sum()
+    gaps = np.flatnonzero(ink.sum(0) == 2)  # columns that hold the bar alone
+    gaps = np.split(gaps, np.flatnonzero(np.diff(gaps) > 1) + 1)[1:-1]
+    assert len(gaps) == 3 and all(any(piece.box[0] - 1 in columns for piece in line) for columns in gaps)
+
+
+def test_a_seam_follows_slanted_strokes():
+    ink = np.zeros((120, 200), np.float32)
+    for x in (60, 90, 120):
+        cv2.line(ink, (x, 90), (x + 40, 20), 1, 7)  # each overhangs the next
+    cv2.line(ink, (70, 75), (128, 75), 1, 3)
+    line = cut_one(ink)
+    assert len(line) == 3
+    for piece in line:
+        assert piece.height >= 60 and piece.mask.sum(1).max() <= 40  # a whole stroke and its piece of the bar
+
+
+def test_only_so_much_is_cut():
+    ink = np.zeros((1000, 1000), np.float32)
+    for y in range(20, 980, 60):
+        cv2.polylines(ink, [np.array([[x, y + 40 * (x // 10 % 2)] for x in range(20, 320, 10)])], False, 1, 3)
+    pieces = pieces_of(ink > 0)
+    lines = cut(lines_of(pieces, 40), pieces, ink, 40, Detector())
+    count = sum(len(line) for line in lines)
+    assert len(pieces) == 16 and CUTS < count < CUTS + 60

@@ -1,0 +1,262 @@
+"""Typed numbers, read by a predictor that compares with typed digits."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from service.inference.consensus import Verdict
+from service.inference.predictor import LARGEST
+from service.picture.decode import InvalidImage
+from service.picture.digit import WORK, canonicalise
+from service.picture.framing import frame
+from service.reading import reader
+from service.reading.pieces import Piece
+from service.reading.reader import read
+from tests.conftest import draw
+
+
+class Matcher:
+    """As much of a Predictor as reading needs: the digit is that of the most similar typed one."""
+
+    def __init__(self):
+        self.typed = np.stack([self._unit(canonicalise(draw(str(digit))).image) for digit in range(10)])
+        self.verdicts, self.batches = [], []
+
+    @staticmethod
+    def _unit(image):
+        soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.5).ravel()
+        return soft / np.linalg.norm(soft)
+
+    def classify(self, images, names):
+        self.batches.append(len(images))
+        likeness = np.stack([self._unit(image[0]) for image in images]) @ self.typed.T
+        sure = likeness.max(1) ** 8
+        self.verdicts = [
+            Verdict(digit=int(digit), confidence=float(confidence), accepted=bool(confidence > 0.4), agreement=1)
+            for digit, confidence in zip(likeness.argmax(1), sure, strict=True)
+        ]
+        return self
+
+    def detect(self, pages):
+        return np.zeros((len(pages), 0, 4)), np.zeros((len(pages), 0, 10))
+
+
+@pytest.fixture(scope="module")
+def matcher():
+    return Matcher()
+
+
+def page(*lines, scale=2.0, gap=20):
+    """Lines of typed digits from above, black on white."""
+    rows = [draw(line, (int(40 * scale), int(24 * scale * max(map(len, lines)) + 40)), scale, 5) for line in lines]
+    return np.concatenate([np.pad(row, ((gap, gap), (0, 0)), constant_values=255) for row in rows])
+
+
+def text(readings):
+    lines = {}
+    for reading in readings:
+        if reading.accepted:
+            lines.setdefault(reading.line, []).append(str(reading.digit))
+    return ["".join(lines[line]) for line in sorted(lines)]
+
+
+@pytest.mark.parametrize("number", ["7", "42", "1969", "0123456789"])
+def test_a_number_is_read_from_left_to_right(matcher, number):
+    assert text(read(page(number), matcher, [])) == [number]
+
+
+def test_lines_are_kept(matcher):
+    assert text(read(page("1969", "42", "580"), matcher, [])) == ["1969", "42", "580"]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 4])
+def test_size_does_not_matter(matcher, scale):
+    picture = cv2.resize(page("1969", "42"), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    assert text(read(picture, matcher, [])) == ["1969", "42"]
+
+
+def test_white_on_black_is_the_same(matcher):
+    assert text(read(255 - page("1969"), matcher, [])) == ["1969"]
+
+
+def test_a_slanted_line_is_one_line(matcher):
+    picture = page("58203", gap=80)
+    height, width = picture.shape
+    slant = np.float32([[1, 0, 0], [0.2, 1, -0.1 * width]])
+    picture = cv2.warpAffine(picture, slant, (width, height), borderValue=255)
+    assert text(read(picture, matcher, [])) == ["58203"]
+
+
+def test_boxes_are_in_pixels_of_the_picture(matcher):
+    picture = np.full((600, 2400), 255, np.uint8)
+    picture[200:400, 300:500] = draw("4")
+    picture[200:400, 1500:1700] = draw("2")
+    first, second = read(picture, matcher, [])
+    for reading, left in ((first, 300), (second, 1500)):
+        ys, xs = np.nonzero(picture[:, left : left + 200] < 128)
+        expected = [left + xs.min(), ys.min(), left + xs.max() + 1, ys.max() + 1]
+        assert np.abs(np.array(reading.box) - expected).max() < 8
+    assert (first.digit, second.digit) == (4, 2)
+
+
+def test_digits_that_touch_are_told_apart(matcher):
+    digit = draw("0", (120, 90), 3.0, 8)
+    columns = np.flatnonzero((digit < 128).any(0))
+    digit = digit[:, columns[0] : columns[-1] + 1]
+    picture = np.pad(np.concatenate([digit, digit], 1), 40, constant_values=255)
+    assert text(read(picture, matcher, [])) == ["00"]
+
+
+def test_what_is_connected_is_digits_throughout_or_none(matcher):
+    digit, letter = (draw(sign, (120, 90), 3.0, 8) for sign in "0X")
+    picture = np.pad(np.concatenate([digit, letter], 1), 40, constant_values=255)
+    assert text(read(np.pad(picture, ((0, 0), (0, 200)), constant_values=255), matcher, [])) == ["0"]
+    picture[98:102, 90:200] = 0
+    readings = read(picture, matcher, [])
+    assert len(readings) == 1 and not readings[0].accepted
+
+
+def test_connected_ink_may_be_one_digit_however_wide(matcher):
+    wide = cv2.resize(draw("0", (120, 90), 3.0, 8), None, fx=2.0, fy=1)
+    assert len(read(wide, matcher, [])) == 1
+
+
+def test_a_broken_digit_is_one_digit(matcher):
+    picture = page("853")
+    middle = picture.shape[1] // 2
+    picture[55:58, middle - 20 : middle + 20] = 255
+    assert text(read(picture, matcher, [])) == ["853"]
+
+
+def test_specks_and_a_blot_at_the_edge_are_left_out(matcher):
+    picture = np.pad(page("1969"), ((0, 200), (0, 0)), constant_values=255)
+    for x in range(20, 200, 30):
+        cv2.circle(picture, (x, 250), 2, 0, -1)
+    picture[-60:, -120:] = 0
+    assert text(read(picture, matcher, [])) == ["1969"]
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_a_shadow_in_a_corner_is_no_ink_but_a_digit_at_the_edge_is(matcher, corner):
+    picture = page("3820", scale=6.0, gap=200).astype(np.float32)
+    height, width = picture.shape
+    y, x = np.mgrid[:height, :width]
+    away = np.hypot(y - corner[0] * height, x - corner[1] * width)
+    shaded = np.uint8(picture * (1 - 0.6 / (1 + np.exp((away - 120) / 15))))
+    end = np.flatnonzero((picture < 128).any(0))[-1]
+    for seen in (shaded, shaded[:, : end - 1]):
+        assert [reading.digit for reading in read(seen, matcher, ())] == [3, 8, 2, 0]
+
+
+def test_a_digit_much_fainter_than_its_neighbours_is_no_shadow_whatever_specks_there_are(matcher):
+    picture = page("3820", scale=6.0, gap=200).astype(np.float32)
+    left, right = (round(share * picture.shape[1]) for share in (0.28, 0.5))
+    picture[:, left:right] = 255 - 0.35 * (255 - picture[:, left:right])
+    picture = np.uint8(cv2.GaussianBlur(picture, (0, 0), 3))
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        y, x = generator.integers(20, np.array(picture.shape) - 20)
+        if picture[y - 12 : y + 12, x - 12 : x + 12].min() > 250:
+            cv2.circle(picture, (int(x), int(y)), 3, 0, -1)
+    assert text(read(picture, matcher, ())) == ["3820"]
+
+
+def test_what_is_no_digit_is_marked(matcher):
+    readings = read(page("1X9"), matcher, [])
+    assert [reading.accepted for reading in readings] == [True, False, True]
+    assert text(readings) == ["19"]
+
+
+def test_work_is_bounded_on_a_page_of_noise(matcher):
+    noise = np.uint8(255 * (np.random.default_rng(0).random((40, 40)) < 0.8))
+    picture = cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_NEAREST)
+    matcher.batches.clear()
+    read(picture, matcher, [])
+    assert 100 < sum(matcher.batches) <= 1_200 and max(matcher.batches) == LARGEST
+
+
+def test_no_piece_is_framed_larger_than_a_digit_needs(matcher, monkeypatch):
+    sides = []
+    monkeypatch.setattr(reader, "frame", lambda ink, mask: sides.append(max(ink.shape)) or frame(ink, mask))
+    rings = np.full((1024, 1024), 255, np.uint8)
+    for radius in range(3, 510, 12):
+        cv2.circle(rings, (512, 512), radius, 0, 2)
+    read(rings, matcher, [])
+    assert len(sides) > 40 and max(sides) == WORK[1]
+
+
+@pytest.mark.parametrize("pen", [1, 2, 40])
+def test_a_line_across_a_large_page_is_framed(matcher, pen):
+    picture = np.full((1024, 1024), 255, np.uint8)
+    picture[20:1000, 500 : 500 + pen] = 0
+    try:
+        assert len(read(picture, matcher, [])) == 1
+    except InvalidImage:
+        assert pen < 3  # it may be a rule
+
+
+def test_a_hairline_is_framed():
+    mask = np.ones((1000, 1), bool)
+    piece = Piece(part=1, box=np.array([0, 0, 1, 1000]), mask=mask)
+    assert reader._framed(np.full((1000, 1), 200, np.float32), [piece], 1.0).max() == 255
+
+
+def test_a_detector_that_sees_a_digit_beside_the_ink_hurts_nothing(matcher, monkeypatch):
+    boxes = np.array([[[0, 5, 10, 25], [14, 5, 22, 25]]], np.float32)  # the first in the margin
+    monkeypatch.setattr(matcher, "detect", lambda pages: (boxes, np.ones((1, 2, 10))), raising=False)
+    rising = np.full((720, 790), 255, np.uint8)
+    cv2.line(rising, (100, 600), (100, 100), 0, 12)
+    cv2.line(rising, (100, 600), (700, 560), 0, 4)
+    assert len(read(rising, matcher, [])) == 1
+
+
+def test_more_than_can_be_read_is_refused_but_many_specks_are_not(matcher):
+    crowd = page(*["01234567890123456789"] * 15, scale=0.7, gap=5)
+    with pytest.raises(InvalidImage, match="more than 200 marks"):
+        read(crowd, matcher, [])
+    picture = np.pad(page("1969", scale=10.0), ((0, 100), (0, 0)), constant_values=255)
+    for x in range(5, picture.shape[1], 10):
+        picture[-80::15, x : x + 2] = picture[-79::15, x : x + 2] = 0
+    assert text(read(picture, matcher, [])) == ["1969"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (300, 200), (1, 500)])
+def test_a_blank_page_is_refused(matcher, shape):
+    with pytest.raises(InvalidImage, match="no ink stands out"):
+        read(np.full(shape, 200, np.uint8), matcher, [])
+
+
+@pytest.mark.parametrize("shape", [(2, 500), (500, 2), (3, 3), (1, 2), (1300, 7)])
+def test_slivers_and_crumbs_are_read_or_refused(matcher, shape):
+    picture = np.full(shape, 255, np.uint8)
+    picture[shape[0] // 2, shape[1] // 3 :] = 0
+    try:
+        readings = read(picture, matcher, [])
+    except InvalidImage:
+        return
+    assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
+
+
+def test_a_word_of_letters_holds_no_digit_but_the_number_beside_it_does(matcher):
+    picture = page("X1XX", "9")
+    assert text(read(picture, matcher, [])) == ["9"]
+    apart = np.concatenate([page("XX1X"), page("69")], 1)
+    assert text(read(apart, matcher, [])) == ["69"]
+
+
+class Doubtful(Matcher):
+    """Is not sure of nines."""
+
+    def classify(self, images, names):
+        super().classify(images, names)
+        self.verdicts = [replace(v, accepted=False, confidence=0.6) if v.digit == 9 else v for v in self.verdicts]
+        return self
+
+
+def test_what_is_doubted_alone_is_believed_beside_a_digit():
+    doubtful = Doubtful()
+    assert text(read(page("9"), doubtful, [])) == []
+    assert text(read(page("99"), doubtful, [])) == []
+    assert text(read(page("19"), doubtful, [])) == ["19"]

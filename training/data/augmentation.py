@@ -1,0 +1,189 @@
+"""Augmentation of a whole batch at once, on the device that holds it: no image is touched on its own.
+
+In two halves, for a detector puts digits on a page in between: `move` changes what is written, `degrade` the picture of
+it. What happens to a digit, and how often, is in a recipe's `Augment`.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from training.data.styles import restyle
+
+FIELD = 4  # knots a side of a smooth random field
+
+
+def move(images, labels, knobs):
+    """Write digits in other ways, bend them, and change the pen.
+
+    images: (N, 1, 28, 28) float32, 0 background to 1 ink; labels: (N,). Returns images of the same shape and range.
+    """
+    if knobs.styles is not None:
+        images = restyle(images, labels, knobs.styles)
+    images = _warp(images, knobs)
+    return _apply((stroke, outline), images, knobs)
+
+
+def degrade(images, knobs):
+    """What light, paper, camera and accidents do to a picture (N, 1, H, W) float32, 0 background to 1 ink."""
+    return _apply((contrast, coarse, smear, jitter, specks, lines, fog, stripe, noise, erase), images, knobs)
+
+
+def _apply(steps, images, knobs):
+    """Apply each step to a random share of the batch, which the knob of the step's name gives."""
+    for step in steps:
+        probability = getattr(knobs, step.__name__)
+        if probability is None:
+            continue
+        chosen = (torch.rand(len(images), device=images.device) < probability).nonzero()[:, 0]
+        if len(chosen):
+            images = images.index_copy(0, chosen, step(images[chosen]))
+    return images.clamp(0, 1)
+
+
+def _uniform(images, low, high):
+    """One number an image, (N, 1, 1, 1)."""
+    return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
+
+
+def _happens(images, probability):
+    """One yes or no an image, (N, 1, 1, 1)."""
+    return _uniform(images, 0, 1) < probability
+
+
+def _places(images):
+    """Row and column of each pixel, (1, 1, H, 1) and (1, 1, 1, W)."""
+    height, width = images.shape[-2:]
+    rows, columns = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
+    return rows.view(1, 1, -1, 1), columns.view(1, 1, 1, -1)
+
+
+def _warp(images, knobs):
+    """One resampling for rotation, shear, scale, shift and elastic displacement together."""
+    n, _, height, width = images.shape
+
+    def spread(amount):
+        return torch.empty(n, device=images.device).uniform_(-amount, amount)
+
+    angle = spread(math.radians(knobs.rotate))
+    x_scale, y_scale = spread(knobs.scale).exp(), spread(knobs.scale).exp()
+    matrix = torch.empty(n, 2, 3, device=images.device)
+    matrix[:, 0, 0] = angle.cos() * x_scale
+    matrix[:, 0, 1] = -angle.sin() * x_scale + spread(knobs.shear)
+    matrix[:, 0, 2] = spread(2 * knobs.shift / width)  # the grid runs from -1 to 1
+    matrix[:, 1, 0] = angle.sin() * y_scale
+    matrix[:, 1, 1] = angle.cos() * y_scale
+    matrix[:, 1, 2] = spread(2 * knobs.shift / height)
+    grid = F.affine_grid(matrix, images.shape, align_corners=False)  # (N, H, W, 2)
+    knots = torch.randn(n, 2, FIELD, FIELD, device=images.device) * (2 * knobs.elastic / width)
+    bend = F.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
+    return F.grid_sample(images, grid + bend.permute(0, 2, 3, 1), align_corners=False)
+
+
+def _thicker(images):
+    return F.max_pool2d(images, 3, stride=1, padding=1)
+
+
+def _thinner(images):
+    return -_thicker(-images)
+
+
+def stroke(images):
+    """Towards the maximum of the neighbours or their minimum."""
+    amount = _uniform(images, -0.6, 0.9)  # the thin side less far: a hair line would vanish
+    change = torch.where(amount > 0, _thicker(images) - images, images - _thinner(images))
+    return images + amount * change
+
+
+def outline(images):
+    return _thicker(images) - _thinner(images)
+
+
+def contrast(images):
+    return images ** _uniform(images, -0.7, 0.7).exp() * _uniform(images, 0.55, 1.0)
+
+
+def coarse(images):
+    """Down to a coarser grid and back; one share of the pixels a side for all."""
+    share = 0.45 + 0.3 * torch.rand(()).item()
+    small = F.interpolate(images, scale_factor=share, mode="bilinear", antialias=True)
+    return F.interpolate(small, images.shape[-2:], mode="bilinear")
+
+
+def smear(images):
+    """The mean along a line of any direction: a hand that moved."""
+    reach = 4
+    y, x = torch.meshgrid(*2 * [torch.arange(-reach, reach + 1, device=images.device)], indexing="ij")
+    angle, length = _uniform(images, 0, math.pi), _uniform(images, 1, reach)
+    along, across = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()  # (N, 1, 9, 9)
+    kernels = (1 - across.abs()).clamp(min=0) * (along.abs() <= length)
+    kernels = kernels / kernels.sum((2, 3), keepdim=True)
+    return F.conv2d(images.transpose(0, 1), kernels, padding=reach, groups=len(images)).transpose(0, 1)
+
+
+def jitter(images):
+    """Each pixel from a place nearby: rough paper, frosted glass."""
+    n, _, height, width = images.shape
+    away = torch.randn(n, height, width, 2, device=images.device) * _uniform(images, 0.4, 1.2)  # pixels
+    still = torch.eye(2, 3, device=images.device).expand(n, -1, -1)
+    grid = F.affine_grid(still, images.shape, align_corners=False)
+    return F.grid_sample(images, grid + away * (2 / width), align_corners=False)
+
+
+def specks(images):
+    """Spots where a smooth random field is high: of ink in two of three images, else of paper."""
+    field = 3 * F.avg_pool2d(torch.randn_like(images), 3, stride=1, padding=1)  # deviation 1
+    colour = _happens(images, 2 / 3) * _uniform(images, 0.4, 1.0)
+    return torch.where(field > _uniform(images, 1.1, 2.2), colour, images)
+
+
+def lines(images):
+    for _ in range(int(torch.randint(1, 4, ()))):
+        images = torch.maximum(images, _line(images))
+    return images
+
+
+def _line(images):
+    """One stroke an image through a random point: straight or zigzag, whole or dotted."""
+    height, width = images.shape[-2:]
+    y, x = _places(images)
+    y, x = y - height * _uniform(images, 0.05, 0.95), x - width * _uniform(images, 0.05, 0.95)
+    angle = _uniform(images, 0, math.pi)
+    along, across = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
+    phase = along / _uniform(images, 3, 9) % 1
+    zigzag = (4 * (phase - 0.5).abs() - 1) * _uniform(images, 0, 3) * _happens(images, 0.5)
+    drawn = (_uniform(images, 0.6, 1.5) - (across - zigzag).abs()).clamp(0, 1)
+    return drawn * _uniform(images, 0.4, 1.0) * (phase < _uniform(images, 0.3, 1.7))
+
+
+def fog(images):
+    """Grey paper; the ink stays as much darker as there is room."""
+    clouds = torch.rand(len(images), 1, FIELD, FIELD, device=images.device)
+    clouds = F.interpolate(clouds, images.shape[-2:], mode="bicubic", align_corners=True).clamp(0, 1)
+    paper = torch.where(_happens(images, 0.3), 1.0, clouds) * _uniform(images, 0.1, 0.65)
+    return paper + images * (1 - paper)
+
+
+def stripe(images):
+    """A band across the whole picture in which ink and paper change places."""
+    rows, columns = _places(images)
+    start, width = _uniform(images, -0.25, 0.75), _uniform(images, 0.2, 0.5)  # shares of a side
+    place = torch.where(_happens(images, 0.7), columns / images.shape[3], rows / images.shape[2])
+    return torch.where((place >= start) & (place < start + width), 1 - images, images)
+
+
+def noise(images):
+    """Grain over all; in half of the images also pixels that are all ink or all paper."""
+    images = images + torch.randn_like(images) * _uniform(images, 0.0, 0.25)
+    dead = torch.rand_like(images) < _uniform(images, -0.15, 0.15)
+    return torch.where(dead, (torch.rand_like(images) < 0.5).float(), images)
+
+
+def erase(images):
+    rows, columns = _places(images)
+    height, width = images.shape[-2:]
+    top, left = _uniform(images, 0, height - 4), _uniform(images, 0, width - 4)
+    tall, wide = _uniform(images, 2, 8), _uniform(images, 2, 8)
+    inside = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+    return images.masked_fill(inside, 0.0)

@@ -1,0 +1,75 @@
+"""How well a detector finds: COCO's average precision on pages of test digits, composed with a fixed seed."""
+
+import contextlib
+import io
+
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from training.data import mnist
+from training.data.pages import compose
+
+SIDE, DIGITS = 128, 8  # pixels of a page, digits on it at most
+BATCH = 16  # pages at a time
+SEED = 0
+
+
+def pages(images, labels):
+    """Each digit on one page, but for less than a page's worth at the end: images (N, 1, 28, 28) uint8, labels (N,).
+
+    Returns pages (N / 8, 1, 128, 128) uint8 and a list of {"boxes", "labels"}, see `training.data.pages.compose`.
+    """
+    count = len(images) // DIGITS * DIGITS
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        canvases, targets = compose(mnist.to_unit(images[:count]), labels[:count], SIDE, DIGITS)
+    return (canvases * 255).round().to(torch.uint8), targets
+
+
+def find(session, canvases):
+    """Boxes (P, K, 4) in pixels and scores (P, K, 10) for pages (P, 1, H, W) uint8."""
+    parts = tqdm(canvases.split(BATCH), desc="pages")
+    found = [session.run(["boxes", "scores"], {"images": part.numpy()}) for part in parts]
+    return np.concatenate([boxes for boxes, _ in found]), np.concatenate([scores for _, scores in found])
+
+
+def precision(boxes, scores, targets):
+    """COCO's AP over overlaps of .5 to .95, AP50, AP75 and the recall (AR) of each box's best class."""
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": page} for page in range(len(targets))],
+        "categories": [{"id": digit} for digit in range(10)],
+        "annotations": [
+            {"image_id": page, "category_id": int(label), "bbox": _corner_and_size(box), "iscrowd": 0}
+            for page, target in enumerate(targets)
+            for box, label in zip(target["boxes"].tolist(), target["labels"], strict=True)
+        ],
+    }
+    for number, annotation in enumerate(truth.dataset["annotations"], 1):  # COCO takes an id of 0 for none
+        annotation |= {"id": number, "area": annotation["bbox"][2] * annotation["bbox"][3]}
+    found = [
+        {"image_id": page, "category_id": int(score.argmax()), "bbox": _corner_and_size(box), "score": score.max()}
+        for page in range(len(boxes))
+        for box, score in zip(boxes[page].tolist(), scores[page], strict=True)
+        if score.max() > 0
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):  # it talks
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    names = {"ap": 0, "ap50": 1, "ap75": 2, "ar": 8}
+    return {name: float(evaluation.stats[place]) for name, place in names.items()} | {
+        "pages": len(targets),
+        "digits": len(truth.dataset["annotations"]),
+    }
+
+
+def _corner_and_size(box):
+    x_min, y_min, x_max, y_max = box
+    return [x_min, y_min, x_max - x_min, y_max - y_min]

@@ -1,0 +1,106 @@
+"""A folder of labelled images, seen as the service sees uploads."""
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from service.answer import see
+from service.picture.decode import FORMATS, InvalidImage
+from service.settings import Settings
+from training.data.nondigits import NONE
+from training.measure.figures import separation
+
+INDEX = "index.csv"
+LOOKALIKE = "lookalike"  # in an index's `kind`: what could honestly be read as a digit is neither right nor wrong
+SUFFIXES = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
+
+
+@dataclass
+class Folder:
+    """Images that the service can see, and behind them, in the other columns, U that it refuses unseen."""
+
+    images: np.ndarray  # (N, 1, 28, 28) uint8
+    labels: np.ndarray  # (N + U,) int64, NONE for what is no digit
+    kinds: list[str]
+    writers: list[str]
+
+    def figures(self, probabilities, threshold):
+        """What is right and what is accepted; an image refused unseen is a wrong digit or a rightly refused other.
+
+        probabilities: (N, 10); threshold: least confidence of an accepted image.
+        """
+        written = self.labels != NONE
+        right, accepted = np.zeros((2, len(self.labels)), bool)
+        seen = slice(len(self.images))
+        right[seen] = probabilities.argmax(1) == self.labels[seen]
+        accepted[seen] = probabilities.max(1) >= threshold
+        by_writer = _shares(self.writers, right, written)
+        found = {"digits": int(written.sum()), "others": int((~written).sum())}
+        if written.any():
+            found |= {
+                "accuracy": float(right[written].mean()),
+                "mean_over_writers": float(np.mean([right / count for right, count in by_writer.values()])),
+                "digits_refused": float(1 - accepted[written].mean()),
+                "right_by_kind": _shares(self.kinds, right, written),
+                "right_by_writer": by_writer,
+            }
+        if not written.all():
+            found["others_refused"] = float(1 - accepted[~written].mean())
+        written, confidences = written[seen], probabilities.max(1)
+        if written.any() and not written.all():
+            found["auroc"] = separation(confidences[written], confidences[~written])
+        return found
+
+
+def _shares(column, right, written):
+    """[right, all] digits for each value of a column."""
+    column = np.array(column)
+    groups = {value: written & (column == value) for value in sorted(set(column[written]))}
+    return {str(value): [int(right[which].sum()), int(which.sum())] for value, which in groups.items()}
+
+
+def load(folder):
+    """Read an index.csv (columns path, truth and, if there, kind, cropped_by_author, writer) or folders 0/ to 9/.
+
+    An empty truth, or the folder name "other", is no digit; a truth of several digits and lookalikes are left out.
+    Raises FileNotFoundError if there is neither.
+    """
+    rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
+    most = Settings().max_pixels
+    images, seen, unseen = [], [], []
+    for path, *says in tqdm(rows, desc=folder.name):
+        try:
+            images.append(see((folder / path).read_bytes(), most, FORMATS).canonical.image)
+        except InvalidImage:
+            unseen.append(says)
+        else:
+            seen.append(says)
+    if not images:
+        raise FileNotFoundError(f"{str(folder)!r} holds no image that can be read.")
+    labels, kinds, writers = map(list, zip(*seen, *unseen, strict=True))
+    return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers)
+
+
+def _index(folder):
+    with open(folder / INDEX, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for row in rows:
+        truth, kind = row["truth"], row.get("kind") or ""
+        if len(truth) > 1 or LOOKALIKE in kind:
+            continue
+        if row.get("cropped_by_author") == "1":
+            kind += ", cropped"
+        yield row["path"], int(truth) if truth else NONE, kind, row.get("writer") or ""
+
+
+def _label_folders(folder):
+    names = {str(digit): digit for digit in range(10)} | {"other": NONE}
+    found = [folder / name for name in names if (folder / name).is_dir()]
+    if not found:
+        raise FileNotFoundError(f"{str(folder)!r} holds neither an {INDEX} nor folders named 0 to 9.")
+    for part in found:
+        for path in sorted(part.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                yield f"{part.name}/{path.name}", names[part.name], "", ""

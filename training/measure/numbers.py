@@ -1,0 +1,58 @@
+"""How well whole numbers are read: images of several digits, read as POST /read reads them."""
+
+import csv
+import os
+
+from tqdm import tqdm
+
+from service.answer import describe_page
+from service.inference.predictor import Predictor
+from service.picture.decode import InvalidImage
+from service.settings import Settings
+from training.measure.folder import INDEX
+
+LINE_BREAK = "|"  # in an index's truth
+
+
+def measure(folder, models):
+    """Figures of the numbers in a folder's index.csv, whose truth has several digits, with all artefacts of `models`.
+
+    Of single lines and of pages: how many there are, the share that is read exactly, and the character errors,
+    missing and invented ones included, as a share of the characters, line breaks among them. None if there are none.
+    """
+    numbers = list(_numbers(folder)) if (folder / INDEX).is_file() else []
+    if not numbers:
+        return None
+    predictor, settings = Predictor(models, "cpu", os.cpu_count()), Settings()
+    found = {kind: [] for kind in ("line", "page")}
+    for path, truth in tqdm(numbers, desc="numbers"):
+        try:
+            said = describe_page(predictor, predictor.names, path.read_bytes(), settings)["text"]
+        except InvalidImage:
+            said = ""
+        found["page" if "\n" in truth else "line"].append((truth, said))
+    result = {}
+    for kind, pairs in found.items():
+        result[f"{kind}s"] = len(pairs)
+        if pairs:
+            result[f"{kind}s_exact"] = sum(truth == said for truth, said in pairs) / len(pairs)
+            errors = sum(distance(truth, said) for truth, said in pairs)
+            result[f"{kind}_character_errors"] = errors / sum(len(truth) for truth, _ in pairs)
+    return result
+
+
+def _numbers(folder):
+    with open(folder / INDEX, newline="") as lines:
+        for row in csv.DictReader(lines):
+            if len(row["truth"]) > 1:
+                yield folder / row["path"], row["truth"].replace(LINE_BREAK, "\n")
+
+
+def distance(one, other):
+    """Levenshtein distance: the fewest characters to insert, drop or replace, https://doi.org/10.1145/321796.321811."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, row[0] = row[:], i
+        for j, b in enumerate(other, 1):
+            row[j] = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+    return row[-1]

@@ -1,0 +1,61 @@
+"""Whether an exported file says what PyTorch says."""
+
+import numpy as np
+import onnxruntime
+import torch
+
+from training.data import mnist
+from training.train import EVALUATION_BATCH
+
+TOLERANCE = 1e-4  # of probabilities
+BOX_TOLERANCE = 0.05  # pixels
+SURE = 0.5  # score above which a box must be found again
+
+
+def check_parity(graph, path, images):
+    """Compare PyTorch and onnxruntime on other batch sizes than the traced one, a blank image among them.
+
+    images: (N, 1, 28, 28) uint8, at least 65.
+
+    Raises RuntimeError with the largest difference if they disagree.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    pages = [images[:1], images[1:65], torch.zeros(2, 1, mnist.SIZE, mnist.SIZE, dtype=torch.uint8)]
+    if len(graph.outputs) > 1:
+        rows = torch.cat([images[i : i + 6].transpose(0, 2).reshape(1, 1, mnist.SIZE, -1) for i in range(0, 48, 6)])
+        pages += [rows, torch.nn.functional.pad(rows[:1], (9, 30, 50, 21))]
+    for page in pages:
+        with torch.no_grad():
+            expected = graph(page)
+        expected = [t.numpy() for t in (expected if isinstance(expected, tuple) else (expected,))]
+        found = session.run(list(graph.outputs), {"images": page.numpy()})
+        largest = np.abs(expected[0] - found[0]).max()
+        if largest > TOLERANCE:
+            raise RuntimeError(f"{path}: probabilities differ from PyTorch's by {largest:.2g}; at most {TOLERANCE}.")
+        if len(graph.outputs) > 1:
+            _check_boxes(expected[1:], found[1:], path)
+
+
+def check_accuracy(path, images, labels, logits):
+    """Of images (N, 1, 28, 28) uint8 the file must read at most one less than PyTorch, whose logits are (N, 10).
+
+    Raises RuntimeError otherwise.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found = [session.run(["probabilities"], {"images": part.numpy()})[0] for part in images.split(EVALUATION_BATCH)]
+    right = int((np.concatenate(found).argmax(1) == labels.numpy()).sum())
+    expected = int((logits.argmax(1) == labels).sum())
+    if right < expected - 1:
+        raise RuntimeError(f"{path}: reads {right} of {len(images)} validation images, PyTorch {expected}.")
+
+
+def _check_boxes(expected, found, path):
+    """The sure boxes must be the same ones, in the same order, with the same class."""
+    sure, still_sure = expected[1].max(2) > SURE, found[1].max(2) > SURE
+    if (sure != still_sure).any():
+        raise RuntimeError(f"{path}: finds {still_sure.sum()} boxes where PyTorch finds {sure.sum()}.")
+    if (expected[1].argmax(2) != found[1].argmax(2))[sure].any():
+        raise RuntimeError(f"{path}: gives boxes other classes than PyTorch.")
+    largest = np.abs(expected[0] - found[0])[sure].max(initial=0)
+    if largest > BOX_TOLERANCE:
+        raise RuntimeError(f"{path}: boxes differ from PyTorch's by {largest:.2g} pixels; at most {BOX_TOLERANCE}.")

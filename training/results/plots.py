@@ -1,0 +1,124 @@
+"""The pictures of RESULTS.md."""
+
+import re
+
+import matplotlib
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix
+
+from service.inference.artefact import open_artefact
+from training.evaluate import CONSENSUS
+from training.measure.detection import find
+from training.measure.detection import pages as compose_pages
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  after the choice of a backend without a screen
+
+HARDEST = 24
+PAGES = 6
+SURE = 0.5  # score above which a box is drawn
+DPI = 110
+
+
+def _save(figure, path):
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+def curves(runs, path):
+    """Training loss, validation loss and validation error by epoch, a line a run; one panel a network."""
+    names = sorted({run["name"] for run in runs})
+    figure, axes = plt.subplots(2, max(len(names), 1), figsize=(3.2 * max(len(names), 1), 5), squeeze=False)
+    for column, name in enumerate(names):
+        axes[0, column].set_prop_cycle(color=plt.get_cmap("tab20").colors)
+        for run in (run for run in runs if run["name"] == name):
+            epochs = [line["epoch"] for line in run["metrics"]]
+            start = re.split("[_,]", run["initial_weights"])[0] + (", went on" if run["earlier_seconds"] else "")
+            label = f"{start}, seed {run['seed']}, {run['commit'][:7]}"
+            validation = [line["validation_loss"] for line in run["metrics"]]
+            (line,) = axes[0, column].plot(epochs, validation, label=label)
+            training = [line["train_loss"] for line in run["metrics"]]
+            axes[0, column].plot(epochs, training, ":", color=line.get_color())
+            errors = [100 * (1 - line["validation_accuracy"]) for line in run["metrics"]]
+            axes[1, column].plot(epochs, errors, color=line.get_color())
+        axes[0, column].set(title=name, yscale="log")
+        axes[1, column].set(yscale="log", xlabel="epoch")
+        for which in (axes[1, column].yaxis.set_major_formatter, axes[1, column].yaxis.set_minor_formatter):
+            which("{x:g}")
+        axes[1, column].tick_params(axis="y", which="both", labelsize=6)
+        lines = axes[0, column].get_legend_handles_labels()
+        axes[1, column].legend(*lines, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    axes[0, 0].set_ylabel("loss (dotted: training)")
+    axes[1, 0].set_ylabel("validation error, %")
+    _save(figure, path)
+
+
+def confusions(recorded, path):
+    """Counts off the diagonal for each model and the consensus."""
+    names, labels = [*recorded.names, CONSENSUS], recorded.probabilities["labels"]
+    figure, axes = plt.subplots(2, (len(names) + 1) // 2, figsize=(10, 7), squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, names, strict=False):
+        counts = confusion_matrix(labels, recorded.probabilities[name].argmax(1), labels=range(10))
+        wrong = counts - np.diag(counts.diagonal())
+        axis.imshow(wrong, cmap="Reds", vmin=0, vmax=6)
+        for truth, digit in np.argwhere(wrong):
+            axis.text(digit, truth, wrong[truth, digit], ha="center", va="center", fontsize=7)
+        axis.set(title=f"{name}: {wrong.sum()} wrong", xticks=range(10), yticks=range(10), xlabel="read", ylabel="is")
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def hardest(recorded, images, path):
+    """The test digits to whose label the consensus gives the least probability, and what each model says."""
+    labels = recorded.probabilities["labels"]
+    order = recorded.probabilities[CONSENSUS][np.arange(len(labels)), labels].argsort()[:HARDEST]
+    figure, axes = plt.subplots(4, HARDEST // 4, figsize=(11, 9.5))
+    for axis, index in zip(axes.flat, order, strict=True):
+        said = [recorded.probabilities[name][index] for name in recorded.names]
+        axis.imshow(images[index, 0], cmap="gray_r")
+        lines = [f"{n} {p.argmax()} ({p.max():.2f})" for n, p in zip(recorded.names, said, strict=True)]
+        axis.set_xlabel("\n".join(lines), fontsize=6.5)
+        axis.set(title=f"{labels[index]}  (no. {index})", xticks=[], yticks=[])
+    figure.tight_layout(h_pad=1.5)
+    _save(figure, path)
+
+
+def latencies(recorded, path):
+    """Test error, with a 95 % interval (normal approximation), against the median latency of one image."""
+    figure, axis = plt.subplots(figsize=(6, 4))
+    for name in (*recorded.names, CONSENSUS):
+        latency, error = recorded.latency(name), 100 * (1 - recorded.measured[name]["test"]["accuracy"])
+        if latency is None:
+            continue
+        interval = 1.96 * np.sqrt(error * (100 - error) / len(recorded.probabilities["labels"]))
+        axis.errorbar(latency, error, interval, fmt="o", capsize=3, label=name)
+    axis.set(xscale="log", xlabel="milliseconds for one image (median)", ylabel="test error, % (95 % interval)")
+    axis.margins(x=0.3, y=0.15)
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    _save(figure, path)
+
+
+def pages(recorded, models, images, labels, path):
+    """The first pages of the detection test with the boxes that each detector found."""
+    names = [name for name in recorded.names if "detection" in recorded.measured[name]]
+    canvases = compose_pages(torch.from_numpy(images), torch.from_numpy(labels))[0][:PAGES]
+    figure, axes = plt.subplots(
+        max(len(names), 1), PAGES, figsize=(2.4 * PAGES, 2.6 * max(len(names), 1)), squeeze=False
+    )
+    for name, line in zip(names, axes, strict=False):
+        boxes, scores = find(open_artefact(models / f"{name}.onnx", "cpu", 1).session, canvases)
+        for page, axis in enumerate(line):
+            axis.imshow(canvases[page, 0].numpy(), cmap="gray_r")
+            for box, score in zip(boxes[page], scores[page], strict=True):
+                if score.max() >= SURE:
+                    x_min, y_min, x_max, y_max = box
+                    axis.add_patch(plt.Rectangle((x_min, y_min), x_max - x_min, y_max - y_min, fill=False, color="C0"))
+                    axis.text(x_min, y_min - 1, f"{score.argmax()}", color="C0", fontsize=9)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name)
+    _save(figure, path)
