@@ -58,6 +58,17 @@ class ImageTooLarge(InvalidImage):
     """An upload with more pixels than are allowed."""
 
 
+class TooMuchWork(ImageTooLarge):
+    """A picture that would take more work to read than one request may use; the message is one sentence."""
+
+
+class OutOfTime(TimeoutError):
+    """The deadline of a request passed while its picture was read."""
+
+    def __init__(self):
+        super().__init__("The picture could not be read in time.")
+
+
 def grey_from_upload(data, max_pixels, formats):
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 

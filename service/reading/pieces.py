@@ -6,7 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from service.picture.decode import InvalidImage
+from service.picture.decode import TooMuchWork
 from service.picture.framing import even, extent
 from service.picture.ink import breadth
 
@@ -55,7 +55,7 @@ def hull(pieces):
 def pieces_of(likely):
     """The connected parts of ink (H, W) bool that a pen can have made, from the largest on.
 
-    Raises InvalidImage if there are too many to be looked at.
+    Raises TooMuchWork if there are too many to be looked at.
     """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
     rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
@@ -72,7 +72,7 @@ def pieces_of(likely):
         return []
     common = common_height(pieces)
     if np.sum(boxes[large, 3] >= TALL * common) > MOST:
-        raise InvalidImage(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
+        raise TooMuchWork(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
     breadths = [breadth(piece.mask) for piece in pieces]
     pen = np.median([broad for broad, piece in zip(breadths, pieces, strict=True) if piece.height >= TALL * common])
     return [

@@ -6,13 +6,14 @@ each such candidate, and the line is the row of candidates they are surest of (L
 https://doi.org/10.1109/5.726791, section VII).
 """
 
+import time
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from service.inference.predictor import LARGEST
-from service.picture.decode import BlankImage
+from service.picture.decode import BlankImage, OutOfTime
 from service.picture.digit import SMALL, WORK
 from service.picture.framing import even, frame
 from service.picture.ink import find_flat_ink, find_ink, strokes
@@ -47,11 +48,13 @@ class Reading:
     line: int
 
 
-def read(picture, predictor, names):
+def read(picture, predictor, names, deadline=None):
     """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
 
+    deadline: time by time.perf_counter() after which no further batch is sent to the models, None for no limit.
     Work is bounded: `pieces.MOST` pieces of ink, cut about `pieces.CUTS` times, TOGETHER candidates for each.
-    Returns a list of Reading. Raises BlankImage if there is no ink, InvalidImage if there is more of it than that.
+    Returns a list of Reading. Raises BlankImage if there is no ink, TooMuchWork if there is more of it than that,
+    OutOfTime once the deadline has passed.
     """
     ink, likely, scale = _page(picture)
     pieces = pieces_of(likely)
@@ -59,7 +62,7 @@ def read(picture, predictor, names):
         raise BlankImage
     height = common_height(pieces)
     known = {}
-    whole = _look([_framed(ink, [piece], scale) for piece in pieces], predictor, names, known)
+    whole = _look([_framed(ink, [piece], scale) for piece in pieces], predictor, names, known, deadline)
     doubtful = [p for p, verdict in zip(pieces, whole, strict=True) if verdict.confidence < SINGLE]
     lines = cut(lines_of(pieces, height), doubtful, ink, height, predictor)
     candidates = [sorted(set(_candidates(line, height))) for line in lines]
@@ -68,7 +71,7 @@ def read(picture, predictor, names):
         for line, spans in zip(lines, candidates, strict=True)
         for start, stop in spans
     ]
-    verdicts = iter(_look(images, predictor, names, known))
+    verdicts = iter(_look(images, predictor, names, known, deadline))
     words = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         says = {span: next(verdicts) for span in spans}
@@ -93,10 +96,12 @@ def read(picture, predictor, names):
     ]
 
 
-def _look(images, predictor, names, known):
+def _look(images, predictor, names, known, deadline):
     """A verdict for each image (28, 28); `known`, by an image's bytes, is what was seen before and is added to."""
     new = list({image.tobytes(): image for image in images if image.tobytes() not in known}.values())
     for start in range(0, len(new), LARGEST):  # others have their turn between
+        if deadline is not None and time.perf_counter() > deadline:
+            raise OutOfTime
         part = new[start : start + LARGEST]
         verdicts = predictor.classify(np.stack(part)[:, None], names).verdicts
         known.update((image.tobytes(), verdict) for image, verdict in zip(part, verdicts, strict=True))

@@ -1,5 +1,6 @@
 """Typed numbers, read by a predictor that compares with typed digits."""
 
+import time
 from dataclasses import replace
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 
 from service.inference.consensus import Verdict
 from service.inference.predictor import LARGEST
-from service.picture.decode import InvalidImage
+from service.picture.decode import InvalidImage, OutOfTime
 from service.picture.digit import WORK, canonicalise
 from service.picture.framing import frame
 from service.reading import reader
@@ -167,6 +168,14 @@ def test_what_is_no_digit_is_marked(matcher):
     readings = read(page("1X9"), matcher, [])
     assert [reading.accepted for reading in readings] == [True, False, True]
     assert text(readings) == ["19"]
+
+
+def test_nothing_is_sent_to_the_models_after_the_deadline(matcher):
+    matcher.batches.clear()
+    with pytest.raises(OutOfTime):
+        read(page("1969"), matcher, [], deadline=time.perf_counter())
+    assert not matcher.batches
+    assert text(read(page("1969"), matcher, [], deadline=time.perf_counter() + 3_600)) == ["1969"]
 
 
 def test_work_is_bounded_on_a_page_of_noise(matcher):
