@@ -21,7 +21,7 @@ Listed = BeforeValidator(_listed), NoDecode  # NoDecode: it is no JSON
 
 
 class Settings(BaseSettings):
-    """The README has the same names in its table; a test holds the two together."""
+    """docs/operations.md has the same names in its table; a test holds the two together."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 

@@ -1,8 +1,9 @@
-"""The README's figures, tables and commands are those of the tree."""
+"""The figures, tables, links and commands of the README and of docs/ are those of the tree."""
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,28 +15,65 @@ from tests.service.test_server import serving
 from training import networks
 from training.data import mnist
 from training.results.records import Recorded
-from training.results.tables import comparison, elsewhere
+from training.results.tables import comparison, elsewhere, summary
 
-README = (REPOSITORY / "README.md").read_text()
+README = REPOSITORY / "README.md"
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+PAGES = [README, REPOSITORY / "CONTRIBUTING.md", *DOCS]
+MOST_WORDS = 1_000  # of the README
 
 
-def blocks(language):
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(page: Path, language: str) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
     return [text for kind, text in fenced if kind == language]
 
 
-def rows(title):
+def rows(page: Path, title: str) -> list[list[str]]:
     """The cells of the table whose first header cell is `title`."""
-    table = re.search(rf"\| {title} \|.*\n\|[- |:]+\n((?:\|.*\n)+)", README).group(1)
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    table = re.search(rf"\| {title} \|.*\n\|[- |:]+\n((?:\|.*\n)+)", page.read_text())
+    assert table, f"{page.name} has no table of {title}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def row(page: Path, name: str) -> list[str]:
+    (found,) = [cells for cells in rows(page, "model") if cells[0] == name]
+    return found
+
+
+def test_readme_stays_one_page():
+    assert len(README.read_text().split()) <= MOST_WORDS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The addresses that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_leads_to_every_page_of_docs():
+    readme = README.read_text()
+    assert [page.name for page in DOCS if f"(docs/{page.name})" not in readme] == []
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_results_are_those_in_the_artefact(released, name):
     path = released / f"{name}.onnx"
     says = open_artefact(path, "cpu", threads=1).metadata
-    (row,) = [row for row in rows("model") if row[0] == f"`{name}`"]
-    assert row[1:5] + row[6:8] == [
+    found = row(REPOSITORY / "docs" / "results.md", f"`{name}`")
+    assert found[1:5] + found[6:8] == [
         f"{says['parameters'] / 1e6:.2f} M",
         f"{says['test_accuracy']:.2%}",
         f"{says['test_macro_f1']:.4f}",
@@ -47,8 +85,7 @@ def test_results_are_those_in_the_artefact(released, name):
 
 def test_consensus_row_is_that_of_consensus_json(released):
     figures = load_consensus(released).figures
-    (row,) = [row for row in rows("model") if row[0] == "consensus"]
-    assert row[2:6] == [
+    assert row(REPOSITORY / "docs" / "results.md", "consensus")[2:6] == [
         f"{figures['test_accuracy']:.2%}",
         f"{figures['test_macro_f1']:.4f}",
         f"{figures['test_loss']:.4f}",
@@ -58,14 +95,15 @@ def test_consensus_row_is_that_of_consensus_json(released):
 
 def test_results_are_those_recorded(released):
     recorded = Recorded(released, REPOSITORY / "results")
-    assert f"<!-- results -->\n{comparison(recorded)}<!-- /results -->" in README
-    assert f"<!-- elsewhere -->\n{elsewhere(recorded)}<!-- /elsewhere -->" in README
+    readme = README.read_text()
+    assert f"<!-- summary -->\n{summary(recorded)}<!-- /summary -->" in readme
+    assert f"<!-- elsewhere -->\n{elsewhere(recorded)}<!-- /elsewhere -->" in readme
+    assert comparison(recorded) in (REPOSITORY / "docs" / "results.md").read_text()
 
 
 def test_trivial_baseline_is_the_share_of_ones(mnist_root):
     _, labels = mnist.load("test", mnist_root)
-    (row,) = [row for row in rows("model") if row[0].startswith("always")]
-    assert row[2] == f"{(labels == 1).float().mean().item():.2%}"
+    assert row(README, 'always "1"')[2] == f"{(labels == 1).float().mean().item():.2%}"
 
 
 def spoken(default):
@@ -75,7 +113,8 @@ def spoken(default):
 
 
 def test_settings_table_is_complete():
-    found = {row[0].strip("`"): row[1].strip("`") for row in rows("variable")}
+    table = rows(REPOSITORY / "docs" / "operations.md", "variable")
+    found = {cells[0].strip("`"): cells[1].strip("`") for cells in table}
     fields = Settings.model_fields
     assert list(found) == [PREFIX + name.upper() for name in fields]
     for name in fields.keys() - {"models", "threads"}:
@@ -83,26 +122,34 @@ def test_settings_table_is_complete():
 
 
 def test_tree_names_every_folder():
-    (tree,) = (block for block in blocks("") if block.startswith("service/"))
+    (tree,) = (block for block in blocks(README, "") if block.startswith("service/"))
     for package in ("service", "training"):
         folders = {path.parent.name for path in (REPOSITORY / package).glob("*/*.py")}
-        assert all(f"  {folder}/ " in tree for folder in folders), package
+        assert [folder for folder in folders if f"  {folder}/ " not in tree] == [], package
 
 
-def commands(program):
-    return [line for block in blocks("sh") for line in block.splitlines() if line.startswith(program)]
+def commands(page: Path, program: str) -> list[str]:
+    return [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith(program)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_name_modules_that_exist(page):
+    named = re.findall(r"python -m ((?:service|training|benchmarks|tests)[\w.]*)", "\n".join(blocks(page, "sh")))
+    paths = [REPOSITORY / name.replace(".", "/") for name in named]
+    assert [path for path in paths if not path.with_suffix(".py").exists() and not path.is_dir()] == []
 
 
 @pytest.mark.slow
 def test_examples_work_as_written(released, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
+    pages = [README, REPOSITORY / "docs" / "api.md"]
     with serving(QUINTET_DEVICE="cpu") as address:
-        for command in commands("curl"):
+        for command in [command for page in pages for command in commands(page, "curl")]:
             command = command.replace("http://localhost:3000", address)
             answer = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
             assert answer.stdout.lstrip("[").startswith(('{"digit":7,"confidence":', '{"text":"7","digits":')), command
         names = {}
-        for example in blocks("python"):
+        for example in [example for page in pages for example in blocks(page, "python")]:
             exec(example.replace("http://localhost:3000", address), names)
     assert names["prediction"]["digit"] == 7
     assert names["errors"] == ["The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."]
@@ -110,8 +157,8 @@ def test_examples_work_as_written(released, monkeypatch):
 
 
 def test_command_without_a_server_works_as_written(released):
-    (command,) = commands(".venv/bin/python -m service.cli")
+    (command,) = commands(README, ".venv/bin/python -m service.cli")
     command = command.replace(".venv/bin/python", sys.executable)
     answer = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    _, row = answer.stdout.splitlines()
-    assert row.split()[:2] == ["examples/seven.png", "7"]
+    _, line = answer.stdout.splitlines()
+    assert line.split()[:2] == ["examples/seven.png", "7"]

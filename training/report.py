@@ -1,4 +1,4 @@
-"""Write RESULTS.md, its pictures and the README's table from what was recorded: python -m training.report.
+"""Write docs/results.md, its pictures and the README's figures from what was recorded: python -m training.report.
 
 Reads results/evaluation.json and test_probabilities.npz (training.evaluate), the artefacts, and where they are there
 runs.json (training.runs), offline.json, speed.json and time_to_99.json (benchmarks). No figure is typed.
@@ -14,13 +14,13 @@ from training.evaluate import CONSENSUS, RESULTS
 from training.export import MODELS
 from training.results import plots
 from training.results.records import Recorded
-from training.results.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, to_99
+from training.results.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, summary, to_99
 
 MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that is written here
 
 
 def text(recorded):
-    """RESULTS.md."""
+    """docs/results.md."""
     consensus = recorded.measured[CONSENSUS]
     low_high = {name: f"{low:.4f} to {high:.4f}" for name, (low, high) in consensus["test_intervals"].items()}
     detection = "\n".join(
@@ -69,19 +69,19 @@ kinds, drawn by code, were.
 
 ## Curves
 
-![Loss and accuracy by epoch](results/curves.png)
+![Loss and accuracy by epoch](../results/curves.png)
 
 ## Mistakes
 
-![Confusion matrices](results/confusion.png)
+![Confusion matrices](../results/confusion.png)
 
-![The hardest test digits](results/hardest.png)
+![The hardest test digits](../results/hardest.png)
 
-![Pages with the boxes found](results/pages.png)
+![Pages with the boxes found](../results/pages.png)
 
 ## Accuracy against latency
 
-![Accuracy against latency](results/latency.png)
+![Accuracy against latency](../results/latency.png)
 
 ## Every run
 
@@ -106,7 +106,7 @@ def _finds(recorded, name):
 
 
 def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
-    """Write RESULTS.md, results/*.png and two parts of README.md, all in `folder`."""
+    """Write results/*.png and, in `folder`, docs/results.md and two parts of README.md."""
     recorded = Recorded(models, results)
     images, labels = (tensor.numpy() for tensor in mnist.load("test", root))
     plots.curves(recorded.runs, results / "curves.png")
@@ -114,10 +114,12 @@ def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
     plots.hardest(recorded, images, results / "hardest.png")
     plots.latencies(recorded, results / "latency.png")
     plots.pages(recorded, models, images, labels, results / "pages.png")
-    (folder / "RESULTS.md").write_text(text(recorded))
+    docs = folder / "docs"
+    docs.mkdir(exist_ok=True)
+    (docs / "results.md").write_text(text(recorded))
     readme = folder / "README.md"
     content = readme.read_text()
-    for name, part in (("results", comparison(recorded)), ("elsewhere", elsewhere(recorded))):
+    for name, part in (("summary", summary(recorded)), ("elsewhere", elsewhere(recorded))):
         content = re.sub(MARKED.format(name), lambda _, part=part: part, content, flags=re.DOTALL)
     readme.write_text(content)
 

@@ -6,7 +6,7 @@ import torch
 
 from training import evaluate, networks, report, runs
 from training.results.records import Recorded
-from training.results.tables import all_runs, comparison, seeds, speed
+from training.results.tables import all_runs, comparison, seeds, speed, summary
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
 
@@ -35,7 +35,7 @@ def written(models, runs_of_two_seeds, small_mnist, tmp_path_factory):
     }
     to_99 |= {"accuracy_mean": 0.9912, "accuracy_deviation": 0.0005}
     (results / "time_to_99.json").write_text(json.dumps(to_99))
-    (folder / "README.md").write_text("Before.\n<!-- results -->\nold\n<!-- /results -->\nAfter.\n")
+    (folder / "README.md").write_text("Before.\n<!-- summary -->\nold\n<!-- /summary -->\nAfter.\n")
     report.write(folder / "models", results, small_mnist, folder)
     return folder
 
@@ -53,17 +53,17 @@ def runs_of_two_seeds(runs, tmp_path_factory):
 
 def test_report_and_pictures_are_there(written):
     assert {path.name for path in (written / "results").glob("*.png")} == PICTURES
-    text = (written / "RESULTS.md").read_text()
-    assert all(f"(results/{picture})" in text for picture in PICTURES)
+    text = (written / "docs" / "results.md").read_text()
+    assert all(f"(../results/{picture})" in text for picture in PICTURES)
     assert "None" not in text and "nan" not in text
     assert "9.5 ± 0.2 s on a processor, 99.12% ± 0.05% over 3 seeds, of which 2 reach it." in text.replace("\n", " ")
 
 
-def test_readme_gets_the_same_table_and_keeps_the_rest(written):
+def test_readme_gets_the_table_in_short_and_keeps_the_rest(written):
     recorded = Recorded(written / "models", written / "results")
-    expected = f"Before.\n<!-- results -->\n{comparison(recorded)}<!-- /results -->\nAfter.\n"
+    expected = f"Before.\n<!-- summary -->\n{summary(recorded)}<!-- /summary -->\nAfter.\n"
     assert (written / "README.md").read_text() == expected
-    assert comparison(recorded) in (written / "RESULTS.md").read_text()
+    assert comparison(recorded) in (written / "docs" / "results.md").read_text()
 
 
 def test_figures_are_those_recorded(written):

@@ -1,4 +1,4 @@
-"""The pictures of RESULTS.md."""
+"""The pictures of docs/results.md."""
 
 import re
 
