@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.offline import hardware
 from service import settings as environment
-from service.inference.artefact import open_session, session_options
+from service.inference.device import open_session, session_options
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
 CALLS = 6  # of a variant in its turn

@@ -21,8 +21,8 @@ from service.http.classify import NativeEndpoint, digit_images
 from service.http.gate import Gate
 from service.http.known_paths import Front, Straight
 from service.http.observability import Metrics
-from service.inference.artefact import choose_device
 from service.inference.consensus import load_consensus
+from service.inference.device import choose_device
 from service.inference.predictor import Predictor
 
 LEFT_OUT = "OpenTelemetryMiddleware", "TimeoutMiddleware"

@@ -1,28 +1,31 @@
-"""Requests that arrive while the models are busy form the next batch; where nobody waits, nothing is waited for.
+"""Dynamic batching without a timer: requests that arrive while the models are busy form the next batch.
 
-The models run one batch at a time: two at once on the same cores or GPU only slow each other down. A request that finds
-them idle is run in its own thread, at once. One that does not joins those that wait, and when the models are free, all
-that wait for the same models go together. There is no timer.
+A request that finds the models idle runs at once, in its own thread. Otherwise it waits; when the models are free, all
+waiting requests for the same models run together.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import anyio.to_thread
 import numpy as np
 from anyio import CapacityLimiter
 
-from service.inference.predictor import LARGEST, Answers
+from service.inference.device import DeviceLost
+from service.inference.predictor import Answers, Predictor
+from service.inference.shapes import LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a request got: its images are those of the batch from `first` on."""
+    """A request's part of a batch: its images are those from `first` on."""
 
     answers: Answers
-    started: float  # when its batch began, by time.perf_counter
+    started: float  # when the batch began, by time.perf_counter
     first: int = 0
 
 
@@ -30,80 +33,82 @@ class Share:
 class Waiting:
     images: np.ndarray  # (N, 1, 28, 28) uint8
     names: tuple[str, ...]
-    share: asyncio.Future
+    share: asyncio.Future[Share]
 
 
 class Batcher:
-    def __init__(self, predictor):
+    def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
-        self._waiting = deque()
-        self._runner = None  # the task that runs batches for as long as somebody waits
+        self._waiting: deque[Waiting] = deque()
+        self._runner: asyncio.Task[None] | None = None  # runs batches for as long as a request waits
         self._thread = CapacityLimiter(1)
 
-    def now(self, images, names):
-        """Run images (N, 1, 28, 28) uint8 in this thread if the models are idle and nobody waits. Else None."""
-        if self._waiting or not self.predictor.busy.acquire(blocking=False):
+    def now(self, images: np.ndarray, names: Sequence[str]) -> Share | None:
+        """Run images (N, 1, 28, 28) uint8 in this thread if the models are idle and no request waits. Else None."""
+        if self._waiting or not self.predictor.turns.acquire(blocking=False):
             return None
         try:
             started = time.perf_counter()
             return Share(answers=self.predictor.classify(images, names), started=started)
         finally:
-            self.predictor.busy.release()
+            self.predictor.turns.release()
 
-    async def join(self, images, names):
-        """Wait for a share in a batch. At most LARGEST images; whoever is cancelled while waiting is left out."""
+    async def join(self, images: np.ndarray, names: Sequence[str]) -> Share:
+        """Wait for a share in a batch. At most LARGEST images. A request cancelled while waiting is left out."""
         if len(images) > LARGEST:
-            raise ValueError(f"{len(images)} images; at most {LARGEST} go into a batch.")
+            raise ValueError(f"{len(images)} images; a batch holds at most {LARGEST}.")
         waiting = Waiting(images=images, names=tuple(names), share=asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._runner is None:
             self._runner = asyncio.create_task(self._run())
         return await waiting.share
 
-    async def each(self, images, names):
-        """One Share for each of images (N, 1, 28, 28) uint8, of which `first` is its place; N may be any number."""
+    async def each(self, images: np.ndarray, names: Sequence[str]) -> list[Share]:
+        """One Share for each of images (N, 1, 28, 28) uint8, any N; `first` is the image's place in its batch."""
         shares = []
-        for start in range(0, len(images), LARGEST):  # others have their turn between
+        for start in range(0, len(images), LARGEST):  # other requests have their turn in between
             part = images[start : start + LARGEST]
             share = await self.join(part, names)
             shares += [replace(share, first=share.first + index) for index in range(len(part))]
         return shares
 
-    async def _run(self):
+    async def _run(self) -> None:
         try:
             while self._waiting:
-                batch, outcome, started = await anyio.to_thread.run_sync(self._next, limiter=self._thread)
-                first = 0
-                for waiting in batch:
+                for waiting, outcome in await anyio.to_thread.run_sync(self._next, limiter=self._thread):
                     if isinstance(outcome, Exception):
                         _fail(waiting, outcome)
-                    elif not waiting.share.done():  # given up meanwhile
-                        waiting.share.set_result(Share(answers=outcome, started=started, first=first))
-                    first += len(waiting.images)
-        except Exception as error:  # no thread is to be had: nobody else would tell them
+                    elif not waiting.share.done():  # else it was cancelled meanwhile
+                        waiting.share.set_result(outcome)
+        except Exception as error:  # no thread could be started; without this the requests would wait for ever
             while self._waiting:
                 _fail(self._waiting.popleft(), error)
         finally:
             self._runner = None
 
-    def _next(self):
-        """Wait for the models, take whoever waits by then, and run them. Returns them, what came out, and when."""
-        with self.predictor.busy:
+    def _next(self) -> list[tuple[Waiting, Share | Exception]]:
+        """Wait for the models, then run the requests that wait by then. Returns them, each with its outcome."""
+        with self.predictor.turns:
             started, batch = time.perf_counter(), self._take()
             if not batch:
-                return batch, None, started
+                return []
             try:
                 images = np.concatenate([waiting.images for waiting in batch])
-                return batch, self.predictor.classify(images, list(batch[0].names)), started
-            except Exception as error:  # theirs to hear, and no reason for the next batch not to run
-                return batch, error, started
+                answers = self.predictor.classify(images, list(batch[0].names))
+            except Exception as error:  # only this batch fails; the next one runs
+                return [(waiting, error) for waiting in batch]
+        firsts = accumulate((len(waiting.images) for waiting in batch), initial=0)
+        return [
+            (waiting, Share(answers=answers, started=started, first=first))
+            for waiting, first in zip(batch, firsts, strict=False)
+        ]
 
-    def _take(self):
-        """The first that waits, and all behind it that ask the same models, as long as there is room."""
+    def _take(self) -> list[Waiting]:
+        """The first waiting request, and all behind it for the same models, as long as there is room."""
         batch, rest, room = [], [], LARGEST
         while self._waiting:
             waiting = self._waiting.popleft()
-            if waiting.share.done():
+            if waiting.share.done():  # cancelled
                 continue
             if room >= len(waiting.images) and (not batch or waiting.names == batch[0].names):
                 batch.append(waiting)
@@ -114,8 +119,11 @@ class Batcher:
         return batch
 
 
-def _fail(waiting, error):
+def _fail(waiting: Waiting, error: Exception) -> None:
+    """Let a request fail with an exception of its own: one shared by several would collect all their tracebacks."""
     if not waiting.share.done():
-        failure = RuntimeError(f"The batch failed: {error}")
+        failure = (
+            DeviceLost(str(error)) if isinstance(error, DeviceLost) else RuntimeError(f"The batch failed: {error}")
+        )
         failure.__cause__ = error
         waiting.share.set_exception(failure)

@@ -1,18 +1,19 @@
-"""Five answers into one: the calibrated mean, and whether it is sure enough to be a digit at all."""
+"""One answer from several: the calibrated mean of the models, and whether it is sure enough to be a digit at all."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from service.inference.artefact import UnusableArtefact, read
+from service.inference.artefact import UnusableArtefact, read, remedy
 
 FILE = "consensus.json"
-REMEDY = "create it with: python -m training.evaluate"
 
 
-def mean_probabilities(probabilities, temperature=1.0):
+def mean_probabilities(probabilities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Average first, then calibrate the average (Rahaman & Thiery, https://arxiv.org/abs/2007.08792).
 
     probabilities: (M, N, 10), rows sum to 1. Returns (N, 10) float64, rows sum to 1.
@@ -22,14 +23,15 @@ def mean_probabilities(probabilities, temperature=1.0):
     return powers / powers.sum(1, keepdims=True)
 
 
-def key(names):
-    """How consensus.json names a choice of models."""
+def key(names: Iterable[str]) -> str:
+    """How consensus.json names a choice of models: "cnn,vit"."""
     return ",".join(sorted(names))
 
 
-def choices(names):
-    """The keys of every choice of models."""
-    return [key(chosen) for size in range(1, len(names) + 1) for chosen in combinations(sorted(names), size)]
+def choices(names: Iterable[str]) -> list[str]:
+    """The keys of every choice of one or more models."""
+    ordered = sorted(names)
+    return [key(chosen) for size in range(1, len(ordered) + 1) for chosen in combinations(ordered, size)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +39,11 @@ class Verdict:
     digit: int
     confidence: float
     accepted: bool  # False: probably no single digit
-    agreement: int  # models whose own digit is this one
+    agreement: int  # how many models say this digit themselves
 
 
 class Consensus(BaseModel):
-    """models/consensus.json: for each choice of models a temperature and a threshold, fixed on validation images."""
+    """models/consensus.json: a temperature and a threshold for each choice of models, fitted on validation images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,17 +53,17 @@ class Consensus(BaseModel):
     figures: dict[str, float]  # measured figures of all models together
 
     @model_validator(mode="after")
-    def _complete(self):
+    def _complete(self) -> "Consensus":
         if not self.sha256 or set(choices(self.sha256)) - (self.temperature.keys() & self.threshold.keys()):
             raise ValueError("a choice of models has no temperature or no threshold")
         return self
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return sorted(self.sha256)
 
-    def decide(self, names, probabilities):
-        """One verdict an image, for probabilities (M, N, 10) of the models `names`, in their order."""
+    def decide(self, names: Sequence[str], probabilities: np.ndarray) -> list[Verdict]:
+        """One verdict for each image. probabilities: (M, N, 10), of the models `names` in their order."""
         chosen = key(names)
         mean = mean_probabilities(probabilities, self.temperature[chosen])
         digits, confidences = mean.argmax(1), mean.max(1)
@@ -77,21 +79,21 @@ class Consensus(BaseModel):
         ]
 
 
-def load_consensus(models):
-    """Read models/consensus.json and hold the files beside it against it.
+def load_consensus(models: Path) -> Consensus:
+    """Read models/consensus.json and compare the artefacts beside it with the hashes in it.
 
-    Raises UnusableArtefact, naming the file, if anything is missing, damaged, replaced or new.
+    Raises UnusableArtefact, which names the file, if one is missing, damaged, replaced or not listed.
     """
     path = models / FILE
     try:
         consensus = Consensus.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise UnusableArtefact(f"{path} is missing; {REMEDY}") from error
+        raise UnusableArtefact(f"{path} is missing; {remedy(path)}") from error
     except ValidationError as error:
-        raise UnusableArtefact(f"{path} is damaged; {REMEDY}") from error
+        raise UnusableArtefact(f"{path} is damaged; {remedy(path)}") from error
     for name, sha256 in consensus.sha256.items():
         read(models / f"{name}.onnx", sha256)
     for path in sorted(models.glob("*.onnx")):
         if path.stem not in consensus.sha256:
-            raise UnusableArtefact(f"{path} is not in {FILE} yet; {REMEDY}")
+            raise UnusableArtefact(f"{path} is not listed in {FILE} yet; list it with: python -m training.evaluate")
     return consensus

@@ -9,7 +9,8 @@ import time
 import numpy as np
 from onnxruntime import OrtValue
 
-SIZES = 32, 16, 8, 4, 2, 1  # images in a batch
+from service.inference.shapes import SIZES
+
 INPUT = "images"
 
 

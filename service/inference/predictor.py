@@ -1,29 +1,32 @@
-"""The five models, loaded once and shared by all threads: 28x28 images in, each model's answer out."""
+"""All models of models/, loaded once and shared by all threads: 28x28 images in, each model's answer out."""
 
 import logging
-import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from service.inference import artefact, consensus
+from service.inference.artefact import open_artefact
+from service.inference.consensus import Verdict, load_consensus
 from service.inference.cuda import Bound
+from service.inference.device import CudaUnusable, DeviceLost, choose_device, reason_of
+from service.inference.shapes import SIZES
+from service.inference.turns import Turns
 
-logger = logging.getLogger("bentoml.quintet")  # BentoML shows what is logged under its own name
+logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 
-LARGEST = 32  # images in a batch: who has more takes turns with the others
-WARM_UP = LARGEST, 8, 1  # batch sizes, the largest first: memory that grows later is not given back
-PAGE = 64  # pixels of which a page on a GPU is a multiple: each new shape costs it a search
+PAGE = 64  # on a GPU, pages are padded to a multiple of this many pixels: each new shape costs it a search
 
 
 class UnknownModel(ValueError):
-    """A name that is not served; the message lists those that are."""
+    """The request names a model that is not served; the message lists those that are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one model says of a batch."""
+    """What one model says about a batch."""
 
     probabilities: np.ndarray  # (N, 10) float32
     milliseconds: float  # in onnxruntime, for the whole batch
@@ -33,50 +36,53 @@ class Answer:
 @dataclass(frozen=True, kw_only=True)
 class Answers:
     by_name: dict[str, Answer]
-    verdicts: list[consensus.Verdict]  # one an image
-    inference_ms: float  # all the chosen models, one after another
+    verdicts: list[Verdict]  # one for each image
+    inference_ms: float  # the chosen models, one after another
 
 
 class Predictor:
-    """Its lock `busy` is held while models run: two at once on the same cores or GPU only slow each other down."""
+    """Runs one batch at a time: two at once on the same cores or GPU only slow each other down.
 
-    def __init__(self, models, device, threads):
-        """Load what consensus.json lists, on "auto", "cpu" or "cuda".
+    `turns` is held while models run. It serves threads in the order in which they came.
+    """
 
-        Raises UnusableArtefact for a missing or damaged file, RuntimeError for a CUDA that does not load.
+    def __init__(self, models: Path, device: str, threads: int) -> None:
+        """Load the models that consensus.json lists, on "auto", "cpu" or "cuda".
+
+        Raises UnusableArtefact for a missing or damaged file, RuntimeError if CUDA is asked for and does not load.
         """
-        self.consensus = consensus.load_consensus(models)
-        self.device = artefact.choose_device(device)
-        self.busy = threading.RLock()
-        self.observe = None  # is told of each batch that was run, {name: Answer}
+        self.consensus = load_consensus(models)
+        self.device = choose_device(device)
+        self.turns = Turns()
+        self.observe: Callable[[dict[str, Answer]], None] | None = None  # called after each batch
         try:
             self._open(models, threads)
-        except artefact.CudaUnusable as error:
+        except CudaUnusable as error:
             if device == "cuda":
                 raise
-            logger.warning("On the CPU, although there is an NVIDIA driver: %s", error)
+            logger.warning("The models run on the CPU, although there is an NVIDIA driver: %s", error)
             self.device = "cpu"
             self._open(models, threads)
 
-    def _open(self, models, threads):
+    def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
-        self.artefacts = {path.stem: artefact.open_artefact(path, self.device, threads) for path in paths}
+        self.artefacts = {path.stem: open_artefact(path, self.device, threads) for path in paths}
         self._bound = None
         if self.device == "cuda":
             try:
                 self._bound = Bound(self.artefacts, self.device)
-            except Exception as error:  # onnxruntime's own, each a class of its own
-                raise artefact.CudaUnusable(f"The models do not run on the GPU: {artefact.reason_of(error)}") from error
+            except Exception as error:  # onnxruntime raises a class of its own for each failure
+                raise CudaUnusable(f"The models do not run on the GPU: {reason_of(error)}") from error
         else:
-            for size in WARM_UP:
+            for size in SIZES:
                 self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return list(self.artefacts)
 
-    def choose(self, wanted):
+    def choose(self, wanted: str | None) -> list[str]:
         """The names in "cnn,vit", all for None, in serving order. Raises UnknownModel."""
         if wanted is None:
             return self.names
@@ -85,12 +91,17 @@ class Predictor:
             raise UnknownModel(f"Unknown model {name[:40]!r}; served models: {', '.join(self.names)}.")
         return [name for name in self.names if name in names]
 
-    def classify(self, images, names):
-        """Run the models `names` on images (N, 1, 28, 28) uint8, 0 background to 255 ink."""
-        with self.busy:
+    def classify(self, images: np.ndarray, names: Sequence[str]) -> Answers:
+        """Run the models `names` on images (N, 1, 28, 28) uint8, 0 background to 255 ink. Raises DeviceLost."""
+        with self.turns:
             started = time.perf_counter()
-            by_name = {name: _answer(*found) for name, found in self._run(images, names).items()}
+            try:
+                found = self._run(images, names)
+            except Exception as error:
+                self._check_device(error)
+                raise
             finished = time.perf_counter()
+        by_name = {name: _answer(*outputs) for name, outputs in found.items()}
         if self.observe is not None:
             self.observe(by_name)
         probabilities = np.stack([answer.probabilities for answer in by_name.values()])
@@ -100,20 +111,33 @@ class Predictor:
             inference_ms=(finished - started) * 1e3,
         )
 
-    def detect(self, pages):
+    def detect(self, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Every digit of 12 to 64 pixels that Faster R-CNN sees on pages (N, 1, H, W) uint8, 0 background to 255 ink.
 
-        Returns boxes (N, K, 4), in pixels of the page, and scores (N, K, 10), both float32; K is 0 without a detector.
+        Returns boxes (N, K, 4) in pixels of the page and scores (N, K, 10), both float32; K is 0 without a detector.
+        Raises DeviceLost.
         """
         if self._bound is not None:
             pages = np.pad(pages, [(0, 0), (0, 0), *((0, -side % PAGE) for side in pages.shape[2:])])
         for model in self.artefacts.values():
             if "scores" in model.outputs:
-                with self.busy:
-                    return model.session.run(["boxes", "scores"], {"images": pages})
+                with self.turns:
+                    try:
+                        boxes, scores = model.session.run(["boxes", "scores"], {"images": pages})
+                    except Exception as error:
+                        self._check_device(error)
+                        raise
+                return boxes, scores
         return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
 
-    def _run(self, images, names):
+    def _check_device(self, error: Exception) -> None:
+        """After a failed run, try the smallest one. Raises DeviceLost if it fails too: then it was not the request."""
+        try:
+            self._run(np.zeros((1, 1, 28, 28), np.uint8), self.names)
+        except Exception:
+            raise DeviceLost(f"The models no longer run on {self.device!r}: {reason_of(error)}") from error
+
+    def _run(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[dict[str, np.ndarray], float]]:
         """{name: ({output: array}, milliseconds)}"""
         if self._bound is not None:
             return self._bound.run(images, names)
@@ -125,6 +149,6 @@ class Predictor:
         return found
 
 
-def _answer(outputs, milliseconds):
+def _answer(outputs: dict[str, np.ndarray], milliseconds: float) -> Answer:
     boxes = outputs["boxes"][:, 0] if "boxes" in outputs else None
     return Answer(probabilities=outputs["probabilities"], milliseconds=milliseconds, boxes=boxes)

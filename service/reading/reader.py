@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from service.inference.predictor import LARGEST
+from service.inference.shapes import LARGEST
 from service.picture.decode import BlankImage, OutOfTime
 from service.picture.digit import SMALL, WORK
 from service.picture.framing import even, frame

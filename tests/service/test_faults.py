@@ -121,7 +121,7 @@ def test_model_damaged_while_serving_stops_only_the_next_start(settings, small_m
         assert post(address).json()["digit"] == 7
     with pytest.raises(AssertionError, match="ended while starting"), serving(**settings):
         pass
-    assert f"{small_models / 'cnn.onnx'} is damaged or was replaced" in capfd.readouterr().err
+    assert f"{small_models / 'cnn.onnx'} is not the file that was released" in capfd.readouterr().err
 
 
 def test_slow_clients_do_not_stop_the_others(settings):

@@ -227,7 +227,7 @@ def test_damaged_artefact_stops_the_start(small_models):
     (small_models / "cnn.onnx").write_bytes(b"damaged")
     status, message = refusal(QUINTET_MODELS=str(small_models))
     assert status != 0
-    assert message.startswith("Quintet does not start: ") and "cnn.onnx is damaged" in message
+    assert message.startswith("Quintet does not start: ") and "cnn.onnx is not the file that was released" in message
     assert message.endswith("create it with: python -m training.export cnn && python -m training.evaluate")
 
 

@@ -4,7 +4,8 @@ import onnxruntime
 import pytest
 import torch
 
-from service.inference.artefact import open_artefact, open_session, session_options
+from service.inference.artefact import open_artefact
+from service.inference.device import open_session, session_options
 from training import networks
 from training.data import mnist
 from training.export import export, fold_norms, graph_of
@@ -55,7 +56,7 @@ def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, mon
     for floats in (False, True):
         options = session_options(1)
         options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-        monkeypatch.setattr("service.inference.artefact.session_options", lambda _, options=options: options)
+        monkeypatch.setattr("service.inference.device.session_options", lambda _, options=options: options)
         session = open_session(models / f"{name}.onnx", "cpu", 1, floats)
         answers[floats] = session.run(None, {"images": images})[0]
         kinds[floats] = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}

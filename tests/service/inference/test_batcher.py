@@ -5,7 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from service.inference.batcher import LARGEST, Batcher
+from service.inference.batcher import Batcher
+from service.inference.device import DeviceLost
+from service.inference.shapes import LARGEST
+from service.inference.turns import Turns
 
 
 class Predictor:
@@ -13,7 +16,7 @@ class Predictor:
 
     def __init__(self):
         self.batches = []
-        self.busy = threading.RLock()
+        self.turns = Turns()
         self.go_on = threading.Event()
         self.go_on.set()
         self.running = threading.Event()
@@ -105,7 +108,7 @@ def test_a_batch_has_a_largest_size(predictor):
         _, tasks = await while_busy(predictor, batcher, *[(image(*[k] * 12), ["cnn"]) for k in range(4)])
         predictor.go_on.set()
         await asyncio.gather(*tasks)
-        with pytest.raises(ValueError, match=f"33 images; at most {LARGEST} go into a batch"):
+        with pytest.raises(ValueError, match=f"33 images; a batch holds at most {LARGEST}"):
             await batcher.join(image(*[1] * 33), ["cnn"])
 
     asyncio.run(story())
@@ -189,3 +192,15 @@ def test_many_images_take_turns_with_the_others(predictor):
     shares = asyncio.run(story())
     assert [len(images) for images, _ in predictor.batches] == [LARGEST, LARGEST, 6]
     assert [predictor.batches[share.answers][0][share.first] for share in shares] == list(range(70))
+
+
+def test_a_lost_device_is_told_apart_from_a_failed_batch(predictor):
+    def lost(*_arguments):
+        raise DeviceLost("The models no longer run on 'cuda': CUDA failure 719")
+
+    async def story():
+        await Batcher(predictor).join(image(1), ["cnn"])
+
+    predictor.classify = lost
+    with pytest.raises(DeviceLost, match="^The models no longer run on 'cuda': CUDA failure 719$"):
+        asyncio.run(story())

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from service.inference.cuda import SIZES, Bound
+from service.inference.cuda import Bound
 from service.inference.predictor import Predictor
+from service.inference.shapes import SIZES
 
 
 @pytest.fixture(scope="module")

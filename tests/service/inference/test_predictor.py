@@ -1,9 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from service.inference.artefact import UnusableArtefact, choose_device, open_artefact, open_session
+from service.inference.artefact import UnusableArtefact, open_artefact
+from service.inference.device import DeviceLost, choose_device, open_session
 from service.inference.predictor import Predictor, UnknownModel
 from tests.conftest import draw, write_consensus
 
@@ -67,7 +69,7 @@ def test_cuda_without_a_driver_is_refused_with_the_reason(monkeypatch):
     def no_library(name):
         raise OSError(name)
 
-    monkeypatch.setattr("service.inference.artefact.ctypes.CDLL", no_library)
+    monkeypatch.setattr("service.inference.device.ctypes.CDLL", no_library)
     with pytest.raises(RuntimeError, match="QUINTET_DEVICE is 'cuda', but there is no NVIDIA driver"):
         choose_device("cuda")
     assert choose_device("auto") == "cpu"
@@ -101,3 +103,46 @@ def test_detector_sees_each_digit_of_a_page(released):
 
 def _typed(text):
     return draw(text, (60, 60), 1.2, 3)
+
+
+class Broken:
+    """A session that fails the first `times` runs, then runs as `session` does."""
+
+    def __init__(self, session, times):
+        self.session, self.times = session, times
+
+    def run(self, *arguments):
+        if self.times:
+            self.times -= 1
+            raise RuntimeError("CUDA failure 719: unspecified launch failure\nat a line of code")
+        return self.session.run(*arguments)
+
+
+def break_session(predictor, name, times):
+    artefact = predictor.artefacts[name]
+    predictor.artefacts[name] = replace(artefact, session=Broken(artefact.session, times))
+
+
+def test_models_that_fail_again_on_the_smallest_run_are_lost(predictor):
+    break_session(predictor, "cnn", times=2)
+    with pytest.raises(
+        DeviceLost, match="^The models no longer run on 'cpu': CUDA failure 719: unspecified launch fail"
+    ):
+        predictor.classify(np.zeros((3, 1, 28, 28), np.uint8), ["cnn"])
+
+
+def test_a_failure_that_passes_fails_only_its_request(predictor):
+    break_session(predictor, "cnn", times=1)
+    with pytest.raises(RuntimeError, match="CUDA failure 719") as error:
+        predictor.classify(np.zeros((3, 1, 28, 28), np.uint8), ["cnn"])
+    assert not isinstance(error.value, DeviceLost)
+    assert len(predictor.classify(np.zeros((3, 1, 28, 28), np.uint8), ["cnn"]).verdicts) == 3
+
+
+def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
+    """Bug: it retried on the CPU by itself, so that the wrong reason was given for not using the GPU."""
+    monkeypatch.setattr(
+        "service.inference.device.providers_of", lambda _device: [("CPUExecutionProvider", "no options")]
+    )
+    with pytest.raises(ValueError):
+        open_session(small_models / "cnn.onnx", "cpu", 1)

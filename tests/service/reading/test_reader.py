@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.inference.consensus import Verdict
-from service.inference.predictor import LARGEST
+from service.inference.shapes import LARGEST
 from service.picture.decode import InvalidImage, OutOfTime
 from service.picture.digit import WORK, canonicalise
 from service.picture.framing import frame

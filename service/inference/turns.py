@@ -1,0 +1,52 @@
+"""A lock that serves threads in the order in which they came."""
+
+import threading
+from collections import deque
+from types import TracebackType
+
+
+class Turns:
+    """A reentrant lock without starvation.
+
+    A thread that releases a `threading.Lock` and takes it again in a loop, as reading a page does batch by batch,
+    usually gets it again before a waiting thread wakes up. Here `release` hands the lock to the first in the queue.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._queue: deque[tuple[int, threading.Lock]] = deque()  # thread, and the lock that it sleeps on
+        self._owner: int | None = None
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take the lock, or with blocking=False return False if another thread has it."""
+        thread = threading.get_ident()
+        with self._guard:
+            if self._owner in (None, thread):
+                self._owner, self._depth = thread, self._depth + 1
+                return True
+            if not blocking:
+                return False
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append((thread, turn))
+        turn.acquire()  # `release` of the thread before has made this one the owner
+        return True
+
+    def release(self) -> None:
+        with self._guard:
+            self._depth -= 1
+            if self._depth:
+                return
+            self._owner = None
+            if self._queue:
+                self._owner, turn = self._queue.popleft()
+                self._depth = 1
+                turn.release()
+
+    def __enter__(self) -> "Turns":
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self.release()
