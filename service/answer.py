@@ -2,15 +2,22 @@
 
 import base64
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import anyio.to_thread
+import numpy as np
+from anyio import CapacityLimiter
 from PIL import Image
 
-from service.picture.decode import grey_from_upload
+from service.inference.batcher import Batcher, Share
+from service.inference.predictor import Answer, Predictor
+from service.picture.decode import OutOfTime, grey_from_upload
 from service.picture.digit import Canonical, canonicalise
 from service.reading.reader import read
+from service.settings import Settings
 
 DECIMALS = 6  # of probabilities
 
@@ -27,13 +34,16 @@ class Seen:
     finished: float  # when it was ready for the models, by time.perf_counter
 
     @property
-    def images(self):
+    def images(self) -> np.ndarray:
         """A batch of one, (1, 1, 28, 28) uint8."""
         return self.canonical.image[None, None]
 
 
-def see(data, max_pixels, formats, arrived=None):
-    """Decode and canonicalise the bytes of an image that came at `arrived`. Raises InvalidImage, ImageTooLarge."""
+def see(data: bytes, max_pixels: int, formats: Sequence[str], arrived: float | None = None) -> Seen:
+    """Decode and canonicalise the bytes of an image that came at `arrived`, a time by time.perf_counter.
+
+    Raises InvalidImage, ImageTooLarge.
+    """
     started = time.perf_counter()
     picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
@@ -49,29 +59,36 @@ def see(data, max_pixels, formats, arrived=None):
     )
 
 
-async def answer(data, batcher, names, settings, readers, explain=False):
+async def answer(
+    data: bytes,
+    batcher: Batcher,
+    names: list[str],
+    settings: Settings,
+    decoding: CapacityLimiter,
+    explain: bool = False,
+) -> dict[str, Any]:
     """The JSON of one prediction (`schema.Prediction`, but for the total time) for the bytes of an image.
 
-    `readers` limits how many are decoded at once. Raises InvalidImage, ImageTooLarge.
+    `decoding` limits how many are decoded at once. Raises InvalidImage, ImageTooLarge.
     """
     arrived = time.perf_counter()
 
-    def look():
+    def look() -> tuple[Seen, Share | None]:
         seen = see(data, settings.max_pixels, settings.formats, arrived)
         return seen, batcher.now(seen.images, names)
 
-    seen, share = await anyio.to_thread.run_sync(look, limiter=readers)
+    seen, share = await anyio.to_thread.run_sync(look, limiter=decoding)
     if share is None:
         share = await batcher.join(seen.images, names)
     return describe(seen, share, batcher.predictor.device, explain)
 
 
-def describe(seen, share, device, explain=False):
+def describe(seen: Seen, share: Share, device: str, explain: bool = False) -> dict[str, Any]:
     """The JSON of one prediction (`schema.Prediction`, but for the total time)."""
     answers, index = share.answers, share.first
     queue_ms = seen.waited_ms + (share.started - seen.finished) * 1e3
     verdict = answers.verdicts[index]
-    result = {
+    result: dict[str, Any] = {
         "digit": verdict.digit,
         "confidence": round(verdict.confidence, DECIMALS),
         "accepted": verdict.accepted,
@@ -90,17 +107,21 @@ def describe(seen, share, device, explain=False):
     return result
 
 
-def describe_page(predictor, names, data, settings):
+def describe_page(
+    predictor: Predictor, names: list[str], data: bytes, settings: Settings, deadline: float | None = None
+) -> dict[str, Any]:
     """The JSON of what is read in the bytes of an image (`schema.Text`, but for the total time).
 
-    Raises InvalidImage, ImageTooLarge.
+    Raises InvalidImage, ImageTooLarge, TooMuchWork, and OutOfTime after `deadline`, a time by time.perf_counter.
     """
     started = time.perf_counter()
+    if deadline is not None and started > deadline:
+        raise OutOfTime  # it waited that long for its slot
     picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
     decoded = time.perf_counter()
-    readings = read(picture, predictor, names)
+    readings = read(picture, predictor, names, deadline)
     finished = time.perf_counter()
-    lines = {}
+    lines: dict[int, list[str]] = {}
     for reading in readings:
         if reading.accepted:
             lines.setdefault(reading.line, []).append(str(reading.digit))
@@ -124,9 +145,9 @@ def describe_page(predictor, names, data, settings):
     }
 
 
-def _model(name, answer, index, seen):
+def _model(name: str, answer: Answer, index: int, seen: Seen) -> dict[str, Any]:
     probabilities = answer.probabilities[index]
-    result = {
+    result: dict[str, Any] = {
         "name": name,
         "digit": int(probabilities.argmax()),
         "confidence": round(float(probabilities.max()), DECIMALS),
@@ -138,7 +159,7 @@ def _model(name, answer, index, seen):
     return result
 
 
-def _data_url(image):
+def _data_url(image: np.ndarray) -> str:
     file = BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

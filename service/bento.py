@@ -12,20 +12,22 @@ from typing import Annotated
 import bentoml
 import numpy as np
 from bentoml.validators import DType, Shape
+from fastapi import FastAPI
 from pydantic import BeforeValidator, Field
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from service import settings as environment
-from service.http import app as application
+from service.answer import see
+from service.http.app import create_app
 from service.http.classify import NativeEndpoint, digit_images
 from service.http.gate import Gate
-from service.http.known_paths import Front, Straight
+from service.http.known_paths import KnownPaths
 from service.http.observability import Metrics
+from service.http.pages import EXAMPLES
 from service.inference.consensus import load_consensus
 from service.inference.device import choose_device
 from service.inference.predictor import Predictor
-
-LEFT_OUT = "OpenTelemetryMiddleware", "TimeoutMiddleware"
 
 logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
 
@@ -38,14 +40,23 @@ except (ValueError, RuntimeError) as error:
     raise SystemExit(f"Quintet does not start: {error}") from error
 
 
+def application() -> FastAPI:
+    """The HTTP application of this worker, once BentoML has made its service."""
+    return bentoml.get_current_service().app
+
+
+async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+    await application()(scope, receive, send)
+
+
 @bentoml.service(
     name="quintet",
     workers=settings.workers,
     logging={"access": {"enabled": settings.access_log, "request_content_type": False}},  # one not ASCII makes it fail
 )
-@bentoml.asgi_app(application.app, path="/")
+@bentoml.asgi_app(mounted, path="/")
 class Quintet:
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             self.predictor = Predictor(settings.models, settings.device, settings.threads)
         except RuntimeError as error:
@@ -53,7 +64,9 @@ class Quintet:
             raise SystemExit(f"Quintet does not start: {error}") from error
         metrics = Metrics(self.predictor)
         self.predictor.observe = metrics.ran
-        application.serve(self.predictor, settings, metrics.answered)
+        self.app = create_app(self.predictor, settings, metrics.answered)
+        # The first picture loads decoders and parts of OpenCV; no client should wait for that.
+        see((EXAMPLES / "seven.png").read_bytes(), settings.max_pixels, ("PNG",))
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
         gc.collect()
         gc.freeze()
@@ -71,23 +84,22 @@ class Quintet:
     ) -> dict[str, list[list[float]]]:
         """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
         names = self.predictor.names
-        shares = await application.app.state.batcher.each(images[:, None], names)
+        shares = await self.app.state.serving.batcher.each(images[:, None], names)
         return {name: [s.answers.by_name[name].probabilities[s.first].tolist() for s in shares] for name in names}
 
 
-Quintet.add_asgi_middleware(Front, without=LEFT_OUT)
+Quintet.add_asgi_middleware(KnownPaths, mounted=application)
 if settings.cors_origins:
     Quintet.add_asgi_middleware(
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
 Quintet.add_asgi_middleware(Gate, settings=settings)
-Quintet.add_asgi_middleware(Straight, target=application.direct)
 Quintet.add_asgi_middleware(
     NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
 )
 
 
-def _give_up():
+def _give_up() -> None:
     """In a worker of `bentoml serve`, stop its supervisor too."""
     if bentoml.server_context.worker_index is not None:
         os.kill(os.getppid(), signal.SIGTERM)

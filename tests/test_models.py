@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.http import app as application
+from service.http.app import create_app
 from service.inference.artefact import open_artefact
 from service.inference.predictor import Predictor
 from service.reading.reader import read
@@ -22,9 +22,7 @@ GOAL = {"faster_rcnn": 0.985} | dict.fromkeys(("alexnet", "cnn", "vgg16", "vit")
 
 @pytest.fixture(scope="module")
 def client(released):
-    application.serve(Predictor(released, "cpu", threads=2), Settings(models=released))
-    yield TestClient(application.app)
-    application.app.state.batcher = None
+    return TestClient(create_app(Predictor(released, "cpu", threads=2), Settings(models=released)))
 
 
 def test_all_five_are_there_and_small(released):

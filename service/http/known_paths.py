@@ -1,75 +1,70 @@
-"""What BentoML's own middleware does to a request before ours has it, kept to what we need.
+"""Requests for unknown paths share one path, so that clients cannot fill the metrics or forge lines of the log.
 
-It labels its metrics and its log with the path as the client sent it: each path that is asked for is a time series of
-its own that is never given up, and a line break in it is one in the log. And two parts of it stand there whatever the
-configuration says: tracing, also where nothing is exported, and a time limit, whose timer lives on after the answer
-(the gate has limits of its own). Read and measured in BentoML 1.4.39.
+BentoML's metrics have a time series for each path that was ever asked for, and its access log prints paths and client
+addresses as they came, line breaks included (BentoML 1.4.39). Both stand in front of the middleware that a service
+adds, so this one moves to the very front when the application has started.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
+from string import Formatter
 
-from starlette.routing import Mount
+from fastapi import FastAPI
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UNKNOWN = "/unknown"  # what all paths are called that are not served
-ADDRESS = 45  # characters of the longest IPv6 address; what a proxy's header says can be anything
+from service.http.serving import Serving
+
+UNKNOWN = "/unknown"  # the path of all requests whose path is not served
+ADDRESS = 45  # characters of the longest IPv6 address; a proxy's header may claim anything
 
 
-class Front:
-    """ASGI middleware. BentoML's own stands before it, so when the application starts it goes in front of that."""
+class KnownPaths:
+    """ASGI middleware; `mounted` gives the application that is mounted at "/", once the service has started."""
 
-    def __init__(self, app, without=()):
-        """`without`: names of the classes before it that are to be left out."""
-        self.app, self.without = app, without
+    def __init__(self, app: ASGIApp, mounted: Callable[[], FastAPI]) -> None:
+        self.app, self.mounted = app, mounted
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             whole = scope["app"]
-            _leave_out(whole.middleware_stack, self.without)
-            whole.middleware_stack = partial(_bound, whole.middleware_stack, set(_paths(whole.routes)))
-        await self.app(scope, receive, send)
+
+            async def started(message: Message) -> None:
+                if message["type"] == "lifespan.startup.complete":
+                    own = {route.path for route in whole.routes if isinstance(route, Route)}
+                    paths = frozenset(own | set(paths_of(self.mounted())))
+                    whole.middleware_stack = partial(_bounded, whole.middleware_stack, paths)
+                await send(message)
+
+            await self.app(scope, receive, started)
+        else:
+            await self.app(scope, receive, send)
 
 
-class Straight:
-    """ASGI middleware: what an application serves goes to it from here, not on through BentoML's context and routers.
-
-    Where it is mounted it would arrive too, after a tenth of the time that a small image takes. What else BentoML is
-    configured to do behind its services' middleware (its own CORS) is skipped with that.
-    """
-
-    def __init__(self, app, target):
-        self.app, self.target, self.paths = app, target, set(_paths(target.routes))
-
-    async def __call__(self, scope, receive, send):
-        chosen = self.target if scope["type"] == "http" and scope["path"] in self.paths else self.app
-        await chosen(scope, receive, send)
-
-
-def _leave_out(app, names):
-    while hasattr(app, "app"):
-        while type(app.app).__name__ in names:
-            app.app = app.app.app
-        app = app.app
-
-
-async def _bound(app, paths, scope, receive, send):
+async def _bounded(app: ASGIApp, paths: frozenset[str], scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] in ("http", "websocket"):
         if scope["path"] not in paths:
-            scope = scope | {"path": UNKNOWN, "raw_path": UNKNOWN.encode()}
+            scope = {**scope, "path": UNKNOWN, "raw_path": UNKNOWN.encode()}
         if scope["client"]:
             host, port = scope["client"]
-            scope = scope | {"client": (ascii(host[:ADDRESS])[1:-1], port)}
+            scope = {**scope, "client": (ascii(host[:ADDRESS])[1:-1], port)}
     await app(scope, receive, send)
 
 
-def _paths(routes, prefix=""):
-    for route in routes:
-        if not isinstance(route, Mount):
-            yield prefix + route.path
-        elif isinstance(route.app, StaticFiles):
+def paths_of(app: FastAPI) -> Iterator[str]:
+    """The paths that the application serves: each static file is one, and each served model where a path names one."""
+    serving: Serving = app.state.serving
+    for path in app.openapi()["paths"]:
+        parameters = [name for _, name, _, _ in Formatter().parse(path) if name]
+        for names in product(serving.predictor.names, repeat=len(parameters)):
+            yield path.format(**dict(zip(parameters, names, strict=True)))
+    for route in app.routes:
+        if isinstance(route, Route):
+            yield route.path
+        elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
             for folder in map(Path, route.app.all_directories):
                 files = (path.relative_to(folder) for path in folder.rglob("*"))
-                yield from (f"{prefix}{route.path}/{file.as_posix()}" for file in files)
-        else:
-            yield from _paths(route.app.routes, prefix + route.path)
+                yield from (f"{route.path}/{file.as_posix()}" for file in files)

@@ -6,6 +6,8 @@ from fastapi import Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
+from service.http.errors import FAILED
+
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
 
 Send a photograph, a scan or a drawing; the service finds the ink. What cannot be read is answered with a status and one
@@ -21,7 +23,8 @@ MEANING = {
     415: "type not allowed",
     422: "wrong field or parameter",
     429: "too many requests at once; the header Retry-After says when to try again",
-    503: "the models are still being loaded",
+    500: "a fault of the service",
+    503: "the models failed; the worker that holds them is being replaced",
     504: "the answer took too long",
 }
 SENTENCE = {  # of each, an example of what is said
@@ -34,7 +37,8 @@ SENTENCE = {  # of each, an example of what is said
     "send the image as the multipart field 'image' or as an image/* body.",
     422: "The multipart field 'image' is missing; the fields sent: 'file'.",
     429: "The service is busy with 128 requests; try again in 1 s.",
-    503: "The models are still being loaded; try again.",
+    500: FAILED,
+    503: "The models failed and are being loaded again; try again.",
     504: "The answer took longer than 30 s; try again.",
 }
 PREDICTION = {  # of examples/seven.png by one network
@@ -65,11 +69,11 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 
 
-class Choice(BaseModel):
+class ReadOptions(BaseModel):
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
 
 
-class Wanted(Choice):
+class PredictOptions(ReadOptions):
     explain: bool = Field(False, description="adds the 28x28 image that the models saw")
 
 

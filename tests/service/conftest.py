@@ -1,10 +1,14 @@
 """The application with three small models, and an upload."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.http import app as application
+from service.http.app import create_app
 from service.inference.predictor import Predictor
 from service.settings import Settings
 from tests.conftest import draw
@@ -12,12 +16,15 @@ from tests.service.picture.test_decode import encode
 
 
 @pytest.fixture
-def client(small_models):
-    application.serve(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, max_bytes=100_000))
-    yield TestClient(application.app, raise_server_exceptions=False)
-    application.app.state.batcher = None
+def app(small_models: Path) -> FastAPI:
+    return create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, max_bytes=100_000))
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    yield TestClient(app, raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="module")
-def seven():
+def seven() -> bytes:
     return encode(Image.fromarray(draw("7")))

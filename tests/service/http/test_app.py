@@ -1,15 +1,20 @@
 """The application without a server: exact statuses and sentences."""
 
+import threading
 from base64 import b64decode
+from functools import partial
 from io import BytesIO
 
+import anyio
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.http import app as application
-from service.http import schema
+from service.http.app import create_app
+from service.inference.predictor import Predictor
+from service.settings import Settings
 from tests.conftest import draw
 from tests.service.picture.test_decode import encode
 
@@ -254,12 +259,48 @@ def test_wrong_method_is_one_sentence_too(client):
     assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
 
 
-def test_before_the_models_are_loaded_it_is_not_ready(seven):
-    application.app.state.batcher = None
-    answer = TestClient(application.app).post("/predict", files={"image": seven})
-    assert answer.status_code == 503
-    assert answer.json() == {"error": "The models are still being loaded; try again."}
-    assert answer.json() == {"error": schema.SENTENCE[503]}
+def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatch):
+    """Bug: it was text/plain, as the framework says it."""
+
+    def fail(*_):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(app.state.serving.predictor, "choose", fail)
+    answer = client.post("/predict", files={"image": seven})
+    assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; its log says why."})
+
+
+def test_reading_stops_at_the_deadline(small_models, seven):
+    """Bug: the client was told after `timeout` seconds, and the work went on."""
+    app = create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, timeout=1e-9))
+    answer = TestClient(app).post("/read", files={"image": seven})
+    assert (answer.status_code, answer.json()) == (504, {"error": "The picture could not be read in time."})
+
+
+def test_reading_has_slots_of_its_own(app, seven, monkeypatch):
+    """Bug: eight pages that take seconds held all slots of /predict."""
+    finish = threading.Event()
+
+    def never_ends(*_):
+        finish.wait(30)
+        return {"timing_ms": {}}
+
+    monkeypatch.setattr("service.http.routes.describe_page", never_ends)
+
+    async def crowd():
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://quintet")
+        async with client, anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(partial(client.post, "/read", files={"image": seven}))
+            while not app.state.serving.reading.statistics().tasks_waiting:
+                await anyio.sleep(0)
+            try:
+                with anyio.fail_after(20):
+                    return await client.post("/predict", files={"image": seven})
+            finally:
+                finish.set()
+
+    assert anyio.run(crowd).status_code == 200
 
 
 def test_models_describe_themselves(client):

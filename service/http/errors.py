@@ -1,0 +1,51 @@
+"""Every error as a status and one sentence: `{"error": "..."}`."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from service.inference.predictor import UnknownModel
+from service.picture.decode import ImageTooLarge, InvalidImage, OutOfTime
+
+STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
+FAILED = "The service failed; its log says why."  # the sentence of a 500
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    for kind, status in STATUS.items():
+        app.add_exception_handler(kind, _refusal(status))
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameter)
+    app.add_exception_handler(ClientDisconnect, _give_up)
+    app.add_exception_handler(Exception, _fail)
+
+
+def _refusal(status: int) -> Any:
+    async def refuse(_request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": str(error)}, status)
+
+    return refuse
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _refuse_parameter(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"Parameter {first['loc'][-1]!r}: {first['msg']}."}, 422)
+
+
+async def _give_up(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # the client is gone, so nobody reads it
+
+
+async def _fail(_request: Request, _error: Exception) -> Response:
+    """Starlette raises the error again after this answer, so that uvicorn logs its traceback."""
+    return JSONResponse({"error": FAILED}, 500)

@@ -1,0 +1,44 @@
+"""The web pages and their files. Nothing is loaded from another host."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+PAGE = Path(__file__).parent.parent / "page"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HEADERS = {
+    # No inline script or style, no frame around it; images also from the clipboard and from an answer.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # the browser asks whether a file changed: an old script fails with a new page
+}
+
+
+class Files(StaticFiles):
+    """Static files with the headers of the pages, since some of them are pages."""
+
+    def file_response(self, *arguments: Any, **keywords: Any) -> Response:
+        response = super().file_response(*arguments, **keywords)
+        response.headers.update(HEADERS)
+        return response
+
+
+async def page() -> FileResponse:
+    return FileResponse(PAGE / "index.html", headers=HEADERS)
+
+
+async def docs() -> FileResponse:
+    return FileResponse(PAGE / "docs.html", headers=HEADERS)
+
+
+def add_pages(app: FastAPI) -> None:
+    app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/docs", docs, methods=["GET"], include_in_schema=False)
+    app.mount("/page/examples", Files(directory=EXAMPLES), name="examples")
+    app.mount("/page/swagger", Files(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
+    app.mount("/page", Files(directory=PAGE), name="page")
