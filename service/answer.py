@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,8 @@ from anyio import CapacityLimiter
 from PIL import Image
 
 from service.inference.batcher import Batcher, Share
+from service.inference.explanation import Explanation
+from service.inference.explanation import explain as explain_models
 from service.inference.predictor import Answer, Predictor
 from service.picture.decode import OutOfTime, grey_from_upload
 from service.picture.digit import Canonical, canonicalise
@@ -80,11 +83,21 @@ async def answer(
     seen, share = await anyio.to_thread.run_sync(look, limiter=decoding)
     if share is None:
         share = await batcher.join(seen.images, names)
-    return describe(seen, share, batcher.predictor.device, explain)
+    explained = None
+    if explain:
+        digit = share.answers.verdicts[share.first].digit
+        looking = partial(explain_models, batcher.predictor, seen.canonical.image, names, digit)
+        explained = await anyio.to_thread.run_sync(looking, limiter=decoding)
+    return describe(seen, share, batcher.predictor.device, explain, explained)
 
 
-def describe(seen: Seen, share: Share, device: str, explain: bool = False) -> dict[str, Any]:
-    """The JSON of one prediction (`schema.Prediction`, but for the total time)."""
+def describe(
+    seen: Seen, share: Share, device: str, explain: bool = False, explained: dict[str, Explanation] | None = None
+) -> dict[str, Any]:
+    """The JSON of one prediction (`schema.Prediction`, but for the total time).
+
+    explain: add the 28x28 image; explained: and what each model looks at in it.
+    """
     answers, index = share.answers, share.first
     queue_ms = seen.waited_ms + (share.started - seen.finished) * 1e3
     verdict = answers.verdicts[index]
@@ -104,6 +117,8 @@ def describe(seen: Seen, share: Share, device: str, explain: bool = False) -> di
     }
     if explain:
         result["explain"] = {"image": _data_url(seen.canonical.image)}
+        if explained is not None:
+            result["explain"]["models"] = {name: looked.as_json() for name, looked in explained.items()}
     return result
 
 

@@ -22,6 +22,7 @@ from training.data import mnist
 from training.loop import history
 from training.loop.weights import with_start
 from training.release.calibration import temperature
+from training.release.explanations import add_explanations
 from training.release.parity import check_accuracy, check_parity
 from training.release.quantization import quantize
 from training.train import predict
@@ -120,6 +121,7 @@ def finish(path, properties):
     graph.node.extend(nodes)
     graph.name = properties["name"]
     set_properties(model, properties)
+    add_explanations(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -74,7 +74,9 @@ class ReadOptions(BaseModel):
 
 
 class PredictOptions(ReadOptions):
-    explain: bool = Field(False, description="adds the 28x28 image that the models saw")
+    explain: bool = Field(
+        False, description="adds the 28x28 image that the models saw; /predict also adds what each looks at in it"
+    )
 
 
 class Error(BaseModel):
@@ -104,8 +106,33 @@ class ReadTiming(BaseModel):
     total: float
 
 
+class Proposal(BaseModel):
+    box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the 28x28 image")
+    objectness: Probability = Field(description="how sure the first stage is that there is an object")
+
+
+class ModelExplanation(BaseModel):
+    occlusion: list[list[float]] = Field(
+        description="7x7, -1 to 1: by how much this model's probability of `digit` falls when 8x8 pixels around one of "
+        "the 4x4 cells are covered with background (Zeiler & Fergus, https://arxiv.org/abs/1311.2901). Comparable "
+        "between models. It does not show how parts work together, or what missing ink says against other digits."
+    )
+    attention: list[list[float]] | None = Field(
+        None,
+        description="vit: 7x7 shares, from the class token to each 4x4 patch in the last block, mean of the heads. It "
+        "shows where the last block takes information from, and is no measure of importance "
+        "(Jain & Wallace, https://arxiv.org/abs/1902.10186).",
+    )
+    proposals: list[Proposal] | None = Field(
+        None, description="faster_rcnn: what its region proposal network hands to the box head, surest first"
+    )
+
+
 class Explanation(BaseModel):
     image: str = Field(description="the 28x28 image the models saw, a PNG as a data: URL")
+    models: dict[str, ModelExplanation] | None = Field(
+        None, description="by model, what it looks at in that image; only from /predict, which takes about .1 s longer"
+    )
 
 
 class Prediction(BaseModel):

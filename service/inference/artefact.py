@@ -11,6 +11,7 @@ import onnxruntime
 from service.inference.device import PROVIDERS, CudaUnusable, open_session, reason_of
 
 Metadata = dict[str, Any]  # strings and numbers
+ANSWERS = "probabilities", "boxes", "scores"
 
 
 class UnusableArtefact(RuntimeError):
@@ -23,7 +24,8 @@ class Artefact:
     metadata: Metadata
     sha256: str
     session: onnxruntime.InferenceSession
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...]  # what each answer needs, in the order of ANSWERS
+    explanations: tuple[str, ...] = ()  # further outputs, which are computed only on request
 
     @property
     def device(self) -> str:
@@ -56,17 +58,18 @@ def open_artefact(path: Path, device: str, threads: int) -> Artefact:
     if PROVIDERS[device] not in session.get_providers():
         raise CudaUnusable("onnxruntime could not load its CUDA provider; install requirements/cuda.txt.")
     inputs = [node.name for node in session.get_inputs()]
-    outputs = tuple(node.name for node in session.get_outputs())
-    if inputs != ["images"] or outputs[0] != "probabilities":
+    outputs = [node.name for node in session.get_outputs()]
+    if inputs != ["images"] or "probabilities" not in outputs:
         raise UnusableArtefact(
-            f"{path} has inputs {inputs} and outputs {list(outputs)}; an artefact has 'images' and 'probabilities'."
+            f"{path} has inputs {inputs} and outputs {outputs}; an artefact has 'images' and 'probabilities'."
         )
     return Artefact(
         name=path.stem,
         metadata={key: _value(text) for key, text in session.get_modelmeta().custom_metadata_map.items()},
         sha256=hashlib.sha256(content).hexdigest(),
         session=session,
-        outputs=outputs,
+        outputs=tuple(name for name in ANSWERS if name in outputs),
+        explanations=tuple(name for name in outputs if name not in ANSWERS),
     )
 
 

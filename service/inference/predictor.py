@@ -130,6 +130,18 @@ class Predictor:
                 return boxes, scores
         return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
 
+    def explanations(self, images: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        """What the model `name` can say beside its answer for images (N, 1, 28, 28) uint8: {output: array of N rows}.
+
+        A Vision Transformer has `attention`, Faster R-CNN `proposals` and `objectness`; others have nothing.
+        """
+        model = self.artefacts[name]
+        if not model.explanations:
+            return {}
+        with self.turns:
+            outputs = model.session.run(model.explanations, {"images": images})
+        return dict(zip(model.explanations, outputs, strict=True))
+
     def _check_device(self, error: Exception) -> None:
         """After a failed run, try the smallest one. Raises DeviceLost if it fails too: then it was not the request."""
         try:
@@ -144,7 +156,7 @@ class Predictor:
         found = {}
         for name in names:
             start, model = time.perf_counter(), self.artefacts[name]
-            outputs = dict(zip(model.outputs, model.session.run(None, {"images": images}), strict=True))
+            outputs = dict(zip(model.outputs, model.session.run(model.outputs, {"images": images}), strict=True))
             found[name] = outputs, (time.perf_counter() - start) * 1e3
         return found
 

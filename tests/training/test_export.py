@@ -36,7 +36,9 @@ def test_batch_size_does_not_change_probabilities(models, name):
 
 def test_faster_rcnn_takes_any_size_and_is_one_inside(models):
     session = onnxruntime.InferenceSession(models / "faster_rcnn.onnx", providers=["CPUExecutionProvider"])
-    probabilities, boxes, scores = session.run(None, {"images": np.zeros((2, 1, 50, 131), np.uint8)})
+    probabilities, boxes, scores = session.run(
+        ["probabilities", "boxes", "scores"], {"images": np.zeros((2, 1, 50, 131), np.uint8)}
+    )
     assert probabilities.shape == (2, 10)
     assert boxes.shape == (2, scores.shape[1], 4) and scores.shape[2] == 10
     kinds = [node.op_type for node in onnx.load(models / "faster_rcnn.onnx").graph.node]

@@ -19,7 +19,7 @@ def test_says_what_the_plain_sessions_say(predictor, count):
     bound = Bound({name: predictor.artefacts[name] for name in plain}, "cpu").run(images, plain)
     for name in plain:
         artefact, (outputs, milliseconds) = predictor.artefacts[name], bound[name]
-        expected = dict(zip(artefact.outputs, artefact.session.run(None, {"images": images}), strict=True))
+        expected = dict(zip(artefact.outputs, artefact.session.run(artefact.outputs, {"images": images}), strict=True))
         assert outputs.keys() == expected.keys() and milliseconds > 0
         for key, values in expected.items():
             assert np.abs(outputs[key] - values).max() < 1e-3, key
