@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.inference.predictor import LARGEST, Predictor
+from service.inference.predictor import Predictor
+from service.inference.shapes import LARGEST
 from service.picture.framing import SIZE
 
 GRID = 7  # squares a side, each over one patch of the Vision Transformer
