@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from service import settings as environment
 from service.answer import see
+from service.http import protocol
 from service.http.app import create_app
 from service.http.classify import NativeEndpoint, digit_images
 from service.http.gate import Gate
@@ -29,6 +30,7 @@ from service.inference.consensus import load_consensus
 from service.inference.device import choose_device
 from service.inference.predictor import Predictor
 
+protocol.install()
 logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
 
 try:

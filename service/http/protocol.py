@@ -1,0 +1,98 @@
+"""The server's end of a connection, with a limit for the head of a request: its size and its time.
+
+uvicorn has no such limit for httptools (https://github.com/Kludex/uvicorn/pull/1684), and the parser keeps all that it
+has read of a head until it ends: 64 MB of headers took 690 MB, and one header of 48 MB stopped all answers for 2.7 s.
+An application sees a request only after its head has been parsed, so the limit has to be here.
+
+uvicorn takes such a class as `uvicorn.Config(http=...)`. BentoML makes that object itself and leaves `http` at "auto"
+(1.4.39), so `install` enters the class under that name in uvicorn's table of protocols.
+"""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD = 32_768  # bytes of request line and headers; the trailers of a chunked body as well
+HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request, or from the connection, to the end of its head
+LINGER = 2.0  # seconds for a client to notice that it was refused before it had sent everything
+
+
+def install() -> None:
+    """Let BentoML's workers serve with `LimitedHeadProtocol`."""
+    HTTP_PROTOCOLS["auto"] = f"{__name__}:{LimitedHeadProtocol.__name__}"
+
+
+class LimitedHeadProtocol(HttpToolsProtocol):
+    """Answers 431 and closes the connection above MAX_HEAD, 408 after HEAD_TIMEOUT.
+
+    What counts are bytes that end no head and belong to no body: so far, they are a head, a trailer, or the frame of a
+    chunk. A head that arrives in one read with the end of the body before it is counted from the next read on.
+    """
+
+    _pending = 0  # bytes since a head ended or a body went on
+    _in_head = True
+    _refused = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        room = MAX_HEAD - self._pending
+        first, rest = data[:room], data[room:]
+        self._pending += len(first)
+        super().data_received(first)
+        if rest and not self.transport.is_closing():
+            if self._pending == MAX_HEAD:  # and still no end of it
+                sentence = f"The head of a request may have {MAX_HEAD} bytes."
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
+                return
+            super().data_received(rest)
+        if self._in_head and self._pending and self._timer is None:
+            self._start_timer()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._pending, self._in_head = 0, False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._pending = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._pending, self._in_head = 0, True
+        super().on_message_complete()
+
+    def _start_timer(self) -> None:
+        late = f"The head of the request did not arrive within {HEAD_TIMEOUT:g} s."
+        self._timer = self.loop.call_later(HEAD_TIMEOUT, self._refuse, HTTPStatus.REQUEST_TIMEOUT, late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        """Answer and close, but drop what still arrives for a moment: a reset connection loses its answer."""
+        self._refused = True
+        self._stop_timer()
+        if self.cycle is not None and not self.cycle.response_complete:  # an answer to an earlier request is under way
+            self.transport.close()
+            return
+        body = json.dumps({"error": sentence})
+        head = f"HTTP/1.1 {status.value} {status.phrase}", "Content-Type: application/json", "Connection: close"
+        self.transport.write("\r\n".join((*head, f"Content-Length: {len(body)}", "", body)).encode())
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)

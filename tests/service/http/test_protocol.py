@@ -1,0 +1,170 @@
+"""A connection to uvicorn with our protocol: heads that are too large, too slow, or just allowed."""
+
+import asyncio
+import json
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from service.http import protocol
+from service.http.protocol import MAX_HEAD, LimitedHeadProtocol
+
+TOO_LARGE = (431, {"error": "The head of a request may have 32768 bytes."})
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+PATIENCE = 20  # seconds for what has to happen by itself
+
+
+async def echo(scope, receive, send):
+    """Answers with the number of headers and the length of the body."""
+    if scope["type"] == "http":
+        request = Request(scope, receive)
+        body = len(await request.body())
+        await JSONResponse([len(request.headers), body])(scope, receive, send)
+
+
+def talk(conversation):
+    """What `conversation(reader, writer)` returns, with a server of ours at the other end."""
+
+    async def main():
+        config = uvicorn.Config(echo, http=LimitedHeadProtocol, lifespan="off", log_config=None)
+        config.load()
+        state = uvicorn.server.ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: LimitedHeadProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await conversation(reader, writer)
+        finally:
+            writer.close()
+            server.close()
+            for connection in list(state.connections):
+                connection.transport.abort()
+
+    return asyncio.run(main())
+
+
+async def answer(reader):
+    """The next answer, as its status and its JSON."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return int(head[9:12]), json.loads(await reader.readexactly(length))
+
+
+def sent(*parts):
+    """A conversation: the first answer after these parts were sent, and whether the connection ends with it."""
+
+    async def conversation(reader, writer):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return await answer(reader), await reader.read(1) == b""
+
+    return conversation
+
+
+def head_of(size, end=b"\r\n\r\n"):
+    """The head of a GET with so many bytes, most of them in one header."""
+    return GET + b"A: " + bytes(size - len(GET) - 3 - len(end)).replace(b"\0", b"a") + end
+
+
+def test_head_of_exactly_the_limit_is_answered():
+    async def conversation(reader, writer):
+        writer.write(head_of(MAX_HEAD))
+        return await answer(reader)
+
+    assert talk(conversation) == (200, [2, 0])
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [head_of(MAX_HEAD + 1)],
+        [head_of(10_000_000)],
+        [GET, *[b"A: b\r\n" * 1_000] * 20],
+        [b"GET /" + b"a" * 100_000],
+        [b"\r\n" * 20_000],
+    ],
+    ids=["one byte too many", "one header", "many headers", "path", "empty lines"],
+)
+def test_head_above_the_limit_is_431_and_ends_the_connection(parts):
+    """Bug: 64 MB of headers took 690 MB, one header of 48 MB 2.7 s."""
+    assert talk(sent(*parts)) == (TOO_LARGE, True)
+
+
+def test_trailers_of_a_chunked_body_are_limited_too():
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+    async def conversation(reader, writer):
+        writer.write(post)
+        with pytest.raises(ConnectionError):
+            while True:
+                writer.write(b"A: b\r\n" * 100)
+                await writer.drain()
+
+    talk(conversation)
+
+
+def test_large_body_after_its_head_is_no_large_head():
+    body = bytes(1_000_000)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    async def conversation(reader, writer):
+        answers = []
+        for _ in range(2):  # on one connection
+            writer.write(head + body)
+            answers.append(await answer(reader))
+        return answers
+
+    assert talk(conversation) == [(200, [2, len(body)])] * 2
+
+
+def test_many_small_chunks_are_no_large_head():
+    chunks = b"1;a=b\r\nx\r\n" * 50_000
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async def conversation(reader, writer):
+        writer.write(post + chunks + b"0\r\n\r\n")
+        return await answer(reader)
+
+    assert talk(conversation) == (200, [2, 50_000])
+
+
+def test_requests_on_one_connection_each_have_the_whole_limit():
+    async def conversation(reader, writer):
+        answers = []
+        for _ in range(3):
+            writer.write(head_of(MAX_HEAD - 1_000))
+            answers.append(await answer(reader))
+        return answers
+
+    assert talk(conversation) == [(200, [2, 0])] * 3
+
+
+@pytest.mark.parametrize("parts", [[], [GET], [GET + b"\r\n", GET]], ids=["nothing", "a part", "after an answer"])
+def test_head_that_does_not_arrive_is_408(monkeypatch, parts):
+    """Bug: the server waited for the end of a head without a limit."""
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.1)
+
+    async def conversation(reader, writer):
+        for number, part in enumerate(parts):
+            if number:
+                await answer(reader)
+            writer.write(part)
+        return await answer(reader), await reader.read()
+
+    late = (408, {"error": "The head of the request did not arrive within 0.1 s."})
+    assert talk(conversation) == (late, b"")
+
+
+def test_bentoml_serves_with_this_protocol():
+    """BentoML offers no way to choose one, so it is entered where uvicorn looks: that has to go on working."""
+    import service.bento  # noqa: F401
+
+    config = uvicorn.Config(echo)  # as BentoML makes it
+    config.load()
+    assert config.http_protocol_class is LimitedHeadProtocol
