@@ -10,10 +10,13 @@ GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
 serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000)
 	$(BIN)/bentoml serve service.bento:Quintet --port $(PORT) --timeout-graceful-shutdown 25
 
-test: .venv/dev.done  ## set up everything, check the style and run the tests
+test: lint  ## set up everything, check style and types, and run the tests
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: .venv/dev.done  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/pyright
 
 pin: .venv/uv.done  ## resolve pyproject.toml's extras into requirements/
 	$(BIN)/uv pip compile -q --universal --no-header --extra serve pyproject.toml -o requirements/serve.txt

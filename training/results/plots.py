@@ -13,7 +13,7 @@ from training.measure.detection import find
 from training.measure.detection import pages as compose_pages
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  after the choice of a backend without a screen
+from matplotlib import pyplot as plt
 
 HARDEST = 24
 PAGES = 6
