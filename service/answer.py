@@ -116,16 +116,27 @@ def describe(
         "device": device,
     }
     if explain:
-        result["explain"] = {"image": _data_url(seen.canonical.image)}
+        ink = seen.canonical.ink
+        result["explain"] = {
+            "image": _data_url(seen.canonical.image),
+            "ink": None if ink is None else _data_url(np.uint8(ink.clip(0, 255))),
+        }
         if explained is not None:
             result["explain"]["models"] = {name: looked.as_json() for name, looked in explained.items()}
     return result
 
 
 def describe_page(
-    predictor: Predictor, names: list[str], data: bytes, settings: Settings, deadline: float | None = None
+    predictor: Predictor,
+    names: list[str],
+    data: bytes,
+    settings: Settings,
+    deadline: float | None = None,
+    explain: bool = False,
 ) -> dict[str, Any]:
     """The JSON of what is read in the bytes of an image (`schema.Text`, but for the total time).
+
+    explain: add the 28x28 image of each digit.
 
     Raises InvalidImage, ImageTooLarge, TooMuchWork, and OutOfTime after `deadline`, a time by time.perf_counter.
     """
@@ -150,6 +161,7 @@ def describe_page(
                 "box": [round(value * reduced, 1) for value in reading.box],
                 "line": reading.line,
             }
+            | ({"image": _data_url(reading.image)} if explain else {})
             for reading in readings
         ],
         "timing_ms": {

@@ -12,7 +12,7 @@ from pathlib import Path
 from training.data import mnist
 from training.evaluate import CONSENSUS, RESULTS
 from training.export import MODELS
-from training.results import plots
+from training.results import browse, plots
 from training.results.records import Recorded
 from training.results.tables import all_runs, beyond, comparison, elsewhere, published, seeds, speed, summary, to_99
 
@@ -112,6 +112,7 @@ def write(models=MODELS, results=RESULTS, root=None, folder=Path()):
     plots.curves(recorded.runs, results / "curves.png")
     plots.confusions(recorded, results / "confusion.png")
     plots.hardest(recorded, images, results / "hardest.png")
+    browse.write(recorded.probabilities, images, results)
     plots.latencies(recorded, results / "latency.png")
     plots.pages(recorded, models, images, labels, results / "pages.png")
     docs = folder / "docs"

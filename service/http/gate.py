@@ -12,7 +12,7 @@ from service.http.body import is_empty
 from service.http.known_paths import UNKNOWN
 
 # Without a key: health, and the files of the page and of the description, which hold no secret.
-OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/openapi.json", UNKNOWN}
+OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN}
 OPEN_FOLDER = "/page/"
 WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 PAGE = Path(__file__).parent.parent / "page"
+RESULTS = Path(__file__).parents[2] / "results"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HEADERS = {
     # No inline script or style, no frame around it; images also from the clipboard and from an answer.
@@ -32,6 +33,10 @@ async def page() -> FileResponse:
     return FileResponse(PAGE / "index.html", headers=HEADERS)
 
 
+async def results() -> FileResponse:
+    return FileResponse(PAGE / "results.html", headers=HEADERS)
+
+
 async def docs() -> FileResponse:
     return FileResponse(PAGE / "docs.html", headers=HEADERS)
 
@@ -39,6 +44,8 @@ async def docs() -> FileResponse:
 def add_pages(app: FastAPI) -> None:
     app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/docs", docs, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/results", results, methods=["GET"], include_in_schema=False)
+    app.mount("/page/results", Files(directory=RESULTS, check_dir=False), name="results")  # not in every installation
     app.mount("/page/examples", Files(directory=EXAMPLES), name="examples")
     app.mount("/page/swagger", Files(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
     app.mount("/page", Files(directory=PAGE), name="page")

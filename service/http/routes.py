@@ -112,7 +112,7 @@ async def read(request: Request, options: Annotated[schema.ReadOptions, Query()]
     names = serving.predictor.choose(options.models)
     data = await image_of(request, FIELD, serving.settings.max_bytes)
     deadline = time.perf_counter() + serving.settings.timeout
-    work = partial(describe_page, serving.predictor, names, data, serving.settings, deadline)
+    work = partial(describe_page, serving.predictor, names, data, serving.settings, deadline, options.explain)
     text = await anyio.to_thread.run_sync(work, limiter=serving.reading)
     return JSONResponse(_timed(text, started))
 

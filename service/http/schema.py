@@ -69,11 +69,15 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Digit = Annotated[int, Field(ge=0, le=9)]
 
 
-class ReadOptions(BaseModel):
+class Options(BaseModel):
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
 
 
-class PredictOptions(ReadOptions):
+class ReadOptions(Options):
+    explain: bool = Field(False, description="adds the 28x28 image of each digit that the models saw")
+
+
+class PredictOptions(Options):
     explain: bool = Field(
         False, description="adds the 28x28 image that the models saw; /predict also adds what each looks at in it"
     )
@@ -130,6 +134,9 @@ class ModelExplanation(BaseModel):
 
 class Explanation(BaseModel):
     image: str = Field(description="the 28x28 image the models saw, a PNG as a data: URL")
+    ink: str | None = Field(
+        None, description="the ink it was framed from, a PNG as a data: URL; null for an image in MNIST's framing"
+    )
     models: dict[str, ModelExplanation] | None = Field(
         None, description="by model, what it looks at in that image; only from /predict, which takes about .1 s longer"
     )
@@ -154,6 +161,7 @@ class WrittenDigit(BaseModel):
     accepted: bool = Field(description="false: probably no digit; it is left out of `text`")
     box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the upload")
     line: int = Field(description="from 0, from above")
+    image: str | None = Field(None, description="with explain: the 28x28 image the models saw, a PNG as a data: URL")
 
 
 class Text(BaseModel):

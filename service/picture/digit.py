@@ -31,6 +31,7 @@ class Canonical:
     x: float  # of the picture's left edge, in `image`
     y: float  # of the picture's upper edge, in `image`
     size: tuple[int, int]  # width and height of the picture
+    ink: np.ndarray | None = None  # (H, W) float32, what was framed; None where the picture passed unchanged
 
     def to_picture(self, box):
         """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
@@ -79,6 +80,7 @@ def canonicalise(picture):
         x=x - corner[0] * scale * fit,
         y=y - corner[1] * scale * fit,
         size=picture.shape[::-1],
+        ink=ink,
     )
 
 

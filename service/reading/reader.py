@@ -46,6 +46,7 @@ class Reading:
     accepted: bool
     box: list[float]  # x_min, y_min, x_max, y_max in pixels of the picture
     line: int
+    image: np.ndarray  # (28, 28) uint8, what the models saw
 
 
 def read(picture, predictor, names, deadline=None):
@@ -71,23 +72,28 @@ def read(picture, predictor, names, deadline=None):
         for line, spans in zip(lines, candidates, strict=True)
         for start, stop in spans
     ]
-    verdicts = iter(_look(images, predictor, names, known, deadline))
+    looked = iter(zip(_look(images, predictor, names, known, deadline), images, strict=True))
     words = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
-        says = {span: next(verdicts) for span in spans}
+        looks = {span: next(looked) for span in spans}
         # What is connected is digits throughout, or none: parts of a letter may well look like one.
         says = {
             (start, stop): verdict
-            for (start, stop), verdict in says.items()
+            for (start, stop), (verdict, _) in looks.items()
             if not _is_torn(line, start, stop) or verdict.accepted and _is_tall(hull(line[start:stop]), height)
         }
         marks = []
         for start, stop in _best_row(line, says, height):
-            verdict, box = says[start, stop], hull(line[start:stop])
-            accepted = verdict.accepted and _is_tall(box, height)
-            marks.append(
-                Reading(digit=verdict.digit, confidence=verdict.confidence, accepted=accepted, box=box, line=number)
+            (verdict, image), box = looks[start, stop], hull(line[start:stop])
+            mark = Reading(
+                digit=verdict.digit,
+                confidence=verdict.confidence,
+                accepted=verdict.accepted and _is_tall(box, height),
+                box=box,
+                line=number,
+                image=image,
             )
+            marks.append(mark)
         words += _words(marks, height)
     limits = 2 * picture.shape[::-1]
     return [
