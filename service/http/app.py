@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service.http import pages, routes, schema
+from service.http import pages, routes, schema, v2
 from service.http.errors import add_error_handlers
 from service.http.serving import Observer, Serving
 from service.inference.predictor import Predictor
@@ -21,5 +21,6 @@ def create_app(predictor: Predictor, settings: Settings, observe: Observer | Non
     app.state.serving = Serving.with_slots(predictor, settings, observe)
     add_error_handlers(app)
     app.include_router(routes.router)
+    app.router.routes += v2.routes(predictor.names, app.version)
     pages.add_pages(app)
     return app

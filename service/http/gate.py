@@ -8,11 +8,12 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
+from service.http import v2
 from service.http.body import is_empty
 from service.http.known_paths import UNKNOWN
 
 # Without a key: health, and the files of the page and of the description, which hold no secret.
-OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN}
+OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN, *v2.OPEN}
 OPEN_FOLDER = "/page/"
 WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait

@@ -1,0 +1,243 @@
+"""Requests and replies of the Open Inference Protocol: JSON, with tensors in it or as bytes behind it.
+
+https://github.com/kserve/open-inference-protocol, and Triton's binary tensor extension,
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md: the header
+`Inference-Header-Content-Length` holds the length of the JSON; the tensors follow, little-endian, in the order in which
+the JSON names them. An element of a BYTES tensor is preceded by its length, four bytes.
+"""
+
+import base64
+import binascii
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+JSON_LENGTH = "Inference-Header-Content-Length"
+DATATYPES = {"BOOL": "?", "UINT8": "u1", "INT64": "<i8", "FP32": "<f4"}  # those that we read or write, and BYTES
+WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}  # "deflate" is a zlib stream, RFC 9110
+REFUSED = {"sequence_id": "sequences", "shared_memory_region": "shared memory", "classification": "classification"}
+NAMES = 200  # quotation marks that the JSON of a request may need besides its data
+
+
+class InvalidRequest(ValueError):
+    """A request that does not follow the protocol; the message says where."""
+
+
+class RequestTooLarge(InvalidRequest):
+    """A request that holds more than is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A tensor that a model takes or gives, as the metadata describe it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]  # -1: any
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+
+
+class _Tensor(BaseModel):
+    """An input, or an output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Input(_Tensor):
+    datatype: str
+    shape: list[int] = Field(max_length=8)
+    data: Any = None
+
+
+class Infer(BaseModel):
+    """The JSON of an inference request."""
+
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: list[_Input]
+    outputs: list[_Tensor] = []
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body of a request whose Content-Encoding is `encoding`; "" and "identity": as it is.
+
+    Raises InvalidRequest, RequestTooLarge above `limit` bytes, before more than that is held.
+    """
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in WINDOW:
+        raise InvalidRequest(f"Content-Encoding {encoding[:40]!r} is not supported; use gzip, deflate or none.")
+    stream = zlib.decompressobj(WINDOW[encoding])
+    try:
+        content = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise InvalidRequest(f"The body is no {encoding} stream.") from error
+    if len(content) > limit:
+        raise RequestTooLarge(f"The body has more than {limit} bytes when decompressed; the limit is {limit}.")
+    if not stream.eof or stream.unused_data:
+        raise InvalidRequest(f"The {encoding} stream of the body is cut off, or something follows it.")
+    return content
+
+
+def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tuple[Infer, Any]:
+    """A decompressed body to the request and the tensor `wanted`, the only input.
+
+    json_length: the header, None for a body that is all JSON.
+    most: elements allowed along the tensor's first axis.
+    Returns an array of the wanted type and shape, or, for BYTES, a list of bytes.
+    Raises InvalidRequest, RequestTooLarge.
+    """
+    text, rest = _split(body, json_length)
+    _count(text, wanted, most)
+    try:
+        request = Infer.model_validate(json.loads(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][:4]) or "request"
+        raise InvalidRequest(f"The JSON of the request is wrong at {place[:60]!r}: {first['msg']}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The JSON of the request cannot be parsed.") from error
+    for parameters in (request.parameters, *(tensor.parameters for tensor in (*request.inputs, *request.outputs))):
+        for parameter in REFUSED.keys() & parameters:
+            raise InvalidRequest(f"Parameter {parameter!r}: this service does not support {REFUSED[parameter]}.")
+    if [tensor.name for tensor in request.inputs] != [wanted.name]:
+        names = ", ".join(repr(tensor.name[:40]) for tensor in request.inputs[:5]) or "none"
+        raise InvalidRequest(f"The inputs are {names}; this model takes one, {wanted.name!r}.")
+    (tensor,) = request.inputs
+    _check(tensor, wanted, most)
+    return request, _read(tensor, rest)
+
+
+def reply(request: Infer, head: Mapping[str, Any], outputs: Mapping[str, tuple[Spec, np.ndarray]]):
+    """The body of an answer and the length of its JSON, None if it is all JSON.
+
+    head: `model_name` and the like. outputs: all that the model gives, in its order.
+    Raises InvalidRequest for an output that is asked for and not given.
+    """
+    described, tail = [], []
+    everywhere = request.parameters.get("binary_data_output") is True
+    asked = request.outputs or [_Tensor(name=name) for name in outputs]
+    for output in asked:
+        if output.name not in outputs:
+            raise InvalidRequest(f"Unknown output {output.name[:40]!r}; the outputs are: {', '.join(outputs)}.")
+        spec, values = outputs[output.name]
+        entry = spec.describe() | {"shape": list(values.shape)}
+        if output.parameters.get("binary_data", everywhere) is True:
+            tail.append(values.astype(DATATYPES[spec.datatype]).tobytes())
+            entry["parameters"] = {"binary_data_size": len(tail[-1])}
+        else:
+            entry["data"] = values.ravel().tolist()
+        described.append(entry)
+    answer = dict(head) | ({"id": request.id} if request.id is not None else {}) | {"outputs": described}
+    text = json.dumps(answer, separators=(",", ":")).encode()
+    return text + b"".join(tail), len(text) if tail else None
+
+
+def _split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
+    if json_length is None:
+        return body, b""
+    if not (json_length.isascii() and json_length.isdecimal() and len(json_length) < 12):
+        raise InvalidRequest(f"The header {JSON_LENGTH} is {json_length[:40]!r}; it must be a number of bytes.")
+    if int(json_length) > len(body):
+        raise InvalidRequest(f"The header {JSON_LENGTH} is {json_length}, but the body has {len(body)} bytes.")
+    return body[: int(json_length)], body[int(json_length) :]
+
+
+def _count(text: bytes, wanted: Spec, most: int) -> None:
+    """Refuse JSON with more values than the largest request needs: each becomes an object when it is parsed."""
+    numbers = most * math.prod(wanted.shape[1:])
+    lists = most * (1 + sum(math.prod(wanted.shape[1:axis]) for axis in range(1, len(wanted.shape))))
+    strings = 2 * most if wanted.datatype == "BYTES" else 0
+    for sign, allowed in {b",": numbers + NAMES, b"[": lists + NAMES, b"{": NAMES, b'"': strings + NAMES}.items():
+        if (count := text.count(sign)) > allowed:
+            message = f"The JSON has {count} times {sign.decode()!r}; the largest request needs {allowed}."
+            raise RequestTooLarge(message)
+
+
+def _check(tensor: _Input, wanted: Spec, most: int) -> None:
+    if tensor.datatype != wanted.datatype:
+        raise InvalidRequest(f"Input {wanted.name!r} has datatype {tensor.datatype[:20]!r}; it is {wanted.datatype}.")
+    fits = len(tensor.shape) == len(wanted.shape) and all(
+        own >= 1 if other < 0 else own == other for own, other in zip(tensor.shape, wanted.shape, strict=True)
+    )
+    if not fits:
+        shown, allowed = str(tensor.shape)[:60], list(wanted.shape)
+        raise InvalidRequest(f"Input {wanted.name!r} has shape {shown}; it must be {allowed}, -1 being 1 to {most}.")
+    if tensor.shape[0] > most:
+        raise RequestTooLarge(f"There are {str(tensor.shape[0])[:20]} images; the limit is {most}.")
+
+
+def _read(tensor: _Input, rest: bytes) -> Any:
+    size = tensor.parameters.get("binary_data_size")
+    if size is None:
+        if rest:
+            raise InvalidRequest(f"{len(rest)} bytes follow the JSON, but no input has 'binary_data_size'.")
+        return _texts(tensor) if tensor.datatype == "BYTES" else _numbers(tensor)
+    if tensor.data is not None:
+        raise InvalidRequest(f"Input {tensor.name!r} has both 'data' and 'binary_data_size'; send one of them.")
+    if size != len(rest):
+        message = f"Input {tensor.name!r} has binary_data_size {str(size)[:20]}, but {len(rest)} bytes follow the JSON."
+        raise InvalidRequest(message)
+    if tensor.datatype == "BYTES":
+        return _elements(tensor, rest)
+    dtype = np.dtype(DATATYPES[tensor.datatype])
+    if len(rest) != math.prod(tensor.shape) * dtype.itemsize:
+        raise InvalidRequest(_mismatch(tensor, f"{len(rest)} bytes"))
+    return np.frombuffer(rest, dtype).reshape(tensor.shape)
+
+
+def _elements(tensor: _Input, rest: bytes) -> list[bytes]:
+    elements, at = [], 0
+    while at < len(rest) and len(elements) <= tensor.shape[0]:
+        length, start = int.from_bytes(rest[at : at + 4], "little"), at + 4
+        at = start + length
+        if at > len(rest):
+            raise InvalidRequest(f"An element of input {tensor.name!r} is longer than the bytes that are left.")
+        elements.append(rest[start:at])
+    if len(elements) != tensor.shape[0]:
+        raise InvalidRequest(_mismatch(tensor, "another number of elements"))
+    return elements
+
+
+def _texts(tensor: _Input) -> list[bytes]:
+    """JSON has no bytes: the elements are base64."""
+    data = tensor.data
+    if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
+        raise InvalidRequest(f"The data of input {tensor.name!r} must be a list of base64 texts.")
+    if len(data) != tensor.shape[0]:
+        raise InvalidRequest(_mismatch(tensor, f"{len(data)} elements"))
+    try:
+        return [base64.b64decode(text, validate=True) for text in data]
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(
+            f"The data of input {tensor.name!r} must be base64; in JSON there are no bytes."
+        ) from error
+
+
+def _numbers(tensor: _Input) -> np.ndarray:
+    """Data are nested like the shape, or flat."""
+    try:
+        values = np.asarray(tensor.data, np.float64)  # a float: so that 0.5 and 256 are seen, and texts not copied
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidRequest(f"The data of input {tensor.name!r} must be numbers, nested evenly.") from error
+    if values.size != math.prod(tensor.shape):
+        raise InvalidRequest(_mismatch(tensor, f"{values.size} numbers"))
+    dtype = np.dtype(DATATYPES[tensor.datatype])
+    with np.errstate(invalid="ignore"):
+        exact = values.astype(dtype)
+    if not np.array_equal(exact, values):
+        raise InvalidRequest(f"The data of input {tensor.name!r} must be whole numbers from 0 to 255.")
+    return exact.reshape(tensor.shape)
+
+
+def _mismatch(tensor: _Input, found: str) -> str:
+    return f"Input {tensor.name!r} has shape {tensor.shape}, but {found}."

@@ -1,0 +1,205 @@
+"""The Open Inference Protocol at /v2, as KServe, Triton's clients and other platforms speak it.
+
+Models: each artefact, 28x28 images in, probabilities out; `consensus`, the same images in, the service's own verdict
+out; and `photograph`, encoded images in, as POST /predict takes them. gRPC is not served.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.answer import Seen, describe, see
+from service.http.body import FRAMING, body_of
+from service.http.serving import Serving, serving_of
+from service.http.tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
+from service.inference.consensus import key, mean_probabilities
+from service.picture.decode import ImageTooLarge, InvalidImage
+
+VERSION = "1"  # of every model
+CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
+OPEN = ("/v2/health/live", "/v2/health/ready")  # no key is asked for: probes have none
+
+DIGIT = Spec(name="digit", datatype="INT64", shape=(-1,))
+CONFIDENCE = Spec(name="confidence", datatype="FP32", shape=(-1,))
+ACCEPTED = Spec(name="accepted", datatype="BOOL", shape=(-1,))
+AGREEMENT = Spec(name="agreement", datatype="INT64", shape=(-1,))
+PROBABILITIES = Spec(name="probabilities", datatype="FP32", shape=(-1, 10))
+ENCODED = Spec(name="image", datatype="BYTES", shape=(-1,))
+IMAGES = Spec(name="images", datatype="UINT8", shape=(-1, 1, 28, 28))
+VERDICT = (DIGIT, CONFIDENCE, ACCEPTED, AGREEMENT)
+
+Outputs = dict[str, tuple[Spec, np.ndarray]]
+
+
+def routes(artefacts: Iterable[str], version: str) -> list[Route]:
+    """All routes for these artefacts. Every path is written out, so that metrics have one label for each."""
+    names = (*artefacts, CONSENSUS, PHOTOGRAPH)
+    found = [
+        Route("/v2", partial(_server, version)),
+        Route("/v2/health/live", _live),
+        Route("/v2/health/ready", _ready),
+        Route("/v2/repository/index", partial(_index, names), methods=["POST"]),
+    ]
+    for name in names:
+        for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{VERSION}"):
+            found += [
+                Route(path, _about(name, _metadata)),
+                Route(f"{path}/ready", _about(name, _model_ready)),
+                Route(f"{path}/config", _about(name, _config)),
+                Route(f"{path}/infer", _about(name, _infer), methods=["POST"]),
+            ]
+    return found
+
+
+def _about(
+    name: str, handler: Callable[[Request, str], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        return await handler(request, name)
+
+    return handle
+
+
+async def _server(version: str, _request: Request) -> Response:
+    return JSONResponse({"name": "quintet", "version": version, "extensions": ["binary_tensor_data"]})
+
+
+async def _live(_request: Request) -> Response:
+    return JSONResponse({"live": True})
+
+
+async def _ready(_request: Request) -> Response:
+    """The specification prints `live` here, too; KServe's client reads `ready`. Until the models are loaded, no
+    connection is accepted."""
+    return JSONResponse({"live": True, "ready": True})
+
+
+async def _index(names: tuple[str, ...], _request: Request) -> Response:
+    return JSONResponse([{"name": name, "version": VERSION, "state": "READY", "reason": ""} for name in names])
+
+
+async def _model_ready(_request: Request, name: str) -> Response:
+    return JSONResponse({"name": name, "ready": True})
+
+
+def _takes(name: str) -> Spec:
+    return ENCODED if name == PHOTOGRAPH else IMAGES
+
+
+def _gives(name: str) -> tuple[Spec, ...]:
+    if name == PHOTOGRAPH:
+        return VERDICT
+    return (*VERDICT, PROBABILITIES) if name == CONSENSUS else (PROBABILITIES,)
+
+
+def _platform(name: str) -> str:
+    return "ensemble" if name in (CONSENSUS, PHOTOGRAPH) else "onnx_onnxv1"
+
+
+async def _metadata(_request: Request, name: str) -> Response:
+    return JSONResponse(
+        {
+            "name": name,
+            "versions": [VERSION],
+            "platform": _platform(name),
+            "inputs": [_takes(name).describe()],
+            "outputs": [spec.describe() for spec in _gives(name)],
+        }
+    )
+
+
+async def _config(request: Request, name: str) -> Response:
+    """Not in the specification; Triton's perf_analyzer asks for it. A batch size of 0: dims name every axis."""
+    batch = 0 if name == PHOTOGRAPH else serving_of(request).settings.max_images
+
+    def described(spec: Spec) -> dict[str, Any]:
+        dims = list(spec.shape[1:] or (1,)) if batch else list(spec.shape)
+        kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
+        return {"name": spec.name, "data_type": f"TYPE_{kind}", "dims": dims}
+
+    return JSONResponse(
+        {
+            "name": name,
+            "platform": _platform(name),
+            "max_batch_size": batch,
+            "input": [described(_takes(name))],
+            "output": [described(spec) for spec in _gives(name)],
+            "dynamic_batching": {},
+        }
+    )
+
+
+async def _infer(request: Request, name: str) -> Response:
+    serving = serving_of(request)
+    limit = serving.settings.max_bytes + FRAMING
+    most = serving.settings.max_batch if name == PHOTOGRAPH else serving.settings.max_images
+    body = await body_of(request, limit)
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+
+    def read() -> tuple[Infer, Any]:
+        return parse(decompress(body, encoding, limit), request.headers.get(JSON_LENGTH), _takes(name), most)
+
+    try:
+        asked, tensor = await anyio.to_thread.run_sync(read, limiter=serving.decoding)
+        outputs = await (_photographs(serving, tensor) if name == PHOTOGRAPH else _arrays(serving, name, tensor))
+        content, json_length = reply(asked, {"model_name": name, "model_version": VERSION}, outputs)
+    except InvalidRequest as error:
+        raise HTTPException(413 if isinstance(error, RequestTooLarge) else 400, str(error)) from error
+    if json_length is None:
+        return Response(content, media_type="application/json")
+    return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH: str(json_length)})
+
+
+async def _arrays(serving, name: str, images: np.ndarray) -> Outputs:
+    """What one artefact, or all together, say of images (N, 1, 28, 28) uint8."""
+    predictor = serving.predictor
+    names = predictor.names if name == CONSENSUS else [name]
+    shares = await serving.batcher.each(images, names)
+    probabilities = np.stack([[s.answers.by_name[n].probabilities[s.first] for s in shares] for n in names])
+    if name != CONSENSUS:
+        return {PROBABILITIES.name: (PROBABILITIES, probabilities[0])}
+    verdicts = [share.answers.verdicts[share.first] for share in shares]
+    mean = mean_probabilities(probabilities, predictor.consensus.temperature[key(names)])
+    return _columns([vars(verdict) for verdict in verdicts]) | {PROBABILITIES.name: (PROBABILITIES, mean)}
+
+
+async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
+    """What POST /predict says of encoded images. The protocol has one error for a request: the first image's."""
+    if (largest := max(map(len, files))) > serving.settings.max_bytes:
+        raise RequestTooLarge(f"An image has {largest} bytes; the limit is {serving.settings.max_bytes}.")
+    seen: dict[int, Seen] = {}
+    damaged: dict[int, InvalidImage] = {}
+
+    async def look(index: int) -> None:
+        decoding = partial(see, files[index], serving.settings.max_pixels, serving.settings.formats)
+        try:
+            seen[index] = await anyio.to_thread.run_sync(decoding, limiter=serving.decoding)
+        except InvalidImage as error:
+            damaged[index] = error
+
+    async with anyio.create_task_group() as group:
+        for index in range(len(files)):
+            group.start_soon(look, index)
+    if damaged:
+        first = min(damaged)
+        kind = RequestTooLarge if isinstance(damaged[first], ImageTooLarge) else InvalidRequest
+        raise kind(f"Image {first}: {damaged[first]}") from damaged[first]
+    images = np.concatenate([seen[index].images for index in range(len(files))])
+    predictor = serving.predictor
+    shares = await serving.batcher.each(images, predictor.names)
+    predictions = [describe(seen[index], share, predictor.device) for index, share in enumerate(shares)]
+    if serving.observe is not None:
+        for prediction in predictions:
+            serving.observe(prediction)
+    return _columns(predictions)
+
+
+def _columns(verdicts: list[dict[str, Any]]) -> Outputs:
+    return {spec.name: (spec, np.array([verdict[spec.name] for verdict in verdicts])) for spec in VERDICT}
