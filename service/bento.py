@@ -61,8 +61,9 @@ async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
 @bentoml.asgi_app(mounted, path="/")
 class Quintet:
     def __init__(self) -> None:
+        worker = (bentoml.server_context.worker_index or 1) - 1
         try:
-            self.predictor = Predictor(settings.models, settings.device, settings.threads)
+            self.predictor = Predictor(settings.models, settings.device, settings.threads, worker)
         except RuntimeError as error:
             _give_up()
             raise SystemExit(f"Quintet does not start: {error}") from error
