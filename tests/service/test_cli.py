@@ -63,4 +63,4 @@ def test_unknown_model_and_missing_artefact_are_one_sentence(folder, small_model
     with pytest.raises(SystemExit) as ended:
         main(["seven.png"])
     assert ended.value.code == 2
-    assert "vit.onnx is missing; create it with: " in capsys.readouterr().err
+    assert "vit.onnx is missing; copy it from the release again, or create it with: " in capsys.readouterr().err

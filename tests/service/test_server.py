@@ -220,7 +220,8 @@ def test_missing_artefact_stops_the_start(small_models):
     (small_models / "vit.onnx").unlink()
     status, message = refusal(QUINTET_MODELS=str(small_models))
     assert status != 0
-    assert "vit.onnx is missing; create it with: python -m training.export vit && " in message
+    assert "vit.onnx is missing; " in message
+    assert message.endswith("create it with: python -m training.export vit && python -m training.evaluate")
 
 
 def test_damaged_artefact_stops_the_start(small_models):
