@@ -13,7 +13,7 @@ from service import settings as environment
 from service.answer import describe, see
 from service.inference.batcher import Share
 from service.inference.predictor import Predictor
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 
 
 def predict(path, predictor, names, settings):

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from service.inference.predictor import UnknownModel
-from service.picture.decode import ImageTooLarge, InvalidImage, OutOfTime
+from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime
 
 STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
 FAILED = "The service failed; its log says why."  # the sentence of a 500
