@@ -43,8 +43,8 @@ class NativeEndpoint:
         self.enough = {
             b'"': (2, "text, but images are lists of numbers"),
             b"{": (1, "objects, but images are lists of numbers"),
-            b"[": (max_images * (1 + 28) + 1, f"more lists than {max_images} images have"),
             b",": (max_images * 28 * 28, f"more numbers than {max_images} images have"),
+            b"[": (max_images * (1 + 28) + 1, f"more lists than {max_images} images have"),
         }
 
     async def __call__(self, scope, receive, send):
