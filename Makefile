@@ -1,14 +1,19 @@
 PORT ?= 3000
 PYTHON ?= python3
 BIN := .venv/bin
+UV := uv==0.13.9
+INSTALL := $(BIN)/uv pip install -q --python $(BIN)/python
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header pyproject.toml
 
 # Where there is an NVIDIA GPU, onnxruntime needs CUDA and cuDNN beside it.
 GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
 
-.PHONY: serve test lint pin clean
+.PHONY: serve dev test lint pin clean
 
 serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000)
-	$(BIN)/bentoml serve service.bento:Quintet --port $(PORT) --timeout-graceful-shutdown 25
+	$(BIN)/python -m service serve --port $(PORT)
+
+dev: .venv/dev.done  ## set up everything, without running the tests
 
 test: lint  ## set up everything, check style and types, and run the tests
 	$(BIN)/python -m pytest $(PYTEST)
@@ -18,23 +23,25 @@ lint: .venv/dev.done  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-pin: .venv/uv.done  ## resolve pyproject.toml's extras into requirements/
-	$(BIN)/uv pip compile -q --universal --no-header --extra serve pyproject.toml -o requirements/serve.txt
-	$(BIN)/uv pip compile -q --universal --no-header --extra serve --extra cuda -c requirements/serve.txt pyproject.toml -o requirements/cuda.txt
-	$(BIN)/uv pip compile -q --universal --no-header --extra serve --extra train --extra dev -c requirements/serve.txt pyproject.toml -o requirements/dev.txt
+# dev.txt is resolved first, from all extras; the other two are parts of it, so that they can be installed together.
+pin: .venv/uv.done  ## pin pyproject.toml into requirements/; UPGRADE=-U takes the newest releases
+	$(COMPILE) $(UPGRADE) --extra cuda --extra train --extra dev -o requirements/dev.txt
+	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt
+	$(COMPILE) -c requirements/dev.txt --extra cuda -o requirements/cuda.txt
 
 clean:  ## remove the environment
 	rm -rf .venv
 
 .venv/uv.done:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q uv
+	$(BIN)/python -m pip install -q $(UV)
 	touch $@
 
 .venv/serve.done: .venv/uv.done requirements/serve.txt requirements/cuda.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/serve.txt $(GPU)
+	$(INSTALL) --require-hashes -r requirements/serve.txt $(GPU)
+	$(INSTALL) --no-deps -e .
 	touch $@
 
 .venv/dev.done: .venv/serve.done requirements/dev.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
 	touch $@

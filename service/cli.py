@@ -1,45 +1,90 @@
-"""Read a digit from image files, without a server: a line an image, and a sentence for each that cannot be read.
+"""Read digits from image files, without a server.
 
-python -m service.cli photo.jpg scan.png
-python -m service.cli --json --models cnn,vit *.png
+quintet predict photo.jpg scan.png              # one digit in each image
+quintet predict --json --models cnn,vit *.png
+quintet read page.jpg                           # any number of digits, line by line
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from service import settings as environment
-from service.answer import describe, see
+from service.answer import describe, describe_page, see
 from service.inference.batcher import Share
 from service.inference.predictor import Predictor
-from service.picture.errors import InvalidImage
+from service.picture.decode import InvalidImage
+from service.settings import Settings
+
+Result = dict[str, Any]  # the JSON of one answer
 
 
-def predict(path, predictor, names, settings):
-    """The JSON of one prediction, as POST /predict gives it. Raises OSError, InvalidImage."""
-    seen = see(path.read_bytes(), settings.max_pixels, settings.formats)
+class Look(Protocol):
+    """What is done with the bytes of one image. Raises InvalidImage."""
+
+    def __call__(self, data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result: ...
+
+
+class Show(Protocol):
+    """The lines of the table for one image; `width` is that of the longest path."""
+
+    def __call__(self, path: str, result: Result, width: int) -> list[str]: ...
+
+
+def look_for_digit(data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result:
+    """The JSON of one prediction, as POST /predict gives it."""
+    seen = see(data, settings.max_pixels, settings.formats)
     share = Share(answers=predictor.classify(seen.images, names), started=seen.finished)
     return describe(seen, share, predictor.device)
 
 
-def header(names, width):
-    return "  ".join([f"{'image':{width}}", "digit", "confidence", "accepted", *names])
+def look_for_lines(data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result:
+    """The JSON of what is read, as POST /read gives it."""
+    return describe_page(predictor, names, data, settings)
 
 
-def row(path, result, width):
+def show_digit(path: str, result: Result, width: int) -> list[str]:
     own = [f"{model['digit']:>{len(model['name'])}}" for model in result["models"]]
     accepted = "yes" if result["accepted"] else "no"
-    cells = [f"{path!s:{width}}", f"{result['digit']:>5}", f"{result['confidence']:>10.4f}", f"{accepted:>8}", *own]
-    return "  ".join(cells)
+    cells = [f"{path:{width}}", f"{result['digit']:>5}", f"{result['confidence']:>10.4f}", f"{accepted:>8}", *own]
+    return ["  ".join(cells)]
 
 
-def main(argv=None):
-    """Returns the exit status: 1 if an image could not be read."""
-    parser = argparse.ArgumentParser(prog="python -m service.cli", description=__doc__.splitlines()[0])
+def show_lines(path: str, result: Result, width: int) -> list[str]:
+    """One row for each line of the image; a line's confidence is that of its least certain accepted digit."""
+    rows = []
+    for line in sorted({digit["line"] for digit in result["digits"]}):
+        digits = [digit for digit in result["digits"] if digit["line"] == line]
+        accepted = [digit for digit in digits if digit["accepted"]]
+        confidence = f"{min(digit['confidence'] for digit in accepted):.4f}" if accepted else "-"
+        text = "".join(str(digit["digit"]) for digit in accepted) or "-"
+        cells = [f"{path:{width}}", f"{line + 1:>4}", f"{confidence:>10}", f"{len(digits) - len(accepted):>7}", text]
+        rows.append("  ".join(cells))
+    return rows or [f"{path:{width}}     -           -        -  -"]
+
+
+def predict(argv: Sequence[str] | None = None) -> int:
+    """`quintet predict`. Returns the exit status: 1 if an image could not be read."""
+    columns = ["digit", "confidence", "accepted"]
+    return _run(argv, "Read one digit from each image.", look_for_digit, show_digit, columns, with_models=True)
+
+
+def read(argv: Sequence[str] | None = None) -> int:
+    """`quintet read`. Returns the exit status: 1 if an image could not be read."""
+    columns = ["line", "confidence", "refused", "text"]
+    return _run(argv, "Read the numbers on each image, line by line.", look_for_lines, show_lines, columns)
+
+
+def _run(
+    argv: Sequence[str] | None, says: str, look: Look, show: Show, columns: list[str], with_models: bool = False
+) -> int:
+    parser = argparse.ArgumentParser(description=says)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument("--models", help="names separated by commas; default: all")
-    parser.add_argument("--json", action="store_true", help="a JSON object an image, as POST /predict gives it")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each image, as the service answers")
     arguments = parser.parse_args(argv)
     try:
         settings = environment.load()
@@ -47,21 +92,22 @@ def main(argv=None):
         names = predictor.choose(arguments.models)
     except (ValueError, RuntimeError) as error:
         parser.exit(2, f"{error}\n")
-    width = max(len(str(path)) for path in arguments.images)
+    width = max(len("image"), *(len(str(path)) for path in arguments.images))
     if not arguments.json:
-        print(header(names, width))
+        print("  ".join([f"{'image':{width}}", *columns, *(names if with_models else [])]))
     status = 0
     for path in arguments.images:
         try:
-            result = predict(path, predictor, names, settings)
+            result = look(path.read_bytes(), predictor, names, settings)
         except (InvalidImage, OSError) as error:
             reason = f"{error.strerror}." if isinstance(error, OSError) else error
             print(f"{path}: {reason}", file=sys.stderr)
             status = 1
         else:
-            print(json.dumps({"image": str(path)} | result) if arguments.json else row(path, result, width))
+            lines = [json.dumps({"image": str(path)} | result)] if arguments.json else show(str(path), result, width)
+            print("\n".join(lines))
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(predict())

@@ -1,17 +1,19 @@
 """The figures, tables, links and commands of the README and of docs/ are those of the tree."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from service.__main__ import COMMANDS
 from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
-from tests.serving import serving
+from tests.service.test_server import serving
 from training import networks
 from training.data import mnist
 from training.results.records import Recorded
@@ -156,9 +158,22 @@ def test_examples_work_as_written(released, monkeypatch):
     assert list(names["probabilities"]) == networks.NAMES
 
 
-def test_command_without_a_server_works_as_written(released):
-    (command,) = commands(README, ".venv/bin/python -m service.cli")
-    command = command.replace(".venv/bin/python", sys.executable)
-    answer = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    _, line = answer.stdout.splitlines()
-    assert line.split()[:2] == ["examples/seven.png", "7"]
+def quintet(command: str) -> list[str]:
+    """The arguments of a command of the README, run by this Python."""
+    words = shlex.split(command, comments=True)
+    assert words[0] == ".venv/bin/quintet"
+    return [sys.executable, "-m", "service", *words[1:]]
+
+
+@pytest.mark.parametrize("name, text", [("predict", "7"), ("read", "1969")])
+def test_commands_without_a_server_work_as_written(released, name, text):
+    (command,) = commands(README, f".venv/bin/quintet {name}")
+    answer = subprocess.run(quintet(command), cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    _, line, *_ = answer.stdout.splitlines()
+    assert line.split()[0] == quintet(command)[-1] and text in line.split()[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_are_those_of_quintet(page):
+    named = re.findall(r"quintet ([a-z]+)", "\n".join(blocks(page, "sh")))
+    assert set(named) <= set(COMMANDS)

@@ -1,9 +1,8 @@
 """The HTTP application: routes, pages and error handlers around one predictor."""
 
-from collections.abc import Callable
-
 from fastapi import FastAPI
 
+from service import __version__
 from service.http import pages, routes, schema, v2
 from service.http.errors import add_error_handlers
 from service.http.serving import Observer, Serving
@@ -11,26 +10,17 @@ from service.inference.predictor import Predictor
 from service.settings import Settings
 
 
-def create_app(
-    predictor: Predictor,
-    settings: Settings,
-    observe: Observer | None = None,
-    on_lost_device: Callable[[], None] | None = None,
-) -> FastAPI:
-    """The application that answers with `predictor`.
-
-    `observe` is told of each prediction, see `answer.describe`; `on_lost_device` is called when the models cannot run
-    any more.
-    """
+def create_app(predictor: Predictor, settings: Settings, observe: Observer | None = None) -> FastAPI:
+    """The application that answers with `predictor`; `observe` is told of each prediction, see `answer.describe`."""
     app = FastAPI(
         title="Quintet",
-        version="0.1.0",
+        version=__version__,
         description=schema.DESCRIPTION,
         docs_url=None,  # FastAPI's own page loads Swagger UI from another host
         redoc_url=None,
     )
     app.state.serving = Serving.with_slots(predictor, settings, observe)
-    add_error_handlers(app, on_lost_device)
+    add_error_handlers(app)
     app.include_router(routes.router)
     app.router.routes += v2.routes(predictor.names, app.version)
     pages.add_pages(app)

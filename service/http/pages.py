@@ -1,15 +1,16 @@
 """The web pages and their files. Nothing is loaded from another host."""
 
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-PAGE = Path(__file__).parent.parent / "page"
-RESULTS = Path(__file__).parents[2] / "results"
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from service.files import PACKAGE, find
+
+PAGE = PACKAGE / "page"
+RESULTS = find("results")
+EXAMPLES = find("examples")
 HEADERS = {
     # No inline script or style, no frame around it; images also from the clipboard and from an answer.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "

@@ -85,6 +85,8 @@ def load_consensus(models: Path) -> Consensus:
     Raises UnusableArtefact, which names the file, if one is missing, damaged, replaced or not listed.
     """
     path = models / FILE
+    if not models.is_dir():
+        raise UnusableArtefact(f"There is no folder {models}; set QUINTET_MODELS to the folder that holds the models.")
     try:
         consensus = Consensus.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:

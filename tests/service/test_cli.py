@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from service.cli import main
+from service.cli import predict, read
 from tests.conftest import draw
 from tests.service.picture.test_decode import encode
 
@@ -22,7 +22,7 @@ def folder(small_models, tmp_path, monkeypatch):
 
 
 def test_table_has_a_row_for_each_image(folder, capsys):
-    assert main(["seven.png", "seven.png"]) == 0
+    assert predict(["seven.png", "seven.png"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["image", "digit", "confidence", "accepted", "cnn", "faster_rcnn", "vit"]
     assert len(rows) == 2 and {len(row) for row in rows} == {len(head)}
@@ -32,7 +32,7 @@ def test_table_has_a_row_for_each_image(folder, capsys):
 
 
 def test_json_is_what_the_route_answers(folder, capsys):
-    assert main(["--json", "--models", "vit", "seven.png"]) == 0
+    assert predict(["--json", "--models", "vit", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == ["image", "digit", "confidence", "accepted", "agreement", "models", "timing_ms", "device"]
     assert (result["image"], result["digit"], [model["name"] for model in result["models"]]) == (
@@ -43,7 +43,7 @@ def test_json_is_what_the_route_answers(folder, capsys):
 
 
 def test_image_that_cannot_be_read_is_one_sentence_and_hurts_no_other(folder, capsys):
-    assert main(["--json", "text.png", "nowhere.png", "blank.png", ".", "seven.png"]) == 1
+    assert predict(["--json", "text.png", "nowhere.png", "blank.png", ".", "seven.png"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "text.png: The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.",
@@ -56,11 +56,35 @@ def test_image_that_cannot_be_read_is_one_sentence_and_hurts_no_other(folder, ca
 
 def test_unknown_model_and_missing_artefact_are_one_sentence(folder, small_models, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["--models", "resnet", "seven.png"])
+        predict(["--models", "resnet", "seven.png"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit.\n"
     (small_models / "vit.onnx").unlink()
     with pytest.raises(SystemExit) as ended:
-        main(["seven.png"])
+        predict(["seven.png"])
     assert ended.value.code == 2
     assert "vit.onnx is missing; copy it from the release again, or create it with: " in capsys.readouterr().err
+
+
+def test_read_prints_a_row_for_each_line(folder, capsys):
+    assert read(["seven.png"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["image", "line", "confidence", "refused", "text"]
+    assert row.split()[:2] == ["seven.png", "1"] and row.split()[3:] == ["0", "7"]
+
+
+def test_read_gives_the_json_of_the_route(folder, capsys):
+    assert read(["--json", "seven.png"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == ["image", "text", "digits", "timing_ms", "device"] and result["text"] == "7"
+
+
+def test_folder_without_models_is_one_sentence(folder, capsys, monkeypatch):
+    monkeypatch.setenv("QUINTET_MODELS", "nowhere")
+    with pytest.raises(SystemExit) as ended:
+        predict(["seven.png"])
+    said = capsys.readouterr().err
+    assert (
+        ended.value.code == 2
+        and said == "There is no folder nowhere; set QUINTET_MODELS to the folder that holds the models.\n"
+    )

@@ -1,0 +1,43 @@
+"""The wheel: it holds the page, the examples and the models, and its command works from any folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which the wheel was unpacked, which is what installing a pure Python wheel does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    (wheel,) = folder.glob("quintet-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_wheel_holds_what_the_service_reads(installed):
+    assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {
+        "service",
+        "training",
+        "benchmarks",
+    }
+    for folder, inside in (("models", "models"), ("examples", "examples"), ("service/page", "page")):
+        there = {path.name for path in (REPOSITORY / folder).iterdir() if path.is_file()}
+        assert there <= {path.name for path in (installed / "service" / inside).iterdir()}, folder
+
+
+@pytest.mark.slow
+def test_installed_command_reads_a_digit(installed, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(installed), "QUINTET_DEVICE": "cpu"}
+    environment.pop("QUINTET_MODELS", None)
+    command = [sys.executable, "-m", "service", "predict", str(REPOSITORY / "examples" / "seven.png")]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[1].split()[1] == "7"
