@@ -1,15 +1,84 @@
-"""Dependencies point one way: training -> models <- service."""
+"""Dependencies point downwards: training -> models/ <- service, and from room to room inside each."""
 
+import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import REPOSITORY
 
+PACKAGES = "service", "training", "benchmarks"
 
-def modules(package):
+# Each room, and the rooms that it may import. A row may only name rows below it, so no two rooms need each other.
+# A module that stands alone, such as service.answer, is a room too.
+ALLOWED = {
+    "service.bento": {"service.http", "service.answer", "service.inference", "service.settings"},
+    "service.cli": {"service.answer", "service.inference", "service.picture", "service.settings"},
+    "service.serve": {"service.files"},
+    "service.__main__": set(),
+    "service.http": {"service.answer", "service.inference", "service.picture", "service.settings", "service.files"},
+    "service.answer": {"service.reading", "service.inference", "service.picture", "service.settings"},
+    "service.reading": {"service.inference", "service.picture"},
+    "service.inference": {"service.picture"},
+    "service.settings": {"service.picture", "service.files"},
+    "service.picture": set(),
+    "service.files": set(),
+}
+
+
+def modules(package: str) -> list[str]:
     paths = sorted((REPOSITORY / package).rglob("*.py"))
     return [".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+def source(module: str) -> Path:
+    path = REPOSITORY.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imported(module: str) -> Iterator[str]:
+    """The modules of this repository that `module` imports, anywhere in its text."""
+    for node in ast.walk(ast.parse(source(module).read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if source(name).exists() else node.module for name in inner]
+        yield from (name for name in names if name.split(".")[0] in PACKAGES)
+
+
+def room(module: str) -> str:
+    """ "service.picture.ink" -> "service.picture": the row of the table that a module belongs to."""
+    while module and module not in ALLOWED:
+        module = module.rpartition(".")[0]
+    return module
+
+
+def test_every_row_of_the_table_points_down():
+    rows = list(ALLOWED)
+    assert [(row, other) for row in rows for other in ALLOWED[row] if rows.index(other) <= rows.index(row)] == []
+
+
+def test_every_module_has_a_room():
+    assert [name for name in modules("service") if "." in name and not room(name)] == []
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_room_imports_only_what_the_table_allows(name):
+    inside = [module for module in modules(name.split(".")[0]) if room(module) == name]
+    arrows = {(module, other) for module in inside for other in imported(module) if room(other) not in ("", name)}
+    assert inside, f"{name} is in the table but not in the tree"
+    assert {(module, other) for module, other in arrows if room(other) not in ALLOWED[name]} == set()
+
+
+def test_the_service_does_not_import_training():
+    found = [(module, other) for module in modules("service") for other in imported(module)]
+    assert [pair for pair in found if pair[1].split(".")[0] != "service"] == []
 
 
 def test_the_service_does_without_torch_and_training(small_models):

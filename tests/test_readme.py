@@ -21,7 +21,7 @@ from training.results.tables import comparison, elsewhere, summary
 
 README = REPOSITORY / "README.md"
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-PAGES = [README, REPOSITORY / "CONTRIBUTING.md", *DOCS]
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *DOCS]
 MOST_WORDS = 1_000  # of the README
 
 
