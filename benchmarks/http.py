@@ -2,11 +2,11 @@
 
 Starts `bentoml serve` and the floor (benchmarks.floor: the same code in bare Starlette and uvicorn, with uvloop and
 httptools) in turn, several rounds of each so that the machine's moods meet both, and loads them from another process in
-a closed loop (benchmarks.load). What bounds it: the cores, which the load shares. With --minutes it is a soak instead:
-the service alone at 16 connections, with its memory and its errors. The last line of the output is JSON.
+a closed loop (benchmarks.load). What bounds it: the cores, which the load shares. With --minutes it is a soak of the
+service alone instead (benchmarks.soak). The last line of the output is JSON.
 
     python -m benchmarks.http
-    python -m benchmarks.http --minutes 20
+    python -m benchmarks.http --minutes 30
 """
 
 import argparse
@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -30,7 +29,7 @@ import psutil
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks import load
+from benchmarks import load, soak
 from benchmarks.offline import hardware
 from service import settings as environment
 from service.picture.decode import FORMATS, grey_from_upload
@@ -42,11 +41,9 @@ CONNECTIONS = 1, 4, 16, 64
 CHOICES = {"cnn": "/predict?models=cnn", "all": "/predict"}
 WARM_UP = 2.0  # seconds of load before the clock
 START = 60.0  # seconds that a server has to become ready
-SETTLED = 60.0  # seconds of a soak after which memory should have stopped growing
-SAMPLE = 5.0  # seconds between two looks at the memory
 
 
-def commands(port, workers):
+def commands(port: int, workers: int) -> dict[str, list[str]]:
     """The two servers' command lines."""
     floor = "--loop uvloop --http httptools --no-access-log --log-level warning"
     uvicorn = f"-m uvicorn benchmarks.floor:app --host {HOST} --port {port} --workers {workers} {floor}"
@@ -62,7 +59,12 @@ def serving(kind, workers, threads):
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    settings = {"QUINTET_WORKERS": str(workers), "QUINTET_THREADS": str(threads), "QUINTET_CONCURRENCY": "1024"}
+    settings = {
+        "QUINTET_WORKERS": str(workers),
+        "QUINTET_THREADS": str(threads),
+        "QUINTET_CONCURRENCY": "1024",
+        "QUINTET_DRAIN": "0",
+    }
     variables = os.environ | settings | {"BENTOML_DO_NOT_TRACK": "true"}
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -108,7 +110,7 @@ def small():
 def measure(port, path, image, connections, seconds):
     """Requests/s, latency percentiles and the statuses of one load with the bytes of an image."""
     message = load.request(path, image, "application/octet-stream", HOST)
-    found = load.measure(HOST, port, message, connections, seconds, WARM_UP)
+    found = load.measure(HOST, port, [message], connections, seconds, WARM_UP)
     times = found["milliseconds"]
     if not times:
         raise RuntimeError(f"{path} was not answered once: {found['statuses']}")
@@ -144,37 +146,6 @@ def compare(arguments):
         found = sorted(found, key=lambda row: row["requests_per_sec"])
         rows.append({"server": kind, "models": models} | found[len(found) // 2])
     return {"ready_s": ready, "rows": rows}
-
-
-def soak(arguments):
-    """The service alone under load for minutes: what it answered, and how its memory grew after it had settled."""
-    seconds, memory = 60 * arguments.minutes, []
-    with serving("service", arguments.workers, arguments.threads) as (port, process, _):
-        message = load.request(CHOICES["all"], arguments.image, "application/octet-stream", HOST)
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(load.measure, HOST, port, message, 16, seconds, WARM_UP)
-            bar = tqdm(total=round(seconds), unit="s")
-            while not running.done():
-                memory.append(_memory(process))
-                time.sleep(SAMPLE)
-                bar.update(SAMPLE)
-            bar.close()
-        found = running.result()
-    settled = memory[min(round(SETTLED / SAMPLE), len(memory) - 1)]
-    return {
-        "minutes": arguments.minutes,
-        "answered": len(found["milliseconds"]),
-        "errors": sum(count for status, count in found["statuses"].items() if status != 200),
-        "statuses": found["statuses"],
-        "memory_mb": [round(value / 1e6, 1) for value in memory],
-        "growth_mb": round((memory[-1] - settled) / 1e6, 1),
-    }
-
-
-def _memory(process):
-    """Bytes that the server and its children hold."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    return sum(member.memory_info().rss for member in family)
 
 
 def table(rows):
@@ -230,11 +201,9 @@ def main(argv=None):
     print(", ".join(f"{key} {value}" for key, value in setting.items()))
     try:
         if arguments.minutes:
-            result = soak(arguments)
-            print(
-                f"{result['answered']:,} answers in {result['minutes']:g} minutes, {result['errors']} errors; memory "
-                f"grew by {result['growth_mb']} MB after the first minute, to {result['memory_mb'][-1]} MB"
-            )
+            with serving("service", arguments.workers, arguments.threads) as (port, process, _):
+                result = soak.soak(HOST, port, psutil.Process(process.pid), arguments.minutes)
+            print(soak.report(result))
         else:
             result = compare(arguments)
             print(table(result["rows"]))

@@ -9,44 +9,61 @@ import asyncio
 import multiprocessing
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+from typing import Any
 
 PATIENCE = 60.0  # seconds for an answer
 PAUSE = 0.05  # seconds after a lost connection
 
 
-def request(path, body, content_type, host):
+def request(path: str, body: bytes, content_type: str, host: str) -> bytes:
     """The bytes of a POST."""
     head = f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"
     return "\r\n".join((*head, "", "")).encode() + body
 
 
-def measure(host, port, message, connections, seconds, warm_up):
-    """Load the service from another process. Returns {"milliseconds": [...], "statuses": {...}}."""
+def measure(
+    host: str, port: int, messages: Sequence[bytes], connections: int, seconds: float, warm_up: float
+) -> dict[str, Any]:
+    """Load the service from another process: each connection goes through `messages` from a place of its own.
+
+    Returns {"milliseconds": [...] of the answers with status 200, "statuses": {status, or name of an error: count}}.
+    """
     context = multiprocessing.get_context("spawn")  # no copy of what is open here
     with context.Pool(1) as pool:
-        return pool.apply(_run, (host, port, message, connections, seconds, warm_up))
+        return pool.apply(_run, (host, port, messages, connections, seconds, warm_up))
 
 
-def _run(host, port, message, connections, seconds, warm_up):
-    return asyncio.run(_load(host, port, message, connections, seconds, warm_up))
+def _run(
+    host: str, port: int, messages: Sequence[bytes], connections: int, seconds: float, warm_up: float
+) -> dict[str, Any]:
+    return asyncio.run(_load(host, port, messages, connections, seconds, warm_up))
 
 
-async def _load(host, port, message, connections, seconds, warm_up):
+async def _load(
+    host: str, port: int, messages: Sequence[bytes], connections: int, seconds: float, warm_up: float
+) -> dict[str, Any]:
     begin = time.perf_counter() + warm_up
-    loops = [_loop(host, port, message, begin, begin + seconds) for _ in range(connections)]
-    results = await asyncio.gather(*loops)
+    turns = [islice(cycle(messages), len(messages) * i // connections, None) for i in range(connections)]
+    results = await asyncio.gather(*(_loop(host, port, turn, begin, begin + seconds) for turn in turns))
     milliseconds = [value for times, _ in results for value in times]
-    statuses = sum((counts for _, counts in results), Counter())
+    statuses: Counter[int | str] = sum((counts for _, counts in results), Counter())
     return {"milliseconds": milliseconds, "statuses": dict(statuses)}
 
 
-async def _loop(host, port, message, begin, end):
+async def _loop(
+    host: str, port: int, messages: Iterator[bytes], begin: float, end: float
+) -> tuple[list[float], Counter[int | str]]:
     """One connection. An answer counts if it came between begin and end."""
-    times, statuses, streams = [], Counter(), None
+    times: list[float] = []
+    statuses: Counter[int | str] = Counter()
+    status: int | str
+    streams = None
     while (start := time.perf_counter()) < end:
         try:
             streams = streams or await asyncio.open_connection(host, port)
-            status, closes = await _exchange(*streams, message)
+            status, closes = await _exchange(*streams, next(messages))
             if closes:
                 streams[1].close()
                 streams = None
@@ -66,7 +83,7 @@ async def _loop(host, port, message, begin, end):
     return times, statuses
 
 
-async def _exchange(reader, writer, message):
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes) -> tuple[int, bool]:
     """Send one request and read its answer. Returns its status and whether the connection ends with it.
 
     Raises TimeoutError, an OSError, after PATIENCE.

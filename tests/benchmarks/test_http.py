@@ -1,9 +1,10 @@
 import asyncio
+import contextlib
 import json
 
 import pytest
 
-from benchmarks import http, load
+from benchmarks import http, load, soak
 
 ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
 
@@ -26,8 +27,8 @@ async def loaded(handler, **how):
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    message = load.request("/predict", b"picture", "image/png", "127.0.0.1")
-    found = await load._load("127.0.0.1", port, message, **how)
+    messages = [load.request("/predict", b"picture", "image/png", "127.0.0.1")]
+    found = await load._load("127.0.0.1", port, messages, **how)
     server.close()
     return found, seen
 
@@ -83,11 +84,49 @@ def test_service_and_floor_are_measured(capsys, tmp_path):
     assert len(result["ready_s"]) == 1 and (tmp_path / "plot.png").stat().st_size > 0
 
 
+def test_connections_go_through_all_messages_each_from_its_own_place():
+    seen = set()
+
+    async def connection(reader, writer):
+        first = await reader.readuntil(b"\r\n\r\n")
+        seen.add(first.split()[1])
+        writer.write(ANSWER % 200)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(ANSWER % 200)
+        writer.close()
+
+    async def load_two():
+        server = await asyncio.start_server(connection, "127.0.0.1", 0)
+        messages = [load.request(path, b"", "image/png", "127.0.0.1") for path in ("/a", "/b", "/c", "/d")]
+        await load._load("127.0.0.1", server.sockets[0].getsockname()[1], messages, 2, 0.1, 0.0)
+        server.close()
+
+    asyncio.run(load_two())
+    assert seen == {b"/a", b"/c"}
+
+
+def test_soak_says_what_grew_after_it_had_settled():
+    samples = [{"memory_mb": 100.0 + i, "file_descriptors": 30.0, "threads": 9.0} for i in range(121)]  # ten minutes
+    found = soak.summary(samples, {200: 90, 400: 8, 503: 1, "TimeoutError": 1})
+    assert (found["answers"], found["errors"]) == (99, 2)
+    assert (found["memory_mb"]["settled"], found["memory_mb"]["last"]) == (164.5, 215.5)
+    assert found["threads"] == {"settled": 9.0, "last": 9.0, "highest": 9.0}
+
+
+def test_mixture_holds_each_kind_as_often_as_said():
+    kinds = [message.split()[1].split(b"?")[0] for message in soak.messages("127.0.0.1")]
+    assert len(kinds) == soak.ORDER
+    assert kinds.count(b"/classify") == pytest.approx(100, abs=30)
+    assert kinds.count(b"/predict/batch") == pytest.approx(100, abs=30)
+
+
 @pytest.mark.slow
-def test_a_soak_says_errors_and_memory(capsys, monkeypatch):
-    monkeypatch.setattr(http, "SAMPLE", 0.5)
-    monkeypatch.setattr(http, "SETTLED", 1.0)
-    http.main(["--minutes", "0.05"])
+def test_a_soak_says_errors_memory_descriptors_and_threads(capsys, monkeypatch):
+    monkeypatch.setattr(soak, "SAMPLE", 0.5)
+    monkeypatch.setattr(soak, "SETTLED", 1.0)
+    http.main(["--minutes", "0.1"])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert result["errors"] == 0 and result["answered"] > 0
-    assert result["memory_mb"][0] > 100 and abs(result["growth_mb"]) < 100
+    assert result["errors"] == 0 and result["answers"] > 0
+    assert {"200", "400", "404", "415"} <= set(result["statuses"])
+    assert result["memory_mb"]["settled"] > 100 and result["threads"]["last"] > 1
