@@ -2,7 +2,7 @@
 
 They do not go into the environment of the other tests (kserve wants an older psutil). In one of their own:
 
-    pip install '.[serve,clients]' && python -m pytest tests/service/http/test_v2_clients.py
+    pip install '.[clients]' && python -m pytest tests/service/http/test_v2_clients.py
 """
 
 import asyncio

@@ -1,0 +1,103 @@
+"""The folder of results: parquet files of rows, and what they were made with."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ABOUT = "_quintet.json"  # readers of a folder of parquet leave out what begins with "_"
+TEMPORARY = "_part"
+
+
+class OtherRun(ValueError):
+    """The folder holds results of other models or options; the message says which."""
+
+
+def has_parquet() -> bool:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def schema(names: list[str], read: bool) -> "pyarrow.Schema":
+    """The columns of a row."""
+    import pyarrow as pa
+
+    digits = [pa.field(name, pa.int8()) for name in names]
+    text = [pa.field("text", pa.string()), pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)))] if read else []
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("digit", pa.int8()),
+            pa.field("confidence", pa.float32()),
+            pa.field("accepted", pa.bool_()),
+            pa.field("agreement", pa.int8()),
+            *digits,
+            *text,
+            pa.field("error", pa.string()),
+        ]
+    )
+
+
+def begin(folder: Path, about: dict[str, Any]) -> None:
+    """Make the folder, or go on in it. Raises OtherRun if it was begun with anything else than `about`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ABOUT
+    if not path.exists():
+        if any(folder.iterdir()):
+            raise OtherRun(f"{folder} is not empty and holds no results of ours; give another folder.")
+        _replace(path, json.dumps(about, indent=1).encode())
+    before = json.loads(path.read_bytes())
+    for key in about:
+        if before.get(key) != about[key]:
+            raise OtherRun(f"{folder} was begun with other {key}: {before.get(key)}; give another folder.")
+
+
+def paths(folder: Path) -> set[str]:
+    """The images that have a row already."""
+    return {row["path"] for row in rows(folder, ["path"])}
+
+
+def rows(folder: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """All rows of a folder of results."""
+    for path in sorted(folder.glob("*.parquet")):
+        from pyarrow import parquet
+
+        yield from parquet.read_table(path, columns=columns).to_pylist()
+    for path in sorted(folder.glob("*.jsonl")):
+        yield from map(json.loads, path.read_text().splitlines())
+
+
+def next_part(folder: Path) -> int:
+    """The number of the next file of rows."""
+    return 1 + max((int(path.stem.removeprefix("part-")) for path in folder.glob("part-*")), default=-1)
+
+
+def count(folder: Path) -> tuple[int, int]:
+    """All rows, and those with an error."""
+    errors = [row["error"] for row in rows(folder, ["error"])]
+    return len(errors), sum(error is not None for error in errors)
+
+
+def write(folder: Path, part: int, found: list[dict[str, Any]], names: list[str], read: bool) -> None:
+    """A file of rows, which is there whole or not at all: parquet, or lines of JSON where there is no pyarrow."""
+    if not has_parquet():
+        _replace(folder / f"part-{part:06}.jsonl", "".join(json.dumps(row) + "\n" for row in found).encode())
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.Table.from_pylist(found, schema(names, read)), folder / TEMPORARY)
+    os.replace(folder / TEMPORARY, folder / f"part-{part:06}.parquet")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(TEMPORARY)
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

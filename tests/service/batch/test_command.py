@@ -1,0 +1,162 @@
+"""quintet batch: the same rows with Ray Data and without, whatever is damaged and whenever it is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from importlib.util import find_spec
+
+import pytest
+from PIL import Image
+
+from service.batch import command, output
+from tests.conftest import REPOSITORY, draw
+from tests.service.picture.test_decode import encode
+
+START = 120  # seconds until a first row is there, on a busy machine
+ENGINES = [
+    "plain",
+    pytest.param(
+        "ray",
+        marks=[
+            pytest.mark.slow,
+            pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`"),
+            pytest.mark.filterwarnings("ignore"),  # of Ray's processes and sockets
+        ],
+    ),
+]
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Nine images of digits, in files and an archive, and two files that are none."""
+    folder = tmp_path / "scans"
+    (folder / "more").mkdir(parents=True)
+    for digit in range(6):
+        (folder / f"{digit}.png").write_bytes(encode(Image.fromarray(draw(str(digit)))))
+    for digit in range(3):
+        path = folder / "more" / f"{digit}.jpg"
+        path.write_bytes(encode(Image.fromarray(draw(str(digit))), "JPEG"))
+    with tarfile.open(folder / "a.tar", "w") as archive:
+        archive.add(folder / "5.png", "five.png")
+    (folder / "text.png").write_bytes(b"no image")
+    (folder / "cut.png").write_bytes((folder / "1.png").read_bytes()[:100])
+    return folder
+
+
+@pytest.fixture
+def environment(small_models, monkeypatch):
+    values = {"QUINTET_MODELS": str(small_models), "QUINTET_DEVICE": "cpu", "QUINTET_THREADS": "1"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return os.environ | values
+
+
+def rows(folder):
+    return sorted(output.rows(folder), key=lambda row: row["path"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_image_is_a_row(engine, scans, environment, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert command.main([str(scans), "--out", str(out), "--engine", engine]) == 0
+    found = rows(out)
+    assert [row["path"] for row in found] == sorted({row["path"] for row in found})
+    names = {os.path.relpath(row["path"], scans): row for row in found}
+    assert len(names) == 12
+    assert names["a.tar/five.png"] | {"path": ""} == names["5.png"] | {"path": ""}
+    assert list(names["5.png"]) == [
+        *("path", "digit", "confidence", "accepted", "agreement"),
+        *("cnn", "faster_rcnn", "vit", "error"),
+    ]
+    assert (names["5.png"]["digit"], names["5.png"]["vit"], names["5.png"]["error"]) == (7, 1, None)
+    for name in ("text.png", "cut.png"):
+        assert names[name]["digit"] is None
+        assert names[name]["error"].endswith(".")
+    assert f"12 rows in {out}, 2 of them with an error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_second_call_adds_only_what_is_new(engine, scans, environment, tmp_path):
+    arguments = [str(scans), "--out", str(tmp_path / "out"), "--engine", engine]
+    command.main(arguments)
+    first = rows(tmp_path / "out")
+    (scans / "6.png").write_bytes((scans / "5.png").read_bytes())
+    command.main(arguments)
+    assert [row for row in rows(tmp_path / "out") if not row["path"].endswith("/6.png")] == first
+    assert len(rows(tmp_path / "out")) == len(first) + 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Ray's processes and sockets
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`")
+@pytest.mark.parametrize("more", [[], ["--read"]])
+def test_rows_do_not_depend_on_how_the_work_was_split(scans, environment, tmp_path, more):
+    for engine, out in (("plain", "a"), ("ray", "b")):
+        command.main([str(scans), "--out", str(tmp_path / out), "--engine", engine, *more])
+    command.main([str(scans / "more"), "--out", str(tmp_path / "c"), "--engine", "plain", *more])
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert rows(tmp_path / "c") == [row for row in rows(tmp_path / "a") if "/more/" in row["path"]]
+
+
+def test_pages_are_read(scans, environment, tmp_path):
+    command.main([str(scans / "5.png"), str(scans / "text.png"), "--out", str(tmp_path / "out"), "--read"])
+    digit, text = rows(tmp_path / "out")
+    assert isinstance(digit["text"], str)
+    assert (text["text"], text["boxes"], text["error"] is None) == (None, None, False)
+
+
+def test_rows_are_lines_of_json_without_pyarrow(scans, environment, tmp_path, monkeypatch):
+    command.main([str(scans), "--out", str(tmp_path / "a"), "--engine", "plain"])
+    monkeypatch.setattr(output, "has_parquet", lambda: False)
+    command.main([str(scans), "--out", str(tmp_path / "b")])
+    assert not list((tmp_path / "b").glob("*.parquet"))
+    for one, other in zip(rows(tmp_path / "a"), rows(tmp_path / "b"), strict=True):
+        assert one == other | {"confidence": one["confidence"]}
+        assert one["confidence"] == pytest.approx(other["confidence"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nothing.png"], "'nothing.png' is no file and no folder or pattern with images in it.\n"),
+        (["{scans}", "--models", "resnet"], "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit.\n"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence(arguments, sentence, scans, environment, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        filled = [argument.format(scans=scans) for argument in arguments]
+        command.main([*filled, "--out", str(tmp_path / "out"), "--engine", "plain"])
+    assert capsys.readouterr().err == sentence
+
+
+def test_a_folder_begun_with_other_options_is_refused(scans, environment, tmp_path, capsys):
+    arguments = [str(scans), "--out", str(tmp_path / "out"), "--engine", "plain"]
+    command.main(arguments)
+    with pytest.raises(SystemExit):
+        command.main([*arguments, "--models", "cnn"])
+    assert capsys.readouterr().err.endswith("was begun with other models: None; give another folder.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_run_goes_on_without_a_row_lost_or_doubled(engine, environment, tmp_path):
+    """kill -9 of the whole process group after the first rows are there."""
+    scans, out, count = tmp_path / "scans", tmp_path / "out", 3_000
+    scans.mkdir()
+    for number in range(count):
+        (scans / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
+    (scans / "00500.png").write_bytes(b"no image")
+    run = [sys.executable, "-m", "service.batch", str(scans), "--out", str(out), "--engine", engine]
+    process = subprocess.Popen(run, cwd=REPOSITORY, env=environment, start_new_session=True)
+    deadline = time.monotonic() + START
+    while not list(out.glob("[!_]*")) and time.monotonic() < deadline:
+        time.sleep(0.01)  # the poll's interval
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(run, cwd=REPOSITORY, env=environment, check=True)
+    found = [row["path"] for row in rows(out)]
+    assert found == [str(scans / f"{number:05}.png") for number in range(count)]
+    assert [row["path"] for row in rows(out) if row["error"]] == [str(scans / "00500.png")]
