@@ -17,6 +17,7 @@ COMMANDS = {  # name: where it is, what it does
     "serve": ("service.serve:main", "answer over HTTP"),
     "predict": ("service.cli:predict", "read one digit from each image"),
     "read": ("service.cli:read", "read the numbers on each image, line by line"),
+    "batch": ("service.batch.command:main", "read any number of images into a table"),
     "train": ("training.train:main", "train a network"),
     "export": ("training.export:main", "turn a trained network into models/NAME.onnx"),
     "evaluate": ("training.evaluate:main", "measure the models on the test set"),
