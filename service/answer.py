@@ -17,8 +17,9 @@ from service.inference.batcher import Batcher, Share
 from service.inference.explanation import Explanation
 from service.inference.explanation import explain as explain_models
 from service.inference.predictor import Answer, Predictor
-from service.picture.decode import OutOfTime, grey_from_upload
+from service.picture.decode import grey_from_upload
 from service.picture.digit import Canonical, canonicalise
+from service.picture.errors import OutOfTime
 from service.reading.reader import read
 from service.settings import Settings
 

@@ -5,8 +5,6 @@ bentoml serve service.bento:Quintet
 
 import gc
 import logging
-import os
-import signal
 from typing import Annotated
 
 import bentoml
@@ -17,29 +15,32 @@ from pydantic import BeforeValidator, Field
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
+from service import lifecycle
 from service import settings as environment
 from service.answer import see
 from service.http import protocol
 from service.http.app import create_app
-from service.http.classify import NativeEndpoint, digit_images
+from service.http.classify import NativeEndpoint, digit_images, is_fault
 from service.http.gate import Gate
 from service.http.known_paths import KnownPaths
 from service.http.observability import Metrics
 from service.http.pages import EXAMPLES
 from service.inference.consensus import load_consensus
-from service.inference.device import choose_device
+from service.inference.device import DeviceLost, choose_device
 from service.inference.predictor import Predictor
 
 protocol.install()
+logging.getLogger("bentoml._internal.server.http_app").addFilter(is_fault)
 logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
 
 try:
+    lifecycle.prepare()
     settings = environment.load()
     # Here too, where `bentoml serve` can still stop: a worker that fails would be started again without end.
     load_consensus(settings.models)
     choose_device(settings.device)
 except (ValueError, RuntimeError) as error:
-    raise SystemExit(f"Quintet does not start: {error}") from error
+    lifecycle.give_up(error)
 
 
 def application() -> FastAPI:
@@ -61,19 +62,28 @@ async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
 @bentoml.asgi_app(mounted, path="/")
 class Quintet:
     def __init__(self) -> None:
+        worker = (bentoml.server_context.worker_index or 1) - 1
         try:
-            self.predictor = Predictor(settings.models, settings.device, settings.threads)
+            self.predictor = Predictor(settings.models, settings.device, settings.threads, worker)
         except RuntimeError as error:
-            _give_up()
-            raise SystemExit(f"Quintet does not start: {error}") from error
+            lifecycle.give_up(error)
         metrics = Metrics(self.predictor)
         self.predictor.observe = metrics.ran
-        self.app = create_app(self.predictor, settings, metrics.answered)
+        self.health = lifecycle.Health()
+        self.app = create_app(self.predictor, settings, metrics.answered, self.health.fail)
         # The first picture loads decoders and parts of OpenCV; no client should wait for that.
         see((EXAMPLES / "seven.png").read_bytes(), settings.max_pixels, ("PNG",))
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
         gc.collect()
         gc.freeze()
+
+    @bentoml.on_startup
+    async def end_gently(self) -> None:
+        self.health.end_gently(settings.drain)
+
+    async def __is_ready__(self) -> bool:
+        """BentoML answers /readyz with it."""
+        return self.health.is_ready
 
     @bentoml.api(route="/classify")
     async def classify(
@@ -88,7 +98,11 @@ class Quintet:
     ) -> dict[str, list[list[float]]]:
         """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
         names = self.predictor.names
-        shares = await self.app.state.serving.batcher.each(images[:, None], names)
+        try:
+            shares = await self.app.state.serving.batcher.each(images[:, None], names)
+        except DeviceLost:
+            self.health.fail()
+            raise
         return {name: [s.answers.by_name[name].probabilities[s.first].tolist() for s in shares] for name in names}
 
 
@@ -101,9 +115,3 @@ Quintet.add_asgi_middleware(Gate, settings=settings)
 Quintet.add_asgi_middleware(
     NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
 )
-
-
-def _give_up() -> None:
-    """In a worker of `bentoml serve`, stop its supervisor too."""
-    if bentoml.server_context.worker_index is not None:
-        os.kill(os.getppid(), signal.SIGTERM)

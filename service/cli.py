@@ -16,7 +16,7 @@ from service import settings as environment
 from service.answer import describe, describe_page, see
 from service.inference.batcher import Share
 from service.inference.predictor import Predictor
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 from service.settings import Settings
 
 Result = dict[str, Any]  # the JSON of one answer

@@ -1,8 +1,10 @@
 """What an operator may change, read once from the environment (QUINTET_*)."""
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,9 +13,10 @@ from service.files import find
 from service.picture.decode import FORMATS
 
 PREFIX = "QUINTET_"
+KUBERNETES = "QUINTET_SERVICE_", "QUINTET_PORT"  # it sets these beside a Service called quintet
 
 
-def _listed(value):
+def _listed(value: Any) -> Any:
     """ "a, b" as an environment variable has it, to ("a", "b")."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -41,19 +44,34 @@ class Settings(BaseSettings):
     formats: Annotated[tuple[Literal[FORMATS], ...], *Listed] = Field(
         FORMATS, min_length=1, description="which decoders are tried"
     )
-    concurrency: int = Field(128, ge=1, description="requests answered or waiting at once, for each worker")
+    concurrency: int = Field(128, ge=1, description="complete requests answered or waiting at once, for each worker")
     upload_timeout: float = Field(60.0, gt=0, description="seconds until a body has to be there")
     timeout: float = Field(30.0, gt=0, description="seconds from there to the answer, waiting included")
+    drain: float = Field(
+        5.0, ge=0, description="seconds after SIGTERM in which /readyz fails and requests are still answered"
+    )
     access_log: bool = Field(False, description="a line in the log for each request")
     api_key: SecretStr | None = Field(None, min_length=1, description="what `Authorization: Bearer` has to carry")
     cors_origins: Annotated[tuple[str, ...], *Listed] = Field((), description="whose pages may call, `*` for all")
 
 
-def load():
-    """The settings. Raises ValueError, one sentence, for a value that is not allowed."""
+def load() -> Settings:
+    """The settings. Raises ValueError, one sentence, for a value or a name that is not allowed."""
+    _check_names(os.environ)
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
+        if first["type"] == "too_short" or first["input"] == "":
+            raise ValueError(f"{name} is empty; give it a value or leave it out.") from error
         raise ValueError(f"{name} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}.") from error
+
+
+def _check_names(names: Iterable[str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(name for name in names if name.startswith(PREFIX)):
+        if name not in known and not name.startswith(KUBERNETES):
+            close = get_close_matches(name, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else "docs/operations.md lists those that there are."
+            raise ValueError(f"{name} is not a setting; {remedy}")

@@ -21,11 +21,10 @@ from pathlib import Path
 import cv2
 import httpx2
 import numpy as np
-import psutil
 from PIL import Image, TiffImagePlugin
 
 from tests.conftest import RELEASED, draw
-from tests.service.test_server import serving
+from tests.serving import serving, workers
 
 ANSWERS = 200, 400, 404, 413, 415, 422  # what a client may be told about its upload
 CLIENTS = 4  # at once
@@ -236,19 +235,14 @@ def memory(process, line):
     return int(status.split(f"{line}:")[1].split()[0]) / 1e3
 
 
-def workers():
-    """The processes below this one that answer requests."""
-    return [p for p in psutil.Process().children(recursive=True) if "_bentoml_impl.worker.service" in p.cmdline()]
-
-
 def fuzz(address, seed, cases):
     """Counts of (path, status), and the worker's memory in MB at rest and at its peak."""
-    (worker,) = workers()
+    (worker,) = workers(address)
     with httpx2.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
         client.post("/predict", content=pictures()[0], headers={"Content-Type": "image/png"}).raise_for_status()
         rest = memory(worker, "VmRSS")
         found = Counter(pool.map(lambda number: ask(client, seed, number), range(cases)))
-    assert workers() == [worker], "the worker crashed and was started again"
+    assert workers(address) == [worker], "the worker crashed and was started again"
     return found, rest, memory(worker, "VmHWM")
 
 

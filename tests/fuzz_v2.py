@@ -21,7 +21,7 @@ import numpy as np
 from service.http.tensors import JSON_LENGTH
 from tests.conftest import RELEASED
 from tests.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload, workers
-from tests.service.test_server import serving
+from tests.serving import serving
 
 Case = tuple[str, bytes, dict[str, str]]  # path, body and headers of a POST
 ODD: list[Any] = [None, -1, 0, 1, 2**31, 10**40, 0.5, True, "", "x" * 2_000, [], [[]], {}, {"a": {}}, "UINT8", [1, 2]]

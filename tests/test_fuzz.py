@@ -9,7 +9,7 @@ from service.http.app import create_app
 from service.inference.predictor import Predictor
 from service.settings import Settings
 from tests.fuzz import ANSWERS, ask, fuzz
-from tests.service.test_server import serving
+from tests.serving import serving
 
 GROWTH = 500  # MB: one decoded image (a WebP of 16 megapixels takes 250) and four uploads being read
 

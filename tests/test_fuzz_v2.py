@@ -10,7 +10,7 @@ from service.inference.predictor import Predictor
 from service.settings import Settings
 from tests.fuzz import ANSWERS
 from tests.fuzz_v2 import ask, fuzz
-from tests.service.test_server import serving
+from tests.serving import serving
 
 GROWTH = 500  # MB, see test_fuzz
 

@@ -90,7 +90,7 @@ def test_faster_rcnn_finds_each_digit_of_a_row(released, mnist_root):
     right = 0
     for start in range(0, 24, 6):
         row = np.concatenate(list(images[start : start + 6, 0]), 1)[None, None]
-        _, boxes, scores = session.run(None, {"images": row})
+        boxes, scores = session.run(["boxes", "scores"], {"images": row})
         sure = scores[0].max(1) > 0.5
         order = boxes[0, sure, 0].argsort()
         right += scores[0, sure].argmax(1)[order].tolist() == labels[start : start + 6].tolist()

@@ -13,7 +13,7 @@ from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
-from tests.service.test_server import serving
+from tests.serving import serving
 from training import networks
 from training.data import mnist
 from training.results.records import Recorded

@@ -1,5 +1,7 @@
 """The HTTP application: routes, pages and error handlers around one predictor."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 
 from service import __version__
@@ -10,8 +12,17 @@ from service.inference.predictor import Predictor
 from service.settings import Settings
 
 
-def create_app(predictor: Predictor, settings: Settings, observe: Observer | None = None) -> FastAPI:
-    """The application that answers with `predictor`; `observe` is told of each prediction, see `answer.describe`."""
+def create_app(
+    predictor: Predictor,
+    settings: Settings,
+    observe: Observer | None = None,
+    on_lost_device: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The application that answers with `predictor`.
+
+    `observe` is told of each prediction, see `answer.describe`; `on_lost_device` is called when the models cannot run
+    any more.
+    """
     app = FastAPI(
         title="Quintet",
         version=__version__,
@@ -20,7 +31,7 @@ def create_app(predictor: Predictor, settings: Settings, observe: Observer | Non
         redoc_url=None,
     )
     app.state.serving = Serving.with_slots(predictor, settings, observe)
-    add_error_handlers(app)
+    add_error_handlers(app, on_lost_device)
     app.include_router(routes.router)
     app.router.routes += v2.routes(predictor.names, app.version)
     pages.add_pages(app)

@@ -5,13 +5,17 @@ included; and an error is a list, or pydantic's several lines (read in BentoML 1
 """
 
 import json
+import logging
 
 import numpy as np
+from bentoml.exceptions import BentoMLException
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from service.http.body import body_of, content_type_of, wrong_type
+from service.http.errors import FAILED
 
 JSON = "application/json"
 
@@ -36,7 +40,12 @@ class NativeEndpoint:
         self.app, self.path, self.max_bytes, self.max_images = app, path, max_bytes, max_images
         # Each value becomes an object when it is parsed: 10 MB of "[],[]," were 700 MB and 4 s. And numpy makes all
         # strings of a list as long as its longest: 300 kB were 350 MB.
-        self.enough = {b",": max_images * 28 * 28, b"[": max_images * (1 + 28) + 1, b"{": 1, b'"': 2}
+        self.enough = {
+            b'"': (2, "text, but images are lists of numbers"),
+            b"{": (1, "objects, but images are lists of numbers"),
+            b",": (max_images * 28 * 28, f"more numbers than {max_images} images have"),
+            b"[": (max_images * (1 + 28) + 1, f"more lists than {max_images} images have"),
+        }
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or scope["path"] != self.path:
@@ -75,17 +84,27 @@ class NativeEndpoint:
         if failed is not None:
             await JSONResponse({"error": explain(failed, b"".join(parts))}, failed)(scope, receive, send)
 
-    def _count(self, body):
-        for sign, most in self.enough.items():
-            if (count := body.count(sign)) > most:
-                message = f"The body has {count} times {sign.decode()!r}; {self.max_images} images need {most} at most."
-                raise HTTPException(413, message)
+    def _count(self, body: bytes) -> None:
+        for sign, (most, what) in self.enough.items():
+            if body.count(sign) > most:
+                raise HTTPException(413, f"The body holds {what}.")
+
+
+class _Fault(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, ValidationError) and not (
+            isinstance(error, BentoMLException) and error.error_code < 500
+        )
+
+
+is_fault = _Fault()  # of the log: drops BentoML's tracebacks of errors that the client made, and was told
 
 
 def explain(status, answer):
     """One sentence for what BentoML answered, in whatever form."""
     if status >= 500:
-        return "The service failed; its log says why."
+        return FAILED
     try:
         content = json.loads(answer)
         content = content[0] if isinstance(content, list) else content

@@ -1,5 +1,6 @@
 """Every error as a status and one sentence: `{"error": "..."}`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,14 +9,22 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from service.inference.device import DeviceLost
 from service.inference.predictor import UnknownModel
-from service.picture.decode import ImageTooLarge, InvalidImage, OutOfTime
+from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime
 
 STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
+LOST = "The models failed and are being loaded again; try again."
 FAILED = "The service failed; its log says why."  # the sentence of a 500
 
 
-def add_error_handlers(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI, on_lost_device: Callable[[], None] | None = None) -> None:
+    async def lost(_request: Request, _error: Exception) -> Response:
+        if on_lost_device is not None:
+            on_lost_device()
+        return JSONResponse({"error": LOST}, 503)
+
+    app.add_exception_handler(DeviceLost, lost)
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _refusal(status))
     app.add_exception_handler(HTTPException, _refuse)

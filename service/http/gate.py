@@ -1,162 +1,173 @@
-"""Who may ask, how many at once and for how long: what comes before every route, BentoML's own included."""
+"""Who may ask, how many at once and for how long: it stands before every route, BentoML's own included."""
 
 import asyncio
 import hmac
 import time
+from collections.abc import Iterable
 
 import anyio
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http import v2
-from service.http.body import is_empty
+from service.http.exchange import Exchange
 from service.http.known_paths import UNKNOWN
+from service.settings import Settings
 
-# Without a key: health, and the files of the page and of the description, which hold no secret.
+# Open without a key: health, and the files of the page and of the description, which hold no secret.
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN, *v2.OPEN}
 OPEN_FOLDER = "/page/"
 WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait
-PATIENCE = 0.2  # seconds that a request takes before it is looked whether its client is still there
+PATIENCE = 0.2  # seconds that a request takes before its client is watched for going away
 GONE = 499  # nobody reads it; the metrics count it
-CROWD = 4  # requests at once from which on another worker may have less to do
+CROWD = 4  # requests at once from which another worker may have less to do
 RELIEF = 0.05  # seconds between two connections that a crowded worker gives up
-LINGER = 2  # seconds for a client to notice that it was answered before it had sent everything
+ARRIVING = 8  # bodies may arrive at once for each request that may be answered at once: slow clients are many
+BODIES = 256_000_000  # bytes of all bodies that are held at once
+PERIOD = 5.0  # seconds after which a body has to have gone on
+RATE = 1_000  # bytes a second, at least, over each PERIOD
 
 
 class Gate:
-    """ASGI middleware."""
+    """ASGI middleware. Bodies that still arrive do not take the places of those that are complete."""
 
-    def __init__(self, app, settings):
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self.key = settings.api_key and settings.api_key.get_secret_value().encode()
-        self.inside = 0
+        self.arriving = 0  # requests whose body is not complete
+        self.inside = 0  # requests whose body is complete, and that are not answered yet
+        self.held = 0  # bytes of the bodies of both
         self.relieved = 0.0  # when a connection was given up last, by time.monotonic
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
-        if not self._may_ask(scope):
+        if not self._may_ask(scope["path"], scope["headers"]):
             message = "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'."
             await exchange.refuse(401, message, {"WWW-Authenticate": "Bearer"})
         elif scope["path"] == UNKNOWN:
-            await exchange.refuse(404, "There is nothing here; /docs describes what there is.")
+            await exchange.refuse(404, "No such route; /docs describes those that there are.")
         elif scope["method"] != WORK:
             await self.app(scope, exchange.receive, exchange.send)
-        elif self.inside >= self.settings.concurrency:
-            message = f"The service is busy with {self.inside} requests; try again in {RETRY} s."
-            await exchange.refuse(429, message, {"Retry-After": str(RETRY)})
+        elif self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
+            await exchange.refuse(429, self.busy(), {"Retry-After": str(RETRY)})
         else:
-            self.inside += 1
-            exchange.last = self._is_crowded()
-            try:
-                await self._answer_in_time(exchange)
-            finally:
-                self.inside -= 1
+            await Visit(self, exchange).run()
 
-    def _may_ask(self, scope):
-        if self.key is None or scope["path"] in OPEN or scope["path"].startswith(OPEN_FOLDER):
-            return True
-        scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
+    def is_full(self) -> bool:
+        return self.inside >= self.settings.concurrency
 
-    def _is_crowded(self):
-        """Whether this connection should end with its answer, so that its client comes back to a worker that is idle.
+    def busy(self) -> str:
+        return f"The service is busy with {self.inside + self.arriving} requests; try again in {RETRY} s."
 
-        Whoever is fastest takes a new connection, all of those that are opened together, and keeps it.
+    def is_crowded(self) -> bool:
+        """Whether a connection should end with its answer, so that its client comes back to an idle worker.
+
+        The fastest worker takes new connections, all of those that are opened together, and keeps them.
         """
         if self.settings.workers == 1 or self.inside < CROWD or time.monotonic() < self.relieved + RELIEF:
             return False
         self.relieved = time.monotonic()
         return True
 
-    async def _answer_in_time(self, exchange):
-        """Work that is running in a thread cannot be stopped: its client is told in time, its place is kept.
-
-        Timers and no task of its own for each request, which would cost more than all else here.
-        """
-        loop, uploading, answering = asyncio.get_running_loop(), self.settings.upload_timeout, self.settings.timeout
-        stop, timers, watchers, refusals = anyio.CancelScope(), [], [], []
-
-        def give_up(status, sentence):
-            stop.cancel()
-            refusals.append(loop.create_task(exchange.refuse(status, sentence)))
-
-        async def watch():
-            while (await exchange.receive())["type"] != "http.disconnect":
-                pass
-            give_up(GONE, "The client went away before its answer.")
-
-        def arrived():
-            for timer in timers:
-                timer.cancel()
-            late = f"The answer took longer than {answering:g} s; try again."
-            timers.append(loop.call_later(answering, give_up, 504, late))
-            timers.append(loop.call_later(PATIENCE, lambda: watchers.append(loop.create_task(watch()))))
-
-        timers.append(loop.call_later(uploading, give_up, 408, f"The body did not arrive within {uploading:g} s."))
-        exchange.when_arrived(arrived)
-        try:
-            with stop:
-                await self.app(exchange.scope, exchange.receive, exchange.send)
-        finally:
-            exchange.when_arrived(None)
-            for pending in (*timers, *watchers):
-                pending.cancel()
-            for refusal in refusals:
-                await refusal
+    def _may_ask(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        if self.key is None or path in OPEN or path.startswith(OPEN_FOLDER):
+            return True
+        scheme, _, key = dict(headers).get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
 
 
-class Exchange:
-    """A request and its answer, and how far both have come.
+class Visit:
+    """A request on its way through the gate: its place, its bytes and its time limits.
 
-    Who answers before the body is there stops it: the connection is closed, but not before the client had a moment to
-    see the answer, for a closed connection takes with it what was not yet read.
+    Timers, and no task of its own for each request, which would cost more than all else here. A thread that works for
+    a request cannot be stopped from here: its client is told in time, and the request keeps its place until it ends.
     """
 
-    def __init__(self, scope, receive, send):
-        self.scope, self._receive, self._send = scope, receive, send
-        self.arrived = is_empty(Headers(scope=scope))  # whether the whole body is there
-        self.last = False  # whether the connection ends with the answer
-        self._callback = None
-        self._answered = self._refused = self._early = False
+    def __init__(self, gate: Gate, exchange: Exchange) -> None:
+        self.gate, self.exchange, self.settings = gate, exchange, gate.settings
+        self.loop = asyncio.get_running_loop()
+        self.stop = anyio.CancelScope()
+        self.is_inside = False
+        self.refusal: asyncio.Task[None] | None = None
+        self.watcher: asyncio.Task[None] | None = None
+        self.timers: list[asyncio.TimerHandle] = []
+        self.began = self.loop.time()
+        self.received = 0  # bytes at the last look at the rate
 
-    def when_arrived(self, callback):
-        """Call it as soon as the whole body is there; None: nobody."""
-        self._callback = callback
-        if self.arrived and callback is not None:
-            callback()
+    async def run(self) -> None:
+        gate, exchange = self.gate, self.exchange
+        gate.arriving += 1
+        exchange.on_progress, exchange.on_arrival = self._progress, self._arrive
+        try:
+            if exchange.arrived:
+                self._arrive()
+            else:
+                self._look_again()
+            with self.stop:
+                await gate.app(exchange.scope, exchange.receive, exchange.send)
+        finally:
+            exchange.on_progress = exchange.on_arrival = None
+            for timer in self.timers:
+                timer.cancel()
+            if self.is_inside:
+                gate.inside -= 1
+            else:
+                gate.arriving -= 1
+            gate.held -= exchange.received
+            if self.watcher is not None:
+                self.watcher.cancel()
+            if self.refusal is not None:
+                await self.refusal
 
-    async def receive(self):
-        message = await self._receive()
-        if not self.arrived and not message.get("more_body", False):
-            self.arrived = True
-            if self._callback is not None:
-                self._callback()
-        return message
+    def _progress(self, size: int) -> None:
+        self.gate.held += size
+        if self.gate.held > BODIES:
+            self._give_up(429, self.gate.busy(), {"Retry-After": str(RETRY)})
 
-    async def send(self, message):
-        if not self._refused:
-            await self._pass_on(message)
+    def _look_again(self) -> None:
+        """Look after PERIOD, or when the time is over, whether the body went on."""
+        left = self.began + self.settings.upload_timeout - self.loop.time()
+        self.timers = [self.loop.call_later(min(PERIOD, left), self._look)]
 
-    async def refuse(self, status, sentence, headers=None):
-        """Answer instead of the application, unless it has begun to."""
-        if not self._answered:
-            self._refused = True
-            await JSONResponse({"error": sentence}, status, headers)(self.scope, self.receive, self._pass_on)
+    def _look(self) -> None:
+        if self.loop.time() - self.began >= self.settings.upload_timeout - 1e-3:
+            self._give_up(408, f"The body did not arrive within {self.settings.upload_timeout:g} s.")
+        elif self.exchange.received - self.received < RATE * PERIOD:
+            self._give_up(408, f"The body arrives at less than {RATE} bytes a second.")
+        else:
+            self.received = self.exchange.received
+            self._look_again()
 
-    async def _pass_on(self, message):
-        if message["type"] == "http.response.start":
-            self._answered = True
-            self._early = not self.arrived
-            if self._early or self.last:
-                message = message | {"headers": [*message["headers"], (b"connection", b"close")]}
-        elif self._early and not message.get("more_body", False):
-            await self._send(message | {"more_body": True})
-            with anyio.move_on_after(LINGER):
-                while not self.arrived:
-                    await self.receive()
-            message = {"type": "http.response.body", "body": b""}
-        await self._send(message)
+    def _arrive(self) -> None:
+        for timer in self.timers:
+            timer.cancel()
+        if self.gate.is_full():
+            self._give_up(429, self.gate.busy(), {"Retry-After": str(RETRY)})
+            return
+        self.gate.arriving -= 1
+        self.gate.inside += 1
+        self.is_inside = True
+        self.exchange.closes = self.gate.is_crowded()
+        limit = self.settings.timeout
+        late = f"The answer took longer than {limit:g} s; try again."
+        self.timers = [
+            self.loop.call_later(limit, self._give_up, 504, late),
+            self.loop.call_later(PATIENCE, self._watch),
+        ]
+
+    def _watch(self) -> None:
+        self.watcher = self.loop.create_task(self._wait_for_disconnect())
+
+    async def _wait_for_disconnect(self) -> None:
+        while (await self.exchange.receive())["type"] != "http.disconnect":
+            pass
+        self._give_up(GONE, "The client went away before its answer.")
+
+    def _give_up(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
+        if self.refusal is None:
+            self.stop.cancel()
+            self.exchange.mute()
+            self.refusal = self.loop.create_task(self.exchange.refuse(status, sentence, headers))

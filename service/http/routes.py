@@ -17,7 +17,7 @@ from service.answer import Seen, answer, describe, describe_page, see
 from service.http import schema
 from service.http.body import image_of, images_of
 from service.http.serving import serving_of
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 
 FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
 ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)

@@ -6,7 +6,7 @@ from fastapi import Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
-from service.http.errors import FAILED
+from service.http.errors import FAILED, LOST
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
 
@@ -38,7 +38,7 @@ SENTENCE = {  # of each, an example of what is said
     422: "The multipart field 'image' is missing; the fields sent: 'file'.",
     429: "The service is busy with 128 requests; try again in 1 s.",
     500: FAILED,
-    503: "The models failed and are being loaded again; try again.",
+    503: LOST,
     504: "The answer took longer than 30 s; try again.",
 }
 PREDICTION = {  # of examples/seven.png by one network

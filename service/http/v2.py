@@ -20,7 +20,7 @@ from service.http.body import FRAMING, body_of
 from service.http.serving import Serving, serving_of
 from service.http.tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
 from service.inference.consensus import key, mean_probabilities
-from service.picture.decode import ImageTooLarge, InvalidImage
+from service.picture.errors import ImageTooLarge, InvalidImage
 
 VERSION = "1"  # of every model
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"

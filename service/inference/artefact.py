@@ -23,6 +23,7 @@ class Artefact:
     name: str
     metadata: Metadata
     sha256: str
+    content: bytes  # of the file
     session: onnxruntime.InferenceSession
     outputs: tuple[str, ...]  # what each answer needs, in the order of ANSWERS
     explanations: tuple[str, ...] = ()  # further outputs, which are computed only on request
@@ -43,13 +44,16 @@ def read(path: Path, sha256: str | None = None) -> bytes:
     return content
 
 
-def open_artefact(path: Path, device: str, threads: int) -> Artefact:
-    """Load models/NAME.onnx on "cpu" or "cuda". Raises UnusableArtefact, CudaUnusable."""
+def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefact:
+    """Load models/NAME.onnx on "cpu" or "cuda", for any number of images and any size of pages.
+
+    Raises UnusableArtefact, CudaUnusable.
+    """
     content = read(path)
     if device == "cuda":
         onnxruntime.preload_dlls()  # CUDA and cuDNN from their Python wheels; a second call does nothing
     try:
-        session = open_session(content, device, threads if device == "cpu" else 1, floats=device == "cuda")
+        session = open_session(content, device, threads if device == "cpu" else 1, floats=device == "cuda", gpu=gpu)
     except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
         if device == "cuda":
             open_artefact(path, "cpu", threads)  # raises if the file is at fault
@@ -67,6 +71,7 @@ def open_artefact(path: Path, device: str, threads: int) -> Artefact:
         name=path.stem,
         metadata={key: _value(text) for key, text in session.get_modelmeta().custom_metadata_map.items()},
         sha256=hashlib.sha256(content).hexdigest(),
+        content=content,
         session=session,
         outputs=tuple(name for name in ANSWERS if name in outputs),
         explanations=tuple(name for name in outputs if name not in ANSWERS),

@@ -1,65 +1,171 @@
-"""Models on a GPU: a few fixed shapes, buffers that stay where they are, one upload of the images for all models.
+"""Models on a GPU: a session for each shape, buffers that stay where they are, and each run captured as a CUDA graph.
 
-A shape that is new to CUDA costs a search for algorithms and more memory, which is not given back; so a batch is filled
-up to the next of SIZES, and all of them are run before the first request, the largest first.
+A Faster R-CNN is hundreds of small kernels, and starting them one by one costs more than running them. A CUDA graph
+starts all of them at once. onnxruntime's rules for it
+(https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#using-cuda-graphs-in-the-cuda-ep): every
+node is on the GPU, shapes and addresses never change, the first runs record, and one thread makes all runs.
+
+Weights are loaded again for each shape: opening a session folds and rearranges them, so sessions cannot share them.
 """
 
+import logging
 import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+import onnxruntime
 from onnxruntime import OrtValue
 
-from service.inference.shapes import SIZES
+from service.inference.artefact import Artefact
+from service.inference.device import CudaUnusable, open_session, reason_of
+from service.inference.shapes import LARGEST, PAGES, SIZES, page_for, size_for
+
+logger = logging.getLogger("bentoml.quintet")
 
 INPUT = "images"
+RECORDING_RUNS = 2  # after the one that learns the outputs' shapes: one to settle memory, one to capture
+TOLERANCE = 1e-3  # of probabilities and scores, between a captured graph and the plain session
+Result = TypeVar("Result")
+Outputs = dict[str, np.ndarray]
+OpenSession = Callable[..., onnxruntime.InferenceSession]
 
 
 class Bound:
-    """The sessions of {name: service.artefact.Artefact}, bound to buffers on `device`, "cuda" or, for tests, "cpu"."""
+    """One session of a fixed shape, bound to buffers for its input and its outputs."""
 
-    def __init__(self, artefacts, device):
-        self.artefacts = artefacts
-        self._images = {size: OrtValue.ortvalue_from_numpy(_empty(size), device, 0) for size in SIZES}
-        self._bindings = {}
-        for size in SIZES:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, outputs: Sequence[str], images: OrtValue, device: str, gpu: int
+    ) -> None:
+        self._session, self._outputs = session, outputs
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(INPUT, images)
+        for name in outputs:  # a first run, after which the shapes are known
+            self._binding.bind_output(name, device, gpu)
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", "-1")  # this run is not to be captured
+        session.run_with_iobinding(self._binding, options)
+        shapes = [value.shape() for value in self._binding.get_outputs()]
+        self._binding.clear_binding_outputs()
+        self._buffers = [OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, gpu) for shape in shapes]
+        for name, buffer in zip(outputs, self._buffers, strict=True):
+            self._binding.bind_ortvalue_output(name, buffer)
+        for _ in range(RECORDING_RUNS):
+            self.run()
+
+    def run(self) -> Outputs:
+        self._session.run_with_iobinding(self._binding)
+        return dict(zip(self._outputs, self._binding.copy_outputs_to_cpu(), strict=True))
+
+
+class FixedShapes:
+    """Every model at every size of `shapes.SIZES`, and a detector at every one of `shapes.PAGES`.
+
+    device: "cuda" or, to test all of this without a GPU, "cpu". Raises CudaUnusable if a model does not run.
+    """
+
+    def __init__(
+        self,
+        artefacts: Mapping[str, Artefact],
+        device: str,
+        gpu: int = 0,
+        graph: bool = True,
+        open_session: OpenSession = open_session,
+    ) -> None:
+        self.captured: dict[str, bool] = {}  # by model and shape, whether it runs as a CUDA graph
+        self._artefacts, self._device, self._gpu, self._open_session = artefacts, device, gpu, open_session
+        self._thread = ThreadPoolExecutor(1, "device")  # a captured graph belongs to the thread that captured it
+        self._images = {shape: self._buffer(shape) for shape in self._shapes()}
+        self._bound: dict[tuple[str, tuple[int, int, int]], Bound] = {}
+        for shape in self._shapes():
             for name, artefact in artefacts.items():
-                binding = artefact.session.io_binding()
-                binding.bind_ortvalue_input(INPUT, self._images[size])
-                for output in artefact.outputs:
-                    binding.bind_output(output, device)
-                self._bindings[name, size] = binding
-        for size in SIZES:
-            self.run(_empty(size), artefacts)
+                if shape[1:] == (28, 28) or "scores" in artefact.outputs:
+                    self._bound[name, shape] = self._in_thread(lambda a=artefact, s=shape: self._open(a, s, graph))
 
-    def run(self, images, names):
+    def classify(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[Outputs, float]]:
         """Run models on images (N, 1, 28, 28) uint8. Returns {name: ({output: array of N rows}, milliseconds)}."""
-        parts = [self._run(images[start : start + SIZES[0]], names) for start in range(0, len(images), SIZES[0])]
+        parts = [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
+        found = [self._in_thread(lambda part=part: self._run(part, names, size_for(len(part)))) for part in parts]
         return {
             name: (
-                {key: np.concatenate([part[name][0][key] for part in parts]) for key in parts[0][name][0]},
-                sum(part[name][1] for part in parts),
+                {key: np.concatenate([part[name][0][key] for part in found]) for key in self._artefacts[name].outputs},
+                sum(part[name][1] for part in found),
             )
             for name in names
         }
 
-    def _run(self, images, names):
-        count = len(images)
-        size = min(size for size in SIZES if size >= count)
-        filled = _empty(size)
-        filled[:count] = images
-        self._images[size].update_inplace(filled)
+    def detect(self, page: np.ndarray, name: str) -> Outputs | None:
+        """Run a detector on one page (1, 1, H, W) uint8. None if it fits none of `shapes.PAGES`."""
+        height, width = page.shape[2:]
+        fitting = page_for(height, width)
+        if fitting is None:
+            return None
+        page = np.pad(page, [(0, 0), (0, 0), (0, fitting[0] - height), (0, fitting[1] - width)])
+        return self._in_thread(lambda: self._run(page, [name], 1))[name][0]
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def _run(self, images: np.ndarray, names: Sequence[str], size: int) -> dict[str, tuple[Outputs, float]]:
+        shape = size, *images.shape[2:]
+        filled = np.zeros((size, *images.shape[1:]), np.uint8)
+        filled[: len(images)] = images
+        self._images[shape].update_inplace(filled)
         found = {}
         for name in names:
             start = time.perf_counter()
-            artefact, binding = self.artefacts[name], self._bindings[name, size]
-            artefact.session.run_with_iobinding(binding)
-            outputs = binding.copy_outputs_to_cpu()  # waits for the GPU
-            found[name] = (
-                {key: value[:count] for key, value in zip(artefact.outputs, outputs, strict=True)},
-                (time.perf_counter() - start) * 1e3,
-            )
+            outputs = self._bound[name, shape].run()  # waits for the GPU
+            found[name] = {key: value[: len(images)] for key, value in outputs.items()}, _since(start)
         return found
 
+    def _open(self, artefact: Artefact, shape: tuple[int, int, int], graph: bool) -> Bound:
+        """Open and warm up a session, without a graph if it cannot be captured or answers otherwise then."""
+        title = f"{artefact.name} at {' x '.join(map(str, shape))}"
+        for captured in [True, False] if graph else [False]:
+            try:
+                session = self._open_session(
+                    artefact.content,
+                    self._device,
+                    threads=1,
+                    floats=self._device == "cuda",
+                    gpu=self._gpu,
+                    shape=shape,
+                    graph=captured,
+                )
+                bound = Bound(session, artefact.outputs, self._images[shape], self._device, self._gpu)
+                self._compare(bound, artefact, shape)
+            except Exception as error:  # onnxruntime raises a class of its own for each failure
+                if not captured:
+                    raise CudaUnusable(f"{title} does not run on the GPU: {reason_of(error)}") from error
+                logger.warning("%s runs without a CUDA graph: %s", title, reason_of(error))
+            else:
+                self.captured[title] = captured
+                return bound
+        raise AssertionError("unreachable: the last try returns or raises")
 
-def _empty(size):
-    return np.zeros((size, 1, 28, 28), np.uint8)
+    def _compare(self, bound: Bound, artefact: Artefact, shape: tuple[int, int, int]) -> None:
+        """Raise RuntimeError if the answer is not the plain session's: a graph captured wrongly repeats old ones."""
+        images = np.random.default_rng(sum(shape)).integers(0, 256, (shape[0], 1, *shape[1:]), np.uint8)
+        self._images[shape].update_inplace(images)
+        found = bound.run()["probabilities"]
+        expected = artefact.session.run(["probabilities"], {INPUT: images})[0]
+        largest = float(np.abs(found - expected).max())
+        if not largest <= TOLERANCE:
+            raise RuntimeError(f"its probabilities differ from the plain session's by {largest:.2g}")
+
+    def _buffer(self, shape: tuple[int, int, int]) -> OrtValue:
+        return OrtValue.ortvalue_from_numpy(np.zeros((shape[0], 1, *shape[1:]), np.uint8), self._device, self._gpu)
+
+    def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return self._thread.submit(work).result()
+
+    @staticmethod
+    def _shapes() -> list[tuple[int, int, int]]:
+        """N, H, W; the largest first."""
+        return [(size, 28, 28) for size in SIZES] + [(1, *page) for page in PAGES]
+
+
+def _since(start: float) -> float:
+    """Milliseconds."""
+    return (time.perf_counter() - start) * 1e3

@@ -10,14 +10,12 @@ import numpy as np
 
 from service.inference.artefact import open_artefact
 from service.inference.consensus import Verdict, load_consensus
-from service.inference.cuda import Bound
-from service.inference.device import CudaUnusable, DeviceLost, choose_device, reason_of
+from service.inference.cuda import FixedShapes
+from service.inference.device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
 from service.inference.shapes import SIZES
 from service.inference.turns import Turns
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
-
-PAGE = 64  # on a GPU, pages are padded to a multiple of this many pixels: each new shape costs it a search
 
 
 class UnknownModel(ValueError):
@@ -46,14 +44,17 @@ class Predictor:
     `turns` is held while models run. It serves threads in the order in which they came.
     """
 
-    def __init__(self, models: Path, device: str, threads: int) -> None:
+    def __init__(self, models: Path, device: str, threads: int, worker: int = 0) -> None:
         """Load the models that consensus.json lists, on "auto", "cpu" or "cuda".
 
+        worker: the number of this process, from 0; workers take the GPUs in turn.
         Raises UnusableArtefact for a missing or damaged file, RuntimeError if CUDA is asked for and does not load.
         """
         self.consensus = load_consensus(models)
         self.device = choose_device(device)
         self.turns = Turns()
+        self.gpu = gpu_of(worker) if self.device == "cuda" else 0
+        self.fixed: FixedShapes | None = None  # on a GPU: the same models at the shapes that nearly all runs have
         self.observe: Callable[[dict[str, Answer]], None] | None = None  # called after each batch
         try:
             self._open(models, threads)
@@ -67,13 +68,9 @@ class Predictor:
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
-        self.artefacts = {path.stem: open_artefact(path, self.device, threads) for path in paths}
-        self._bound = None
+        self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
         if self.device == "cuda":
-            try:
-                self._bound = Bound(self.artefacts, self.device)
-            except Exception as error:  # onnxruntime raises a class of its own for each failure
-                raise CudaUnusable(f"The models do not run on the GPU: {reason_of(error)}") from error
+            self.fixed = FixedShapes(self.artefacts, self.device, self.gpu)
         else:
             for size in SIZES:
                 self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
@@ -117,18 +114,20 @@ class Predictor:
         Returns boxes (N, K, 4) in pixels of the page and scores (N, K, 10), both float32; K is 0 without a detector.
         Raises DeviceLost.
         """
-        if self._bound is not None:
-            pages = np.pad(pages, [(0, 0), (0, 0), *((0, -side % PAGE) for side in pages.shape[2:])])
-        for model in self.artefacts.values():
-            if "scores" in model.outputs:
-                with self.turns:
-                    try:
-                        boxes, scores = model.session.run(["boxes", "scores"], {"images": pages})
-                    except Exception as error:
-                        self._check_device(error)
-                        raise
-                return boxes, scores
-        return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
+        detector = next((model for model in self.artefacts.values() if "scores" in model.outputs), None)
+        if detector is None:
+            return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
+        with self.turns:
+            try:
+                if self.fixed is not None and len(pages) == 1:
+                    found = self.fixed.detect(pages, detector.name)
+                    if found is not None:
+                        return found["boxes"], found["scores"]
+                boxes, scores = detector.session.run(["boxes", "scores"], {"images": pages})
+            except Exception as error:
+                self._check_device(error)
+                raise
+        return boxes, scores
 
     def explanations(self, images: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """What the model `name` can say beside its answer for images (N, 1, 28, 28) uint8: {output: array of N rows}.
@@ -151,8 +150,8 @@ class Predictor:
 
     def _run(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[dict[str, np.ndarray], float]]:
         """{name: ({output: array}, milliseconds)}"""
-        if self._bound is not None:
-            return self._bound.run(images, names)
+        if self.fixed is not None:
+            return self.fixed.classify(images, names)
         found = {}
         for name in names:
             start, model = time.perf_counter(), self.artefacts[name]

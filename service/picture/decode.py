@@ -1,6 +1,6 @@
 """Uploaded bytes to an upright grey picture: only the decoders we allow, limits before any pixel is decoded."""
 
-import re
+import ctypes
 import threading
 import warnings
 from contextlib import nullcontext
@@ -8,7 +8,10 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from service.picture.container import DAMAGED, check_size, inspect
+from service.picture.errors import InvalidImage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
@@ -30,62 +33,47 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TILE_SIZE = 322, 323  # TIFF tags
-MOST_SCANS = 100  # of a JPEG; libtiff stops there too, and a progressive photograph has about ten
-SCAN, END = b"\xda", b"\xd9"  # JPEG markers
-MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length behind them; there are none in coded data
+MOST_EXIF = 1_000_000  # bytes: a camera writes at most 64 kB, and Pillow reads them tag by tag in Python
 
-# Our own limit comes before decoding and is stricter; Pillow's would be a warning first, and an error without a limit.
-Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata, once per process and no news to anybody
-
-
 _large = threading.Lock()
 
 
-class InvalidImage(ValueError):
-    """An upload that is no readable picture of something written; the message is one sentence for its sender."""
+def _silence_libtiff() -> None:
+    """Let libtiff print nothing: it writes a line to file descriptor 2 for each bad row, 115 MB for a hostile file.
+
+    NULL handlers are libtiff's own way to say so (https://libtiff.gitlab.io/libtiff/functions/TIFFError.html).
+    """
+    library = ctypes.CDLL(Image.core.__file__)  # what Pillow is linked with; its symbols are found through it
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if set_handler := getattr(library, name, None):  # a Pillow with libtiff inside may not show them
+            set_handler(None)
 
 
-class BlankImage(InvalidImage):
-    """A picture on which nothing stands out."""
-
-    def __init__(self):
-        super().__init__("The image is blank: no ink stands out from the background.")
+_silence_libtiff()
 
 
-class ImageTooLarge(InvalidImage):
-    """An upload with more pixels than are allowed."""
-
-
-class TooMuchWork(ImageTooLarge):
-    """A picture that would take more work to read than one request may use; the message is one sentence."""
-
-
-class OutOfTime(TimeoutError):
-    """The deadline of a request passed while its picture was read."""
-
-    def __init__(self):
-        super().__init__("The picture could not be read in time.")
-
-
-def grey_from_upload(data, max_pixels, formats):
+def grey_from_upload(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> tuple[np.ndarray, float]:
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
     shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE. Grey
     levels are of lightness, or, where that hardly tells the ink from its paper, of the mixture of colours that does.
-    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`.
+    Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`, TooMuchWork for a file
+    that would take more than about a second to decode.
     """
     if not data:
         raise InvalidImage(f"The upload is empty; send the bytes of a {_spoken(formats)}.")
+    header = inspect(data, formats, max_pixels)
+    if header is None:
+        raise InvalidImage(f"The upload is not a {_spoken(formats)} image.")
+    Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow refuses above twice as many: for what `inspect` overlooks
     try:
-        image = Image.open(BytesIO(data), formats=formats)
+        image = Image.open(BytesIO(data), formats=[header.format])
         width, height = image.size
-        _check_size(image, max_pixels)
-        scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
-        image.draft(None, (READABLE, READABLE))  # for a JPEG: what it leaves of a large one is small
-        held = image.width * image.height if scans == 1 else width * height  # libjpeg keeps all until the last scan
+        check_size(width, height, max_pixels)
+        image.draft(None, (READABLE, READABLE))  # a JPEG is decoded to what is needed of it
+        held = header.width * header.height if header.whole else image.width * image.height
         with _large if held > LARGE else nullcontext():
             image.load()
             picture = _grey(image)
@@ -93,58 +81,31 @@ def grey_from_upload(data, max_pixels, formats):
             del image  # before the next one is decoded
     except InvalidImage:
         raise
-    except UnidentifiedImageError as error:
-        raise InvalidImage(f"The upload is not a {_spoken(formats)} image.") from error
     except Exception as error:  # whatever a damaged file makes a decoder trip over
-        raise InvalidImage("The upload is a damaged or truncated image.") from error
+        raise InvalidImage(DAMAGED) from error
     reduced = max(width, height) / max(picture.shape)
     if turn is not None:
         picture = np.asarray(Image.fromarray(picture).transpose(turn))
     return picture, reduced
 
 
-def _spoken(formats):
+def _spoken(formats: tuple[str, ...]) -> str:
     *most, last = (name.replace("WEBP", "WebP") for name in formats)
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _turn(image):
+def _turn(image: Image.Image) -> Image.Transpose | None:
     """What brings the picture upright, None for nothing; tags that cannot be read are not worth losing it for."""
+    exif = image.info.get("exif") or image.info.get("Raw profile type exif") or b""
+    if len(exif) > MOST_EXIF:
+        return None
     try:
         return UPRIGHT.get(image.getexif().get(ORIENTATION))
     except Exception:  # as above
         return None
 
 
-def _check_size(image, max_pixels):
-    width, height = image.size
-    if width == 0 or height == 0:
-        raise InvalidImage(f"The image has {width} x {height} pixels; there is nothing to read.")
-    if width * height > max_pixels:
-        raise ImageTooLarge(f"The image has {width} x {height} pixels; the limit is {max_pixels} in all.")
-    if image.format == "TIFF" and all(tag in image.tag_v2 for tag in TILE_SIZE):
-        # A tile may be larger than the picture it is part of, and is decoded whole.
-        width, height = (image.tag_v2[tag] for tag in TILE_SIZE)
-        if width * height > max_pixels:
-            raise ImageTooLarge(f"The image has tiles of {width} x {height} pixels; the limit is {max_pixels} in all.")
-
-
-def _scans(data):
-    """How often a JPEG goes over its pixels. Raises InvalidImage above MOST_SCANS.
-
-    Each goes over all of them, though it may be some bytes: 10 MB of scans would take half an hour. What follows its
-    end, a film for instance, may look like scans and is none.
-    """
-    scans, at = 0, 2
-    while (marker := MARKER.search(data, at)) and marker[1] != END:
-        scans += marker[1] == SCAN
-        if scans > MOST_SCANS:
-            raise InvalidImage(f"The image has more than {MOST_SCANS} scans; save it as an ordinary JPEG.")
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return scans
-
-
-def _grey(image):
+def _grey(image: Image.Image) -> np.ndarray:
     """Any Pillow mode to (H, W) uint8, no larger than about READABLE."""
     factor = max(image.size) // READABLE  # most of it inside Pillow, where it costs no copy of the large picture
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits: what range they use is nobody's business but theirs
@@ -175,7 +136,7 @@ def _grey(image):
     return pixels if mixture is None else _mixed(pixels, mixture)
 
 
-def _shrink(pixels):
+def _shrink(pixels: np.ndarray) -> np.ndarray:
     longest = max(pixels.shape[:2])
     if longest <= READABLE:
         return pixels
@@ -183,7 +144,7 @@ def _shrink(pixels):
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _mixture(image):
+def _mixture(image: Image.Image) -> np.ndarray | None:
     """How much of red, green and blue (3,) shows the ink best, or None if lightness shows it well enough.
 
     The first principal component of what stands out from its surroundings; absolute values add up to 1. None also if
@@ -205,12 +166,12 @@ def _mixture(image):
     return None if hidden.mean() > INK else mixture
 
 
-def _mixed(pixels, mixture):
+def _mixed(pixels: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) as (H, W) uint8: what is subtracted is added before, so that all fits."""
     return np.uint8(pixels @ mixture - 255 * mixture.clip(max=0).sum() + 0.5)
 
 
-def _over_contrast(pixels):
+def _over_contrast(pixels: np.ndarray) -> np.ndarray:
     """Lay a transparent picture (H, W, 4) over white if its ink is dark, over black if it is light."""
     alpha = pixels[..., 3].astype(np.float32) / 255
     colours = cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY).astype(np.float32)

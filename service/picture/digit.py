@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from service.picture.decode import BlankImage
+from service.picture.errors import BlankImage
 from service.picture.framing import INK_SIZE, SIZE, THIN, centre_of_mass, even, extent, frame, is_framed
 from service.picture.ink import breadth, find_flat_ink, find_ink, is_dark, level, strokes
 from service.picture.sheet import clear_table

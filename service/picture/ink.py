@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from service.picture.decode import BlankImage
+from service.picture.errors import BlankImage
 
 PAPER = 0.3, 0.1  # of the longer side: nothing wider is a stroke; the second where shadows pass for one
 SHARPER = 1.25  # the second paper only if what it leaves has edges this much steeper

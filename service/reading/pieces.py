@@ -6,7 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from service.picture.decode import TooMuchWork
+from service.picture.errors import TooMuchWork
 from service.picture.framing import even, extent
 from service.picture.ink import breadth
 

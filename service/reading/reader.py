@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from service.inference.shapes import LARGEST
-from service.picture.decode import BlankImage, OutOfTime
 from service.picture.digit import SMALL, WORK
+from service.picture.errors import BlankImage, OutOfTime
 from service.picture.framing import even, frame
 from service.picture.ink import find_flat_ink, find_ink, strokes
 from service.picture.sheet import clear_table

@@ -12,7 +12,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from service.http.schema import PREDICTION
 from tests.conftest import REPOSITORY
-from tests.service.test_server import serving
+from tests.serving import serving
 
 PATIENCE = 20_000  # ms; on a busy machine a browser puts off encoding a canvas for seconds
 HOST = "quintet.test"

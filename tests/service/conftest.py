@@ -1,6 +1,7 @@
 """The application with three small models, and an upload."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,27 @@ from PIL import Image
 from service.http.app import create_app
 from service.inference.predictor import Predictor
 from service.settings import Settings
-from tests.conftest import draw
+from tests.conftest import draw, write_artefact, write_consensus
 from tests.service.picture.test_decode import encode
+from tests.serving import serving
+
+
+@dataclass(frozen=True)
+class Server:
+    address: str
+    log: Path  # what it printed
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real service with three small models and two workers, for all tests that change nothing about it."""
+    folder = tmp_path_factory.mktemp("server")
+    for name, digit in (("cnn", 7), ("vgg16", 7), ("vit", 1)):
+        write_artefact(folder / f"{name}.onnx", bias=digit)
+    write_consensus(folder)
+    settings = {"QUINTET_MODELS": str(folder), "QUINTET_DEVICE": "cpu", "QUINTET_WORKERS": "2"}
+    with (folder / "log").open("wb") as log, serving(log=log, **settings) as address:
+        yield Server(address, folder / "log")
 
 
 @pytest.fixture

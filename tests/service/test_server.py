@@ -2,12 +2,10 @@
 
 import os
 import pickle
-import signal
+import re
 import socket
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 
 import bentoml
 import httpx2
@@ -17,54 +15,7 @@ from PIL import Image
 
 from tests.conftest import REPOSITORY, draw
 from tests.service.picture.test_decode import encode
-
-START = 60  # seconds
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def command(target, port):
-    return [sys.executable, "-m", "bentoml", "serve", target, "--port", str(port), "--host", "127.0.0.1"]
-
-
-@contextmanager
-def serving(target="service.bento:Quintet", cwd=REPOSITORY, **environment):
-    """A running service, as its address; ended by SIGTERM, which it has to obey."""
-    port = free_port()
-    environment = os.environ | {"BENTOML_DO_NOT_TRACK": "true"} | environment
-    process = subprocess.Popen(command(target, port), cwd=cwd, env=environment, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(process, address)
-        yield address
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def wait_until_ready(process, address):
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the service ended while starting"
-        try:
-            if httpx2.get(f"{address}/readyz").status_code == 200:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.1)  # the poll's interval, not a guess at how long it takes
-    raise TimeoutError(f"not ready after {START} seconds")
-
-
-@pytest.fixture
-def address(small_models):
-    with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu") as address:
-        yield address
+from tests.serving import QUICK, START, command, free_port, serving
 
 
 def arrays(images):
@@ -77,13 +28,14 @@ def one_image(pixel):
 
 JSON = {"Content-Type": "application/json"}
 NO_PIXELS = "The pixels must be whole numbers from 0, background, to 255, ink."
-TOO_MANY = "The body has 803599 times ','; 1024 images need 802816 at most."
+TOO_MANY = "The body holds more numbers than 1024 images have."
+TEXT = "The body holds text, but images are lists of numbers."
 PICKLE = pickle.dumps({"images": [[[0] * 28] * 28]})
 BAD_ARRAYS = [
     (arrays(np.zeros((0, 28, 28)).tolist()), 400, "The images have the shape (0,); it must be (N, 28, 28)."),
     (arrays(np.zeros((1025, 28, 28), int).tolist()), 413, TOO_MANY),
-    (arrays([[]] * 29_697), 413, "The body has 29698 times '['; 1024 images need 29697 at most."),
-    (arrays([{}]), 413, "The body has 2 times '{'; 1024 images need 1 at most."),
+    (arrays([[]] * 29_697), 413, "The body holds more lists than 1024 images have."),
+    (arrays([{}]), 413, "The body holds objects, but images are lists of numbers."),
     (arrays([[1, 2], [3, 4]]), 400, "The images have the shape (2, 2); it must be (N, 28, 28)."),
     (arrays([[1, 2], [3]]), 400, "The images must all be 28 x 28 pixels."),
     (arrays(None), 400, "The images have the shape (); it must be (N, 28, 28)."),
@@ -92,8 +44,8 @@ BAD_ARRAYS = [
     (arrays(one_image(0.5)), 400, NO_PIXELS),
     (arrays(one_image(None)), 400, NO_PIXELS),
     (arrays(one_image(10**30)), 400, NO_PIXELS),
-    (arrays(["a" * 300_000] + ["b"] * 300), 413, "The body has 604 times '\"'; 1024 images need 2 at most."),
-    (arrays("ab"), 413, "The body has 4 times '\"'; 1024 images need 2 at most."),
+    (arrays(["a" * 300_000] + ["b"] * 300), 413, TEXT),
+    (arrays("ab"), 413, TEXT),
     ({"json": {}}, 400, "Field required"),
     ({"content": b"{", "headers": JSON}, 400, "Invalid JSON: EOF while parsing an object at line 1 column 1"),
     ({"content": b"[]", "headers": JSON}, 400, "Input should be an object"),
@@ -118,7 +70,8 @@ BAD_ARRAYS = [
 
 
 @pytest.mark.slow
-def test_served_by_bentoml(address):
+def test_served_by_bentoml(server):
+    address = server.address
     for path in ("/", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/schema.json", "/models"):
         assert httpx2.get(address + path).status_code == 200, path
     seven = encode(Image.fromarray(draw("7")))
@@ -129,23 +82,31 @@ def test_served_by_bentoml(address):
 
     with bentoml.SyncHTTPClient(address) as client:
         found = client.classify(images=np.full((3, 28, 28), 255, np.uint8))
-        assert {name: np.shape(rows) for name, rows in found.items()} == {
-            "cnn": (3, 10),
-            "faster_rcnn": (3, 10),
-            "vit": (3, 10),
-        }
+        assert {name: np.shape(rows) for name, rows in found.items()} == dict.fromkeys(("cnn", "vgg16", "vit"), (3, 10))
         assert len(client.classify(images=np.zeros((100, 28, 28), np.uint8))["cnn"]) == 100
     for request, status, message in BAD_ARRAYS:
         refused = httpx2.post(f"{address}/classify", **request)
         assert (refused.status_code, refused.json()) == (status, {"error": message}), message
     assert httpx2.get(f"{address}/classify").json() == {"error": "Method Not Allowed"}
     assert httpx2.post(f"{address}/predict", files={"image": seven}).status_code == 200
+    # Bug: BentoML logged a traceback of 25 lines for each body of /classify that it refused.
+    assert "Traceback" not in server.log.read_text()
+    assert "/predict" not in server.log.read_text()  # nor a line for each request, unless that is asked for
 
 
 @pytest.mark.slow
-def test_limits_hold_for_every_route(small_models):
+def test_head_of_a_request_is_limited_in_front_of_everything(server):
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=START) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 10_000)
+        assert connection.recv(12) == b"HTTP/1.1 431"
+
+
+@pytest.mark.slow
+def test_limits_hold_for_every_route(small_models, capfd):
     key = {"Authorization": "Bearer open sesame"}
     settings = {"QUINTET_API_KEY": "open sesame", "QUINTET_MAX_BYTES": "100000", "QUINTET_FORMATS": "PNG"}
+    settings["QUINTET_ACCESS_LOG"] = "true"
     origin = {"Origin": "https://a.example"}
     with serving(
         QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_CORS_ORIGINS=origin["Origin"], **settings
@@ -184,6 +145,8 @@ def test_limits_hold_for_every_route(small_models):
         metrics = httpx2.get(f"{address}/metrics", headers=key).text
         assert "hostile" not in metrics and 'endpoint="/unknown",http_response_code="404"' in metrics
         assert 'endpoint="/predict",http_response_code="413"' in metrics
+    captured = capfd.readouterr()
+    assert len(re.findall("/models", captured.out + captured.err)) == 2  # with and without the key
 
 
 TYPE = {"/predict": "image/png", "/classify": "application/json"}
@@ -194,13 +157,12 @@ def endless():
         yield bytes(10_000)
 
 
-def refusal(**environment):
+def refusal(port=None, **environment):
     """What a service that must not start says, and its exit status."""
-    environment = os.environ | {"BENTOML_DO_NOT_TRACK": "true"} | environment
     ended = subprocess.run(
-        command("service.bento:Quintet", free_port()),
+        command("service.bento:Quintet", port or free_port()),
         cwd=REPOSITORY,
-        env=environment,
+        env=os.environ | QUICK | environment,
         timeout=START,
         capture_output=True,
         text=True,
@@ -208,34 +170,26 @@ def refusal(**environment):
     return ended.returncode, ended.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("asked, lines", [("true", 1), ("false", 0)])
-def test_log_has_a_line_for_each_request_where_that_is_asked(small_models, capfd, asked, lines):
-    with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_ACCESS_LOG=asked) as address:
-        httpx2.get(f"{address}/models").raise_for_status()
-    captured = capfd.readouterr()
-    assert (captured.out + captured.err).count("/models") == lines
-
-
-def test_missing_artefact_stops_the_start(small_models):
-    (small_models / "vit.onnx").unlink()
-    status, message = refusal(QUINTET_MODELS=str(small_models))
-    assert status != 0
-    assert "vit.onnx is missing; create it with: python -m training.export vit && " in message
-
-
 def test_damaged_artefact_stops_the_start(small_models):
     (small_models / "cnn.onnx").write_bytes(b"damaged")
     status, message = refusal(QUINTET_MODELS=str(small_models))
-    assert status != 0
+    assert status == 1
     assert message.startswith("Quintet does not start: ") and "cnn.onnx is not the file that was released" in message
-    assert message.endswith("create it with: python -m training.export cnn && python -m training.evaluate")
 
 
-@pytest.mark.parametrize("name, value", [("DEVICE", "gpu"), ("MAX_PIXELS", "many"), ("WORKERS", "0")])
-def test_setting_that_is_not_allowed_stops_the_start(name, value):
-    status, message = refusal(**{f"QUINTET_{name}": value})
-    assert status != 0
-    assert message.startswith(f"Quintet does not start: QUINTET_{name} is '{value}': input should be ")
+def test_setting_that_is_not_allowed_stops_the_start():
+    """Bug: a misspelt name was ignored."""
+    found = refusal(QUINTET_DEVISE="cpu")
+    assert found == (1, "Quintet does not start: QUINTET_DEVISE is not a setting; did you mean QUINTET_DEVICE?")
+
+
+def test_port_in_use_stops_the_start_with_one_sentence(small_models):
+    """Bug: the reason was the last of 54 lines."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, message = refusal(port, QUINTET_MODELS=str(small_models))
+    reason = f"cannot listen on port {port} of 127.0.0.1: something else listens there; choose another port."
+    assert (status, message) == (1, f"Quintet does not start: {reason}")
 
 
 @pytest.mark.slow

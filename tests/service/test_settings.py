@@ -20,10 +20,11 @@ def test_lists_are_separated_by_commas(monkeypatch):
             "PNG,EPS",
             "QUINTET_FORMATS is 'EPS': input should be 'PNG', 'JPEG', 'WEBP', 'BMP', 'GIF' or 'TIFF'.",
         ),
-        ("FORMATS", "", "QUINTET_FORMATS is (): tuple should have at least 1 item after validation, not 0."),
+        ("FORMATS", "", "QUINTET_FORMATS is empty; give it a value or leave it out."),
         ("CONCURRENCY", "0", "QUINTET_CONCURRENCY is '0': input should be greater than or equal to 1."),
         ("TIMEOUT", "0", "QUINTET_TIMEOUT is '0': input should be greater than 0."),
-        ("API_KEY", "", "QUINTET_API_KEY is '': value should have at least 1 item after validation, not 0."),
+        ("DEVISE", "cpu", "QUINTET_DEVISE is not a setting; did you mean QUINTET_DEVICE?"),
+        ("API_KEY", "", "QUINTET_API_KEY is empty; give it a value or leave it out."),
     ],
 )
 def test_value_that_is_not_allowed_is_one_sentence(monkeypatch, name, value, message):
@@ -35,3 +36,9 @@ def test_value_that_is_not_allowed_is_one_sentence(monkeypatch, name, value, mes
 
 def test_by_default_there_is_no_key_and_no_other_origin():
     assert (Settings().api_key, Settings().cors_origins) == (None, ())
+
+
+def test_variables_that_kubernetes_sets_beside_a_service_are_no_misspelt_settings(monkeypatch):
+    monkeypatch.setenv("QUINTET_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("QUINTET_PORT_3000_TCP", "tcp://10.0.0.1:3000")
+    assert settings.load() == Settings()

@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from service.answer import see
-from service.picture.decode import FORMATS, InvalidImage
+from service.picture.decode import FORMATS
+from service.picture.errors import InvalidImage
 from service.settings import Settings
 from training.data.nondigits import NONE
 from training.measure.figures import separation

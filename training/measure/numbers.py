@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from service.answer import describe_page
 from service.inference.predictor import Predictor
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 from service.settings import Settings
 from training.measure.folder import INDEX
 

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from service.http import schema
 from service.http.app import create_app
 from service.inference.predictor import Predictor
 from service.settings import Settings
@@ -268,6 +269,21 @@ def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatc
     monkeypatch.setattr(app.state.serving.predictor, "choose", fail)
     answer = client.post("/predict", files={"image": seven})
     assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; its log says why."})
+
+
+def test_lost_device_is_503_and_told(small_models, seven, monkeypatch):
+    """Bug: each request got a 500 from then on, and /readyz stayed well."""
+    told = []
+    predictor = Predictor(small_models, "cpu", threads=1)
+
+    def fail(*_):
+        raise RuntimeError("CUDA failure 999")
+
+    monkeypatch.setattr(predictor, "_run", fail)
+    app = create_app(predictor, Settings(models=small_models), on_lost_device=lambda: told.append(1))
+    answer = TestClient(app).post("/predict", files={"image": seven})
+    assert (answer.status_code, answer.json()) == (503, {"error": schema.SENTENCE[503]})
+    assert told == [1]
 
 
 def test_reading_stops_at_the_deadline(small_models, seven):

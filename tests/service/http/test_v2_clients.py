@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import draw, write_artefact, write_consensus
 from tests.service.picture.test_decode import encode
-from tests.service.test_server import serving
+from tests.serving import serving
 
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed: extra `clients`")
 rest = pytest.importorskip("kserve.inference_client", reason="kserve is not installed: extra `clients`")

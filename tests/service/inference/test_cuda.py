@@ -1,29 +1,172 @@
+"""Fixed shapes, buffers and the choice of graphs, on the CPU provider, which runs the same code.
+
+Only `test_predictor.test_cuda_runs_on_cuda` and `benchmarks.gpu` say what a GPU does with it.
+"""
+
+import threading
+
 import numpy as np
 import pytest
 
-from service.inference.cuda import Bound
+from service.inference.cuda import FixedShapes
+from service.inference.device import CudaUnusable, DeviceLost, open_session
 from service.inference.predictor import Predictor
-from service.inference.shapes import SIZES
+from service.inference.shapes import LARGEST, PAGES, SIZES, page_for, size_for
 
 
 @pytest.fixture(scope="module")
-def predictor(released):
+def plain(released):
     return Predictor(released, "cpu", threads=1)
 
 
+@pytest.fixture(scope="module")
+def fixed(plain):
+    chosen = {name: plain.artefacts[name] for name in ("cnn", "faster_rcnn", "vit")}
+    shapes = FixedShapes(chosen, "cpu", graph=False)
+    yield shapes
+    shapes.close()
+
+
+@pytest.fixture
+def small(small_models):
+    return Predictor(small_models, "cpu", threads=1)
+
+
+def noise(*shape):
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
+
+
 @pytest.mark.parametrize("count", [1, 3, 32, 70])
-def test_says_what_the_plain_sessions_say(predictor, count):
-    """On the CPU, where it runs too; on a GPU the predictor's own test compares it with the CPU."""
-    images = np.random.default_rng(count).integers(0, 256, (count, 1, 28, 28), np.uint8)
-    plain = ["cnn", "faster_rcnn"]
-    bound = Bound({name: predictor.artefacts[name] for name in plain}, "cpu").run(images, plain)
-    for name in plain:
-        artefact, (outputs, milliseconds) = predictor.artefacts[name], bound[name]
+def test_fixed_shapes_answer_as_free_ones(plain, fixed, count):
+    images, names = noise(count, 1, 28, 28), ["cnn", "faster_rcnn", "vit"]
+    for name, (outputs, milliseconds) in fixed.classify(images, names).items():
+        artefact = plain.artefacts[name]
         expected = dict(zip(artefact.outputs, artefact.session.run(artefact.outputs, {"images": images}), strict=True))
         assert outputs.keys() == expected.keys() and milliseconds > 0
         for key, values in expected.items():
             assert np.abs(outputs[key] - values).max() < 1e-3, key
 
 
+def test_an_answer_stays_when_the_next_batch_overwrites_the_buffers(fixed):
+    first = fixed.classify(noise(8, 1, 28, 28), ["cnn"])["cnn"][0]["probabilities"]
+    before = first.copy()
+    fixed.classify(noise(7, 1, 28, 28), ["cnn"])
+    assert (first == before).all()
+
+
+@pytest.mark.parametrize("height, width", [(64, 64), (56, 51), (56, 100), (56, 252)])
+def test_pages_are_padded_to_the_next_shape(plain, fixed, height, width):
+    page = noise(1, 1, height, width)
+    found = fixed.detect(page, "faster_rcnn")
+    (shape,) = {page_for(height, width)}
+    padded = np.pad(page, [(0, 0), (0, 0), (0, shape[0] - height), (0, shape[1] - width)])
+    boxes, scores = plain.artefacts["faster_rcnn"].session.run(["boxes", "scores"], {"images": padded})
+    assert np.abs(found["scores"] - scores).max() < 1e-3 and np.abs(found["boxes"] - boxes).max() < 0.05
+
+
+def test_page_that_fits_no_shape_runs_at_its_own(plain, fixed):
+    page = noise(1, 1, 80, 300)
+    assert fixed.detect(page, "faster_rcnn") is None
+    expected = plain.detect(page)
+    plain.fixed = fixed
+    try:
+        found = plain.detect(page)
+    finally:
+        plain.fixed = None
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_predictor_gives_the_same_verdicts_through_fixed_shapes(small):
+    images = np.full((5, 1, 28, 28), 255, np.uint8)
+    expected = small.classify(images, small.names).verdicts
+    small.fixed = FixedShapes(small.artefacts, "cpu", graph=False)
+    assert small.classify(images, small.names).verdicts == expected
+
+
 def test_shapes_are_few_and_the_largest_is_first():
     assert list(SIZES) == sorted(SIZES, reverse=True) and SIZES[-1] == 1
+    assert [size_for(count) for count in (1, 2, 8, 9, LARGEST)] == [1, 8, 8, 32, 32]
+    assert page_for(56, 65) == (64, 128) and page_for(64, 64) == (64, 64) and page_for(65, 10) is None
+    assert list(PAGES) == sorted(PAGES, reverse=True)
+
+
+def test_one_thread_runs_everything(small):
+    """A captured CUDA graph belongs to the thread that captured it."""
+    threads = set()
+
+    class Watched:
+        def __init__(self, session):
+            self.session = session
+
+        def __getattr__(self, name):
+            return getattr(self.session, name)
+
+        def run_with_iobinding(self, *arguments):
+            threads.add(threading.get_ident())
+            self.session.run_with_iobinding(*arguments)
+
+    fixed = FixedShapes(small.artefacts, "cpu", open_session=lambda *a, **k: Watched(open_session(*a, **k)))
+    fixed.classify(noise(40, 1, 28, 28), small.names)
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_graphs_are_used_where_they_can_be_captured(small):
+    fixed = FixedShapes(small.artefacts, "cpu")
+    assert len(fixed.captured) == len(SIZES) * 3 and all(fixed.captured.values())
+
+
+def test_model_that_cannot_be_captured_runs_without_a_graph(small, caplog):
+    def refuse(model, *arguments, graph, **keywords):
+        if graph and model == small.artefacts["vit"].content:
+            raise RuntimeError("all compute graph nodes have not been partitioned to the CUDAExecutionProvider\nat ...")
+        return open_session(model, *arguments, graph=graph, **keywords)
+
+    with caplog.at_level("WARNING"):
+        fixed = FixedShapes(small.artefacts, "cpu", open_session=refuse)
+    assert not fixed.captured["vit at 1 x 28 x 28"] and fixed.captured["cnn at 1 x 28 x 28"]
+    assert "vit at 1 x 28 x 28 runs without a CUDA graph: all compute graph nodes have not been part" in caplog.text
+    assert fixed.classify(noise(2, 1, 28, 28), ["vit"])["vit"][0]["probabilities"].shape == (2, 10)
+
+
+def test_graph_that_repeats_old_answers_is_not_used(small):
+    class Stale:
+        """Runs as often as the warm-up does; then it leaves its outputs as they are."""
+
+        def __init__(self, session, runs):
+            self.session, self.runs = session, runs
+
+        def __getattr__(self, name):
+            return getattr(self.session, name)
+
+        def run_with_iobinding(self, *arguments):
+            self.runs -= 1
+            if self.runs >= 0:
+                self.session.run_with_iobinding(*arguments)
+
+    def opened(*arguments, graph, **keywords):
+        return Stale(open_session(*arguments, graph=graph, **keywords), 3 if graph else 1_000)
+
+    fixed = FixedShapes({"cnn": small.artefacts["cnn"]}, "cpu", open_session=opened)
+    assert not any(fixed.captured.values())
+
+
+def test_model_that_does_not_run_is_named(small):
+    def broken(*_arguments, **_keywords):
+        raise RuntimeError("CUDA failure 2: out of memory\nat ...")
+
+    with pytest.raises(
+        CudaUnusable, match="^cnn at 32 x 28 x 28 does not run on the GPU: CUDA failure 2: out of memory$"
+    ):
+        FixedShapes(small.artefacts, "cpu", open_session=broken)
+
+
+def test_lost_device_is_noticed(small):
+    small.fixed = FixedShapes(small.artefacts, "cpu", graph=False)
+
+    def fails(*_arguments):
+        raise RuntimeError("CUDA failure 719: unspecified launch failure")
+
+    for bound in small.fixed._bound.values():
+        bound.run = fails
+    with pytest.raises(DeviceLost, match="CUDA failure 719"):
+        small.classify(noise(1, 1, 28, 28), ["cnn"])

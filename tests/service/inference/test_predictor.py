@@ -69,7 +69,7 @@ def test_cuda_without_a_driver_is_refused_with_the_reason(monkeypatch):
     def no_library(name):
         raise OSError(name)
 
-    monkeypatch.setattr("service.inference.device.ctypes.CDLL", no_library)
+    monkeypatch.setattr("service.inference.driver.ctypes.CDLL", no_library)
     with pytest.raises(RuntimeError, match="QUINTET_DEVICE is 'cuda', but there is no NVIDIA driver"):
         choose_device("cuda")
     assert choose_device("auto") == "cpu"
@@ -141,8 +141,6 @@ def test_a_failure_that_passes_fails_only_its_request(predictor):
 
 def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
     """Bug: it retried on the CPU by itself, so that the wrong reason was given for not using the GPU."""
-    monkeypatch.setattr(
-        "service.inference.device.providers_of", lambda _device: [("CPUExecutionProvider", "no options")]
-    )
+    monkeypatch.setattr("service.inference.device.providers_of", lambda *_: [("CPUExecutionProvider", "no options")])
     with pytest.raises(ValueError):
         open_session(small_models / "cnn.onnx", "cpu", 1)

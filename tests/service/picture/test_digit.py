@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from service.picture.decode import InvalidImage
 from service.picture.digit import canonicalise
+from service.picture.errors import InvalidImage
 from service.picture.framing import SIZE, is_framed
 from tests.conftest import draw
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 from service.picture.ink import breadth, find_ink, is_dark
 from tests.conftest import draw
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from service.picture.decode import InvalidImage
+from service.picture.errors import InvalidImage
 from service.reading.pieces import CUTS, MOST, common_height, cut, gap, hull, lines_of, pieces_of
 from tests.conftest import draw
 

@@ -9,8 +9,8 @@ import pytest
 
 from service.inference.consensus import Verdict
 from service.inference.shapes import LARGEST
-from service.picture.decode import InvalidImage, OutOfTime
 from service.picture.digit import WORK, canonicalise
+from service.picture.errors import InvalidImage, OutOfTime
 from service.picture.framing import frame
 from service.reading import reader
 from service.reading.pieces import Piece

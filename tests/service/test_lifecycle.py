@@ -1,0 +1,81 @@
+"""What is checked before the service starts, and how a worker ends."""
+
+import asyncio
+import signal
+
+import pytest
+
+from service import lifecycle
+from service.lifecycle import Health, check_address
+
+
+@pytest.mark.parametrize(
+    "host, port, reason",
+    [
+        ("127.0.0.1", 99_999, "there is no port 99999; ports are numbers from 1 to 65535."),
+        ("localhost", 3000, "'localhost' is not an IP address to listen on; give one, such as 0.0.0.0."),
+        ("192.0.2.1", 0, "cannot listen on port 0 of 192.0.2.1: Cannot assign requested address."),
+    ],
+)
+def test_address_that_cannot_be_listened_on_is_one_sentence(host, port, reason):
+    """Bug: PORT=99999 neither served nor ended."""
+    with pytest.raises(ValueError) as raised:
+        check_address(host, port)
+    assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_free_port_is_fine(host):
+    check_address(host, 0)
+
+
+@pytest.fixture
+def told():
+    """The signals that reach what was there before, uvicorn's handler for instance."""
+    numbers = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: numbers.append(number))
+    yield numbers
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("seconds, signals, ready", [(3600, 1, False), (3600, 2, False), (0, 1, True)])
+def test_readiness_falls_at_the_first_sigterm_and_the_worker_ends_at_the_second(told, seconds, signals, ready):
+    async def end():
+        health = Health()
+        health.end_gently(seconds)
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0)
+        return health.is_ready
+
+    assert asyncio.run(end()) == ready
+    assert told == [signal.SIGTERM] * (signals - 1 if seconds else signals)
+
+
+def test_worker_ends_after_its_time(told):
+    async def end():
+        Health().end_gently(0.01)
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            while not told:
+                await asyncio.sleep(0.005)
+
+    asyncio.run(end())
+    assert told == [signal.SIGTERM]
+
+
+def test_failed_models_end_the_worker_at_once(told):
+    async def fail():
+        health = Health()
+        health.end_gently(3600)
+        health.fail()
+        health.fail()
+        return health.is_ready
+
+    assert asyncio.run(fail()) is False
+    assert told == [signal.SIGTERM]
+
+
+def test_reason_ends_a_process_that_is_no_worker():
+    with pytest.raises(SystemExit, match="Quintet does not start: no models"):
+        lifecycle.give_up(RuntimeError("no models"))
