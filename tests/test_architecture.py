@@ -16,7 +16,13 @@ PACKAGES = "service", "training", "benchmarks"
 # Each room, and the rooms that it may import. A row may only name rows below it, so no two rooms need each other.
 # A module that stands alone, such as service.answer, is a room too.
 ALLOWED = {
-    "service.bento": {"service.http", "service.answer", "service.inference", "service.settings"},
+    "service.bento": {
+        "service.http",
+        "service.answer",
+        "service.inference",
+        "service.settings",
+        "service.lifecycle",
+    },
     "service.cli": {"service.answer", "service.inference", "service.picture", "service.settings"},
     "service.serve": {"service.files"},
     "service.__main__": set(),
@@ -27,6 +33,7 @@ ALLOWED = {
     "service.settings": {"service.picture", "service.files"},
     "service.picture": set(),
     "service.files": set(),
+    "service.lifecycle": set(),
 }
 
 
