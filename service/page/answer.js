@@ -1,165 +1,119 @@
-// What the service answered, as the page shows it.
+// The answer in large and in words: one digit or none, a number line by line, or what went wrong.
 
-const $ = (id) => document.getElementById(id);
-const SVG = "http://www.w3.org/2000/svg";
-const LABEL = 13; // pixels of the screen, of the digit beside a box
+import { light, outline } from "./boxes.js";
+import { $, element } from "./element.js";
+import { nameOf } from "./families.js";
+import { capital, count, decimal, named, percent, t } from "./language.js";
+
+export const DOUBT = 0.95; // confidence below which a digit is doubtful
 
 /** Nothing to show but a sentence; `kind` is "idle" or "waiting". */
 export function say(sentence, kind) {
-  put({ text: "", sentence, kind });
+  put({ sentence, kind });
 }
 
 export function showError({ error, status }) {
-  put({ text: "", sentence: error, kind: "error", locked: status === 401 });
+  put({ sentence: error, kind: "error", advice: status === 400 ? t("advice") : "", locked: status === 401 });
 }
 
-export function showDigit({ digit, confidence, accepted, agreement, models, timing_ms, device, explain }, size) {
-  const others = models.filter((model) => model.digit !== digit).map((model) => `${model.name} says ${model.digit}`);
-  const said = others.length ? `${agreement} of ${models.length} agree; ${others.join(", ")}.` : `All ${models.length} agree.`;
+/** Take away what belongs to an answer. */
+export function clearAnswer() {
+  for (const id of ["digits", "strip", "after"]) $(id).hidden = true;
+  $("timing").textContent = "";
+  outline([], null);
+}
+
+export function showDigit({ digit, confidence, accepted, agreement, models, timing_ms, device }, size) {
+  const differing = models.filter((model) => model.digit !== digit);
+  const others = differing.map((model) => t("says", { name: nameOf(model.name), named: named(model.digit) })).join(", ");
+  const values = { Named: capital(named(digit)), named: named(digit), percent: percent(confidence), n: models.length, k: agreement };
+  const agreed = t(others ? "agree.some" : "agree.all", { ...values, others });
+  const doubt = confidence < DOUBT ? ` ${t("doubt", values)}` : "";
   put({
-    text: `${digit}`,
-    sentence: accepted
-      ? `${percent(confidence)} sure. ${said}`
-      : `This may be no single digit. If it is one, then most likely a ${digit}: ${percent(confidence)} sure. ${said}`,
-    kind: accepted ? "sure" : "unsure",
+    text: accepted ? [element("span", { textContent: digit, className: doubt && "doubtful" })] : [t("no-digit")],
+    sentence: accepted ? agreed + doubt : t("guess", { ...values, others: others && `${others}.` }),
+    kind: accepted ? "sure" : "refused",
+    advice: accepted ? "" : t("advice"),
     timing: timing(timing_ms, device),
-    seen: explain.image,
-    models,
-    boxes: models.filter((model) => model.box).map((model) => ({ box: model.box, label: model.name, accepted: true })),
-    size,
   });
+  $("digits").hidden = true;
+  const kind = accepted ? (doubt ? "doubtful" : "") : "left-out";
+  const found = models.filter((model) => model.box);
+  outline(found.map(({ box, name }) => ({ box, label: nameOf(name), kind })), size);
 }
 
-export function showNumber({ text, digits, timing_ms, device }, size) {
+/** The digits of a number in what /predict and /read said of one image; null if it is one digit, or none.
+ *
+ * Several digits are a number if at least half of them are sure: in drawings, /read finds digits that it doubts.
+ */
+export function numberIn(one, many) {
+  const read = many.digits?.filter((digit) => digit.accepted) ?? [];
+  if (!read.length || (read.length === 1 && one.accepted)) return null;
+  return 2 * read.filter((digit) => digit.confidence >= DOUBT).length >= read.length ? read : null;
+}
+
+/** `choose(index)` is called when a digit is chosen. */
+export function showNumber({ text, digits, timing_ms, device }, size, choose) {
   const read = digits.filter((digit) => digit.accepted);
+  const doubtful = read.filter((digit) => digit.confidence < DOUBT).length;
   const left = digits.length - read.length;
-  const least = Math.min(...read.map((digit) => digit.confidence));
-  const sentences = [];
-  if (!read.length) sentences.push("There is nothing here that can be read as a digit.");
-  if (read.length) sentences.push(`${count(read.length, "digit")}, ${read.length > 1 ? "each at least " : ""}${percent(least)} sure.`);
-  if (left) sentences.push(`${count(left, "mark")} left out: probably no ${left > 1 ? "digits" : "digit"}.`);
-  put({
-    text,
-    sentence: sentences.join(" "),
-    kind: read.length ? "sure" : "unsure",
-    timing: timing(timing_ms, device),
-    digits,
-    boxes: digits.map(({ box, digit, accepted }) => ({ box, label: accepted ? `${digit}` : `${digit}?`, accepted })),
+  const sentences = [count("digits", read.length)];
+  if (doubtful) sentences.push(count("doubtful", doubtful));
+  if (left) sentences.push(count("left-out", left));
+  sentences.push(t("tap"));
+  put({ text: marked(text, read), sentence: sentences.join(" "), kind: "sure", timing: timing(timing_ms, device) });
+  outline(
+    digits.map((mark) => ({ box: mark.box, label: mark.accepted ? `${mark.digit}` : `${mark.digit}?`, kind: kindOf(mark) })),
     size,
+  );
+  const lines = Map.groupBy(digits.entries(), ([, { line }]) => line);
+  const chips = [...lines.values()].map((line) => element("ol", {}, ...line.map(([index, mark]) => chip(mark, index, choose))));
+  $("digits").replaceChildren(...chips);
+  $("digits").hidden = false;
+  $("strip").hidden = true;
+}
+
+export const kindOf = ({ accepted, confidence }) => (accepted ? (confidence < DOUBT ? "doubtful" : "") : "left-out");
+
+/** The text with its doubtful digits marked; `read` are its digits in order. */
+function marked(text, read) {
+  const next = read.values();
+  return [...text].map((letter) => {
+    if (letter === "\n") return letter;
+    const { value } = next.next();
+    return element("span", { textContent: letter, className: value ? kindOf(value) : "" });
   });
 }
 
-function put({ text, sentence, kind, locked = false, timing = "", seen, models = [], digits = [], boxes = [], size = null }) {
-  const lines = text.split("\n");
-  $("text").textContent = text;
+function chip(mark, index, choose) {
+  const kind = kindOf(mark);
+  const button = element("button", { type: "button", className: kind }, element("b", { textContent: mark.digit }));
+  if (kind) button.append(element("span", { textContent: percent(mark.confidence, 0) }));
+  button.addEventListener("click", () => {
+    for (const other of $("digits").querySelectorAll("[aria-pressed]")) other.removeAttribute("aria-pressed");
+    button.setAttribute("aria-pressed", "true");
+    choose(index);
+  });
+  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => light(index, true));
+  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => light(index, false));
+  button.dataset.index = index;
+  return element("li", {}, button);
+}
+
+function put({ text = [], sentence, kind, advice = "", locked = false, timing = "" }) {
+  $("text").replaceChildren(...text);
+  const lines = $("text").textContent.split("\n");
   $("text").style.setProperty("--characters", Math.max(1, ...lines.map((line) => line.length)));
   $("text").style.setProperty("--lines", lines.length);
   $("sentence").textContent = sentence;
+  $("advice").textContent = advice;
+  $("advice").hidden = !advice;
   document.querySelector(".reading").dataset.kind = kind;
   $("key").hidden = !locked;
-  $("remedy").hidden = kind !== "unsure" || !models.length;
   $("timing").textContent = timing;
-  $("seen").hidden = !seen;
-  if (seen) $("seen").firstElementChild.src = seen;
-  $("digits").hidden = !digits.length;
-  $("digits").replaceChildren(...digits.map(chip));
-  for (const card of $("networks").children) fill(card, models.find((model) => model.name === card.dataset.name));
-  outline(boxes, size);
-}
-
-function chip({ digit, confidence, accepted }) {
-  const item = element("li", "", accepted ? "" : "left-out");
-  item.append(element("b", digit), element("span", accepted ? percent(confidence) : `${percent(confidence)}, left out`));
-  return item;
-}
-
-/** One card for each network, from what `/models` says of them. */
-export function introduce(models) {
-  $("networks").replaceChildren(
-    ...models.map(({ name, metadata }) => {
-      const card = document.createElement("li");
-      card.dataset.name = name;
-      const about = [];
-      if (metadata.parameters) about.push(`${(metadata.parameters / 1e6).toFixed(2)} M parameters`);
-      if (metadata.test_accuracy) about.push(`${percent(metadata.test_accuracy, 2)} on MNIST`);
-      const head = element("h3", name);
-      head.title = metadata.family ?? "";
-      const bars = element("div", "", "bars");
-      bars.setAttribute("role", "img");
-      for (let digit = 0; digit < 10; digit++) {
-        const column = element("span", digit);
-        column.prepend(document.createElement("i"));
-        bars.append(column);
-      }
-      card.append(head, element("p", about.join(", "), "about"), element("b", ""), bars, element("p", "", "time"));
-      fill(card);
-      return card;
-    }),
-  );
-}
-
-function fill(card, model) {
-  card.classList.toggle("silent", !model);
-  card.querySelector("b").textContent = model ? model.digit : "–";
-  card.querySelector(".time").textContent = model ? `${model.latency_ms.toFixed(1)}\u00a0ms` : "\u00a0";
-  const bars = card.querySelector(".bars");
-  const ranked = [...(model?.probabilities ?? []).entries()].sort((one, other) => other[1] - one[1]).slice(0, 2);
-  const words = ranked.map(([digit, probability]) => `${digit}: ${percent(probability)}`).join(", ");
-  bars.setAttribute("aria-label", words || "nothing yet");
-  [...bars.children].forEach((column, digit) => {
-    const probability = model?.probabilities[digit] ?? 0;
-    column.title = model ? `${digit}: ${percent(probability)}` : "";
-    column.className = model?.digit === digit ? "most" : "";
-    column.firstElementChild.style.height = `${100 * probability}%`;
-  });
-}
-
-/** Boxes (x_min, y_min, x_max, y_max) over the sheet, in pixels of the image; its `size` is null where it is not shown. */
-function outline(boxes, size) {
-  const svg = $("boxes");
-  svg.toggleAttribute("hidden", !boxes.length || !size); // an SVG element has no `hidden` property
-  if (!boxes.length || !size) return;
-  const [width, height] = size;
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const sheet = $("sheet");
-  const pixel = Math.max(width / sheet.clientWidth, height / sheet.clientHeight); // of the image per pixel of the screen
-  svg.replaceChildren(
-    ...boxes.map(({ box: [x_min, y_min, x_max, y_max], label, accepted }) => {
-      const group = document.createElementNS(SVG, "g");
-      group.setAttribute("class", accepted ? "" : "left-out");
-      const frame = group.appendChild(document.createElementNS(SVG, "rect"));
-      const place = { x: x_min, y: y_min, width: x_max - x_min, height: y_max - y_min, rx: 3 * pixel };
-      for (const [name, value] of Object.entries(place)) frame.setAttribute(name, value);
-      const text = group.appendChild(document.createElementNS(SVG, "text"));
-      const above = y_min - 5 * pixel;
-      text.setAttribute("x", x_min);
-      text.setAttribute("y", above > LABEL * pixel ? above : y_max + (LABEL + 3) * pixel);
-      text.setAttribute("font-size", LABEL * pixel);
-      text.textContent = label;
-      return group;
-    }),
-  );
 }
 
 function timing({ total, ...parts }, device) {
-  const steps = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(1)}`);
-  return `${total.toFixed(0)} ms on ${device}${steps.length ? `: ${steps.join(", ")}` : ""}`;
-}
-
-/** Rounded down, and never 100 %: nothing is certain. */
-function percent(share, places = 1) {
-  const unit = 10 ** places;
-  const parts = Math.min(100 * unit - 1, Math.floor(100 * unit * share + 1e-6)); // 1e-6: 0.29 * 100 is a little less than 29
-  return `${(parts / unit).toFixed(places)}\u00a0%`;
-}
-
-function count(number, thing) {
-  return `${number} ${thing}${number === 1 ? "" : "s"}`;
-}
-
-function element(name, text, className = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.className = className;
-  return made;
+  const steps = Object.entries(parts).map(([name, value]) => `${name} ${decimal(value, 1)}`);
+  return t("timing", { total: decimal(total, 0), device, parts: steps.join(", ") });
 }

@@ -1,36 +1,40 @@
-// Questions to the service. The newest wins: what comes back for an older one is dropped, and nothing waits in a queue.
+// Questions to the service. The newest wins: an older one is dropped, on the way and when its answer comes all the same.
+
+import { t } from "./language.js";
 
 const PATIENCE = 90_000; // ms; the service itself gives up earlier
-const underway = new Map(); // number of a question -> its AbortController
 let newest = 0;
+let underway = null; // the AbortController of the newest question
 
-export const busy = () => underway.size > 0;
+export const busy = () => underway !== null;
 
-/** Whatever was asked so far is no longer wanted. */
+/** Nothing that was asked so far is wanted any more. */
 export function drop() {
   newest++;
-  for (const controller of underway.values()) controller.abort();
-  underway.clear();
+  underway?.abort();
+  underway = null;
 }
 
-/** Post an image, or a promise of one; what the service answers or `{error, status}`, null if that is no longer wanted. */
-export async function ask(path, image) {
-  const question = ++newest;
-  const controller = new AbortController();
-  underway.set(question, controller);
+/** Post an image to several paths at once: their answers in order, or null if a newer question was asked meanwhile. */
+export async function ask(paths, image) {
+  drop();
+  const question = newest;
+  const controller = (underway = new AbortController());
   const timer = setTimeout(() => controller.abort(), PATIENCE);
-  const answer = await post(path, image, controller.signal);
+  const answers = await Promise.all(paths.map((path) => post(path, image, controller.signal)));
   clearTimeout(timer);
-  underway.delete(question);
-  return question === newest ? answer : null;
+  if (question !== newest) return null;
+  underway = null;
+  return answers;
 }
 
-async function post(path, image, signal) {
+/** Post an image to one path, whatever else is asked. What the service answers, or `{error, status}`. */
+export async function post(path, image, signal) {
   const body = new FormData();
   try {
-    body.append("image", new Blob([await (await image).arrayBuffer()]), "image");
+    body.append("image", new Blob([await image.arrayBuffer()]), "image");
   } catch {
-    return { error: "The file cannot be read." }; // a folder, or it has gone
+    return { error: t("file-unreadable") }; // a folder, or it has gone
   }
   return call(path, { method: "POST", body, signal });
 }
@@ -43,18 +47,16 @@ export async function call(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers });
   } catch {
-    return { error: options.signal?.aborted ? "The service takes too long." : "The service cannot be reached; are you online?" };
+    return { error: t(options.signal?.aborted ? "too-long" : "unreachable") };
   }
   try {
     const answer = await response.json();
     if (response.ok) return answer;
-    if (answer.error) return { error: answer.error, status: response.status };
+    if (answer.error) return { error: response.status === 401 ? t("key-needed") : answer.error, status: response.status };
     throw new TypeError("an error without a sentence");
   } catch {
-    return { error: `The service answered ${response.status}, and not in its own words.`, status: response.status };
+    return { error: t("not-own-words", { status: response.status }), status: response.status };
   }
 }
 
-export function use(key) {
-  sessionStorage.setItem("key", key);
-}
+export const use = (key) => sessionStorage.setItem("key", key);

@@ -1,154 +1,226 @@
-// The page: a drawing or an image goes to the service, and its answer is shown. No outside host, no build step.
+// The page: what is on the sheet goes to the service, and its answer is shown. No other host, no build step.
 
-import { introduce, say, showDigit, showError, showNumber } from "./answer.js";
-import { ask, busy, call, drop, use } from "./ask.js";
-import { SHEET, follow, png, show } from "./pad.js";
+import { clearAnswer, numberIn, say, showDigit, showError, showNumber } from "./answer.js";
+import { ask, busy, call, drop, post, use } from "./ask.js";
+import { openCamera } from "./camera.js";
+import { introduce, next as nextLook, showVotes } from "./cards.js";
+import { keepFor } from "./corrections.js";
+import { $ } from "./element.js";
+import { showGallery } from "./gallery.js";
+import { remember } from "./history.js";
+import { speak, t } from "./language.js";
+import { contrast, follow, picture, show, smaller } from "./pad.js";
+import { offer } from "./snippets.js";
+import { showStrip } from "./strip.js";
 
-const MODES = {
-  digit: { path: "predict?explain=true", pen: 20, show: showDigit, invitation: "Draw a digit" },
-  number: { path: "read", pen: 11, show: showNumber, invitation: "Write a number" },
-};
 const BREATH = 80; // ms, at least, between two questions while a stroke grows
-const SMALLER = 2048; // pixels, longest side of what is sent in place of an image that was too large
+const PREDICT = "predict";
+const READ = "read";
 
-const $ = (id) => document.getElementById(id);
-const pad = $("pad");
-const picture = $("picture");
-let sheet = { strokes: [], image: null }; // an image lies over the strokes
-let before = []; // sheets, for undo
-let pictured = SHEET; // width and height of what is on the sheet, or a promise of it; null where that cannot be shown
+const EMPTY = { strokes: [], image: null };
+let sheet = EMPTY; // strokes lie over the image
+let past = []; // sheets, for undo
+let future = []; // for redo
+let ready = Promise.resolve(null); // the element of the sheet's image; null where there is none or it cannot be shown
+let colour = "#000"; // of strokes over the image
+let erasing = false;
+let reader = PREDICT; // who answered last: it is asked while a stroke grows
 let asked = 0; // ms
 
-const mode = () => MODES[document.querySelector("input[name=mode]:checked").value];
-const drawn = () => show(pad, sheet.strokes, mode().pen);
-
-function lay(next) {
-  before.push(sheet);
-  turn(next);
+function lay(change) {
+  past.push(sheet);
+  future = [];
+  turn({ ...sheet, ...change });
 }
 
 /** Make `next` the sheet: show it and read it. */
 function turn(next) {
-  const { image, strokes } = next;
-  if (image !== sheet.image) {
-    drop();
-    pictured = showPicture(image);
-  }
+  if (next.image !== sheet.image) ready = showImage(next.image);
   sheet = next;
-  drawn();
-  document.body.dataset.mode = document.querySelector("input[name=mode]:checked").value;
-  document.querySelector(".invitation").textContent = `${mode().invitation} here`;
-  $("sheet").classList.toggle("empty", !image && !strokes.length);
-  if (image || strokes.length) return read();
+  showSheet();
+  if (sheet.image || sheet.strokes.length) return recognise();
   drop();
-  settle(() => say(`${mode().invitation}, or choose an image of one.`, "idle"));
+  clearAnswer();
+  say(t("idle"), "idle");
 }
 
-async function showPicture(image) {
-  URL.revokeObjectURL(picture.src);
-  picture.hidden = $("unshown").hidden = true;
-  pad.hidden = Boolean(image);
-  if (!image) return SHEET;
-  say("Reading…", "waiting");
-  picture.src = URL.createObjectURL(image);
-  const shown = await picture.decode().then(() => true, () => false);
-  if (sheet.image !== image) return null;
-  picture.hidden = !shown;
-  $("unshown").hidden = shown;
-  return shown ? [picture.naturalWidth, picture.naturalHeight] : null;
+function showSheet(at) {
+  $("pad").style.color = sheet.image ? colour : "";
+  show($("pad"), sheet.strokes, at);
+  const empty = !sheet.image && !sheet.strokes.length;
+  $("sheet").classList.toggle("empty", empty);
+  $("undo").disabled = !past.length;
+  $("redo").disabled = !future.length;
+  $("clear").disabled = empty;
+  $("eraser").disabled = !sheet.strokes.length;
+  if (!sheet.strokes.length) erase(false);
+}
+
+function erase(on) {
+  erasing = on;
+  $("eraser").setAttribute("aria-pressed", on);
+  $("sheet").classList.toggle("erasing", on);
+}
+
+async function showImage(image) {
+  const shown = $("picture");
+  URL.revokeObjectURL(shown.src);
+  shown.hidden = $("unshown").hidden = true;
+  if (!image) return null;
+  clearAnswer();
+  say(t("waiting"), "waiting");
+  shown.src = URL.createObjectURL(image);
+  const fine = await shown.decode().then(() => true, () => false);
+  if (sheet.image !== image || !fine) return null;
+  shown.hidden = false;
+  colour = contrast(shown);
+  showSheet();
+  return shown;
 }
 
 /** Ask about the sheet. While a stroke is `growing`: only if nothing else is asked, and an error is no matter. */
-async function read(growing = false) {
+async function recognise(growing = false) {
   if (growing && (busy() || performance.now() - asked < BREATH)) return;
   asked = performance.now();
   $("answer").setAttribute("aria-busy", "true");
-  const { path, pen, show: showAnswer } = mode();
-  const { image, strokes } = sheet;
-  const answer = await ask(path, image ?? png(strokes, pen));
-  const size = await pictured;
-  if (answer && !answer.error) await meet();
-  if (!answer || image !== sheet.image || (growing && answer.error)) return;
-  if (answer.status === 413 && image && size && (await shrink(image, size))) return;
-  const showIt = () => (answer.error ? showError(answer) : showAnswer(answer, size));
-  if (growing) showIt();
-  else settle(showIt);
+  const now = sheet;
+  const shown = await ready;
+  if (now !== sheet) return;
+  const { blob, size } = await picture(now, shown, colour);
+  if (now !== sheet && !growing) return;
+  const answers = await ask(growing ? [reader] : [PREDICT, READ], blob);
+  if (!answers || now.image !== sheet.image) return;
+  if (growing) return answers[0].error || showAnswer(...(reader === PREDICT ? [answers[0], {}] : [{}, answers[0]]), size);
+  const [one, many] = answers;
+  if (one.status === 413 && shown && !now.strokes.length) {
+    const reduced = await smaller(now.image, shown);
+    if (reduced && now === sheet) return turn({ ...now, image: reduced });
+  }
+  if (!one.error) await meet();
+  showAnswer(one, many, size);
+  $("unshown").hidden = !(now.image && !shown && !one.error); // else there would be two messages
+  $("answer").setAttribute("aria-busy", "false"); // now it may be read out
+  $("after").hidden = Boolean(one.error);
+  if (one.error) return;
+  const told = remember(one, reader === READ ? many : null);
+  keepFor(blob, told);
+  offer(reader, blob, now.strokes.length ? null : now.image?.name);
+  await explain(blob, now);
 }
 
-/** Change the answer for good: now it may be read out. */
-function settle(change) {
-  change();
-  $("answer").setAttribute("aria-busy", "false");
+function showAnswer(one, many, size) {
+  if (numberIn(one, many)) {
+    reader = READ;
+    showNumber(many, size, vote);
+    showVotes(null);
+  } else if (one.error) {
+    reader = PREDICT;
+    clearAnswer();
+    showError(one);
+  } else if (one.models) {
+    reader = PREDICT;
+    showDigit(one, size);
+    showVotes(one);
+  }
 }
 
-/** Put a smaller image in place of one that is too large for the service. False if that cannot be done. */
-async function shrink(image, [width, height]) {
-  const scale = SMALLER / Math.max(width, height);
-  if (scale >= 1) return false;
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  const kind = image.type === "image/jpeg" ? image.type : "image/webp"; // JPEG knows no transparency
-  const smaller = await new Promise((resolve) => canvas.toBlob(resolve, kind));
-  if (sheet.image === image) turn({ ...sheet, image: smaller });
-  return true;
+/** How the picture became 28x28, and what each network looks at. It takes a while longer, so nobody waits for it. */
+async function explain(blob, now) {
+  if (reader === READ) return;
+  const answer = await post("predict?explain=true", blob);
+  if (now !== sheet || answer.error) return;
+  showVotes(answer);
+  showStrip(blob, answer.explain);
 }
 
-let stroke = [];
-follow(pad, {
+let pages = new WeakMap(); // sheet -> what /read said of it with the 28x28 image of each digit
+
+/** The five votes on one digit of a number: its 28x28 image goes to /predict, which takes it as it is. */
+async function vote(index) {
+  const now = sheet;
+  if (!pages.has(now)) pages.set(now, picture(now, await ready, colour).then(({ blob }) => post("read?explain=true", blob)));
+  const page = await pages.get(now);
+  const image = page.digits?.[index]?.image;
+  if (!image || now !== sheet) return;
+  const bytes = Uint8Array.from(atob(image.split(",")[1]), (letter) => letter.charCodeAt()); // of a data: URL
+  const answer = await post("predict?explain=true", new Blob([bytes]));
+  if (answer.error || now !== sheet) return;
+  showVotes(answer);
+  showStrip(null, answer.explain);
+}
+
+follow($("pad"), {
   begin(point) {
-    before.push(sheet);
-    stroke = [point];
-    sheet = { strokes: [...sheet.strokes, stroke], image: null };
-    $("sheet").classList.remove("empty");
-    drawn();
+    past.push(sheet);
+    future = [];
+    sheet = { ...sheet, strokes: [...sheet.strokes, { points: [point], erase: erasing }] };
+    showSheet();
   },
   extend(points) {
-    stroke.push(...points);
-    drawn();
-    read(true);
+    sheet.strokes.at(-1).points.push(...points);
+    showSheet();
+    recognise(true);
   },
   end: () => turn(sheet),
 });
-
-/** Whether what is typed or pasted is meant for the field of the API key. */
-const forKey = (event) => event.target === $("secret");
+$("pad").addEventListener("pen", (event) => showSheet(event.detail));
+$("pad").addEventListener("blur", () => showSheet());
 
 function undo() {
-  if (before.length) turn(before.pop());
+  if (!past.length) return;
+  future.push(sheet);
+  turn(past.pop());
+}
+
+function redo() {
+  if (!future.length) return;
+  past.push(sheet);
+  turn(future.pop());
 }
 
 $("undo").addEventListener("click", undo);
+$("redo").addEventListener("click", redo);
+$("clear").addEventListener("click", () => lay(EMPTY));
+$("eraser").addEventListener("click", () => erase(!erasing));
+$("look").addEventListener("click", nextLook);
 document.addEventListener("keydown", (event) => {
-  if (forKey(event)) return;
-  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
-  event.preventDefault();
-  undo();
+  if (event.target.matches("input") && event.target.type !== "checkbox") return;
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) redo();
+    else undo();
+  } else if (key === "l" && !event.altKey) nextLook();
+  else if (key === "e" && !event.altKey && sheet.strokes.length) erase(!erasing);
 });
-$("clear").addEventListener("click", () => lay({ strokes: [], image: null }));
-for (const choice of document.querySelectorAll("input[name=mode]")) choice.addEventListener("change", () => turn(sheet));
-$("remedy").firstElementChild.addEventListener("click", () => choose("number").focus());
 
-function choose(name, next = sheet) {
-  const choice = document.querySelector(`input[name=mode][value=${name}]`);
-  choice.checked = true;
-  turn(next);
-  return choice;
-}
-
-function take(file, otherwise) {
-  if (file) lay({ ...sheet, image: file });
+/** One file goes on the sheet, several into the gallery. */
+function take(files, otherwise) {
+  if (files.length > 1) showGallery(files, (image) => lay({ image, strokes: [] }));
+  else if (files.length) lay({ image: files[0], strokes: [] });
   else showError({ error: otherwise });
 }
 
-for (const input of [$("file"), $("camera")]) {
+async function takeExample(address) {
+  try {
+    const blob = await (await fetch(address)).blob();
+    lay({ image: new File([blob], address.split("/").at(-1), { type: blob.type }), strokes: [] });
+    $("sheet").scrollIntoView({ block: "nearest" });
+  } catch {
+    showError({ error: t("example-missing") });
+  }
+}
+
+for (const input of [$("file"), $("photo")]) {
   input.addEventListener("change", () => {
-    if (input.files.length) take(input.files[0]);
+    if (input.files.length) take([...input.files]);
     input.value = ""; // the same file may be chosen again
   });
 }
 document.addEventListener("paste", (event) => {
-  if (!forKey(event)) take(event.clipboardData.files[0], "There is no image in what was pasted.");
+  if (event.target.matches("input")) return;
+  take([...event.clipboardData.files], t("nothing-pasted"));
 });
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -160,35 +232,30 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  take(event.dataTransfer.files[0], "There is no image in what was dropped.");
+  const address = event.dataTransfer.getData("text/uri-list");
+  if (address.startsWith(new URL("page/examples/", document.baseURI).href)) return takeExample(address);
+  take([...event.dataTransfer.files], t("nothing-dropped"));
 });
-
 for (const example of document.querySelectorAll("#examples button")) {
-  example.addEventListener("click", async () => {
-    try {
-      const image = await (await fetch(example.firstElementChild.src)).blob();
-      before.push(sheet);
-      choose(example.dataset.mode, { ...sheet, image });
-      $("sheet").scrollIntoView({ block: "nearest" });
-    } catch {
-      showError({ error: "The example cannot be loaded; are you online?" });
-    }
-  });
+  example.addEventListener("click", () => takeExample(example.firstElementChild.src));
 }
+$("camera").hidden = !navigator.mediaDevices?.getUserMedia; // there is one only over https or from localhost
+$("camera").addEventListener("click", () => openCamera((image) => lay({ image, strokes: [] })));
 
-window.addEventListener("resize", drawn);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawn);
+window.addEventListener("resize", () => showSheet());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showSheet());
 
-$("key").addEventListener("submit", (event) => {
+$("key").addEventListener("submit", async (event) => {
   event.preventDefault();
   use($("secret").value);
-  start();
+  await start();
 });
 
 async function start() {
   const refusal = await meet();
   if (refusal) showError(refusal);
   else turn(sheet); // it may have been drawn on meanwhile
+  $("answer").setAttribute("aria-busy", "false");
 }
 
 /** See to it that the networks are introduced. Returns what went wrong, if anything did. */
@@ -196,7 +263,8 @@ async function meet() {
   if ($("networks").childElementCount) return;
   const models = await call("models");
   if (models.error) return models;
-  introduce(models);
+  if (!$("networks").childElementCount) introduce(models);
 }
-turn(sheet);
-start();
+
+await speak();
+await start();

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import EXAMPLES, IDLE, PHONE, READ, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
+from tests.page.conftest import EXAMPLES, IDLE, PHONE, REFUSED, SEVEN, TWO, expect_answer, expect_sentence, stroke
 
 pytestmark = pytest.mark.slow
 
@@ -14,12 +14,17 @@ def test_drawn_digit_is_read_by_all_five(page):
     expect_sentence(page, IDLE)
     stroke(page, SEVEN)
     expect_answer(page, "7")
-    expect(page.locator("#sentence")).to_contain_text("sure.")
+    expect_sentence(page, "A 7. All 5 networks agree.")
+    names = ["CNN", "AlexNet", "VGG16", "Faster R-CNN", "Vision Transformer"]  # in the order of the field's history
+    expect(page.locator("#networks h3")).to_have_text(names)
     for card in page.locator("#networks li").all():
         expect(card.locator("b")).to_have_text(re.compile(r"^\d$"))
         expect(card.locator(".time")).to_have_text(re.compile(r"^\d+\.\d\sms$"))
         expect(card.locator(".bars")).to_have_attribute("aria-label", re.compile(r"^\d: \d+\.\d\s%, \d: "))
-    assert page.locator("#seen img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
+    steps = page.locator("#strip li")
+    expect(steps).to_have_text(["sheet", "ink", "28x28"])
+    frame = steps.nth(2).locator("img")
+    assert frame.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(page.locator("#timing")).to_have_text(re.compile(r"^\d+ ms on cpu: decode .*, inference \d+\.\d$"))
 
 
@@ -99,25 +104,68 @@ def test_undo_takes_the_last_stroke_or_image_back_and_clear_everything(page):
     expect_sentence(page, IDLE)
 
 
-def test_drawing_goes_to_the_mode_that_is_chosen(page):
-    """The answer of POST /read is made up here."""
-    page.route("**/read", lambda route: route.fulfill(json=READ))
+def test_several_digits_are_read_as_a_number_without_being_asked_to(page):
+    stroke(page, TWO[:1])
+    expect_answer(page, "1")
+    stroke(page, TWO[1:])
+    expect_answer(page, "11")
+    expect(page.locator("#digits ol")).to_have_count(1)
+    page.locator("#digits button").first.click()
+    expect(page.locator("#networks li b")).to_have_text(["1"] * 5)  # the votes on that digit
+    page.click("#undo")
+    expect_answer(page, "1")
+    page.click("#redo")
+    expect_answer(page, "11")
+
+
+def test_eraser_takes_strokes_away_and_is_inactive_without_any(page):
+    for button in ("#undo", "#redo", "#eraser", "#clear"):
+        expect(page.locator(button)).to_be_disabled()
+    stroke(page, TWO)
+    expect_answer(page, "11")
+    page.keyboard.press("e")
+    stroke(page, [[(0.6, y / 20) for y in range(2, 19)]])
+    expect_answer(page, "1")
+
+
+def test_digit_is_drawn_with_the_keyboard_alone(page):
+    page.locator("#pad").focus()
+    for key in ["ArrowUp"] * 12 + ["Space"] + ["ArrowDown"] * 22 + ["Space"]:
+        page.keyboard.press(key)
+    expect_answer(page, "1")
+
+
+def test_strokes_over_an_image_are_read_with_it(page):
+    page.set_input_files("#file", EXAMPLES / "seven.png")
+    expect_answer(page, "7")
+    with page.expect_request("**/predict") as asked:
+        stroke(page, [[(0.6, 0.3), (0.6, 0.8)]])
+    expect(page.locator("#picture")).to_be_visible()
+    assert len(asked.value.post_data_buffer) > 1000  # a picture of both
+
+
+def test_what_the_networks_look_at_is_shown_by_one_key(page):
     stroke(page, SEVEN)
-    expect_answer(page, "7")
-    page.get_by_text("A whole number").first.click()
-    expect_answer(page, "19\n4")
-    page.get_by_text("One digit").click()
-    expect_answer(page, "7")
+    expect(page.locator("#strip")).to_be_visible()
+    canvases = page.locator("#networks canvas")
+    expect(canvases.first).to_be_hidden()
+    page.keyboard.press("l")
+    for canvas in canvases.all():
+        expect(canvas).to_be_visible()
+    expect(page.locator("#legend")).to_contain_text("Orange")
+    page.keyboard.press("l")
+    expect(page.locator("#legend")).to_contain_text("proposes")
+    page.keyboard.press("l")
+    expect(canvases.first).to_be_hidden()
 
 
 def test_answer_that_comes_late_does_not_replace_a_newer_one(page):
     """The first question is held back, and answered by hand after the second."""
     held = []
-    page.route("**/predict*", lambda route: route.continue_() if held else held.append(route))
+    page.route("**/predict", lambda route: route.continue_() if held else held.append(route))
     stroke(page, [[(0.52, 0.3)]])
     stroke(page, SEVEN)
     expect_answer(page, "7")
-    with page.expect_response(lambda response: response.request == held[0].request):
-        held[0].fulfill(json=REFUSED | {"digit": 3})
+    held[0].fulfill(json=REFUSED | {"digit": 3})
     page.evaluate("async () => { await fetch('models') }")  # time enough to show it
     expect_answer(page, "7")

@@ -1,14 +1,20 @@
 """Files, drops, pastes, examples, and whole numbers."""
 
+import csv
+import json
 import re
+import subprocess
+import zipfile
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import draw
-from tests.page.conftest import EXAMPLES, READ, expect_answer, expect_sentence
+from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode
+from training.data.nondigits import NONE
+from training.measure.folder import load
 
 pytestmark = pytest.mark.slow
 
@@ -17,9 +23,8 @@ def test_uploaded_file_is_shown_and_read(page):
     page.set_input_files("#file", EXAMPLES / "seven.png")
     expect_answer(page, "7")
     expect(page.locator("#picture")).to_be_visible()
-    expect(page.locator("#pad")).to_be_hidden()
     expect(page.locator("#boxes rect")).to_be_visible()
-    expect(page.locator("#boxes text")).to_have_text("faster_rcnn")
+    expect(page.locator("#boxes text")).to_have_text("Faster R-CNN")
 
 
 def test_image_that_is_too_large_for_the_service_is_made_smaller(page):
@@ -51,20 +56,91 @@ def test_example_is_read(page, alt, digit):
 
 
 def test_number_is_read_with_a_box_for_each_digit(page):
-    """The answer of POST /read is made up here."""
+    """The answer of POST /read is made up here. Sure digits carry no percentage, doubtful ones are tinted."""
     page.route("**/read", lambda route: route.fulfill(json=READ))
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "19\n4")
-    expect(page.get_by_role("radio", name="A whole number")).to_be_checked()
-    expect_sentence(page, "3 digits, each at least 98.7 % sure. 1 mark left out: probably no digit.")
+    expect_sentence(
+        page, "3 digits. 1 is doubtful. 1 mark left out: probably no digit. Choose a digit to see its five votes."
+    )
     expect(page.locator("#boxes text")).to_have_text(["1", "9", "4", "8?"])
-    expect(page.locator("#digits li")).to_have_text(["199.9 %", "998.7 %", "499.4 %", "841.0 %, left out"])
+    expect(page.locator("#digits li")).to_have_text(["1", "9", "490 %", "841 %"])
+    expect(page.locator("#digits ol")).to_have_count(2)
+    expect(page.locator("#text .doubtful")).to_have_text("4")
+    page.locator("#digits button").nth(1).hover()
+    expect(page.locator("#boxes g").nth(1)).to_have_class(" lit")
     picture = page.locator("#picture").bounding_box()
     last = page.locator("#boxes rect").nth(3).bounding_box()
-    assert abs((last["x"] - picture["x"]) / picture["width"] - 400 / 560) < 0.01
+    shown = picture["height"] * 560 / 360  # the image is as high as the sheet allows
+    assert (
+        abs(
+            (last["x"] - picture["x"] - max(0, picture["width"] - shown) / 2) / min(shown, picture["width"]) - 400 / 560
+        )
+        < 0.02
+    )
 
 
 def test_number_of_the_examples_is_read_by_the_service(page):
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "1969\n42")
     expect(page.locator("#boxes text")).to_have_text(list("196942"))
+
+
+def test_example_is_dragged_onto_the_sheet(page):
+    page.get_by_role("button", name="5 in chalk").drag_to(page.locator("#pad"))
+    expect_answer(page, "5")
+
+
+def test_many_files_become_a_gallery_with_the_doubtful_first(page):
+    files = [EXAMPLES / name for name in ("seven.png", "star.png", "number.jpg")]
+    page.set_input_files("#file", files)
+    expect(page.locator("#tiles li b")).to_have_text(["No digit?", "1969\n42", "7"])
+    page.uncheck("#doubtful-first")
+    expect(page.locator("#tiles li b")).to_have_text(["7", "No digit?", "1969\n42"])
+    page.locator("#tiles button").first.click()
+    expect_answer(page, "7")
+
+
+def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tmp_path):
+    page.get_by_role("button", name="A star").click()
+    expect(page.locator("#after")).to_be_visible()
+    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="5 in chalk").click()
+    expect_answer(page, "5")
+    page.fill("#right", "5")
+    page.get_by_role("button", name="Keep").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download 2 corrections").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path)
+    folder = load(tmp_path / "corrections")
+    assert sorted(folder.labels) == [NONE, 5]
+
+
+def test_history_is_downloaded_as_csv_and_json(page):
+    page.get_by_role("button", name="1969 and 42").click()
+    expect_answer(page, "1969\n42")
+    page.locator("#history summary").click()
+    with page.expect_download() as download:
+        page.locator("#history [data-kind=csv]").click()
+    rows = list(csv.DictReader(download.value.path().open(newline="")))
+    assert [(row["read"], row["route"]) for row in rows] == [("1969\n42", "/read")]
+    with page.expect_download() as download:
+        page.locator("#history [data-kind=json]").click()
+    assert json.loads(download.value.path().read_text())[0]["accepted"] is True
+
+
+def test_copied_curl_asks_about_the_image_on_the_sheet(page):
+    page.evaluate(
+        "() => { document.execCommand = () => { window.copied = document.activeElement.value; return true; }; }"
+    )
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    page.locator("#copy [data-kind=curl]").click()
+    expect(page.locator("#copied")).to_have_text("Copied.")
+    command = page.evaluate("copied").replace(HOST, "127.0.0.1")
+    said = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    assert json.loads(said)["digit"] == 7
+    page.locator("#copy [data-kind=python]").click()
+    compile(page.evaluate("copied"), "copied", "exec")

@@ -1,0 +1,67 @@
+"""The page of results: figures from results/*.json, and the test images behind them."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import REPOSITORY
+from tests.page.conftest import DESK, PHONE
+
+pytestmark = pytest.mark.slow
+RESULTS = REPOSITORY / "results"
+
+
+@pytest.fixture
+def results(open_page):
+    page = open_page("/results", **DESK)
+    expect(page.locator("body[data-ready]")).to_be_visible()
+    return page
+
+
+def test_table_has_the_recorded_figures(results):
+    measured = json.loads((RESULTS / "evaluation.json").read_text())
+    rows = results.locator("#results section").first.locator("tbody tr")
+    expect(rows.locator("th")).to_have_text(
+        ["CNN", "AlexNet", "VGG16", "Faster R-CNN", "Vision Transformer", "Consensus"]
+    )
+    expect(rows.first.locator("td").first).to_have_text(
+        f"{measured['cnn']['test']['accuracy']:.2%}".replace("%", "\u00a0%")
+    )
+    expect(rows.last.locator("td").nth(2)).to_have_text(f"{measured['consensus']['test']['loss']:.4f}")
+
+
+def test_plots_are_drawn(results):
+    expect(results.locator("svg.plot")).to_have_count(1 + 5 + 6)  # latency, curves, calibration
+    expect(results.locator("svg .released")).to_have_count(5)
+
+
+def test_cell_of_a_matrix_opens_the_images_behind_it(results):
+    browse = json.loads((RESULTS / "browse.json").read_text())
+    matrix = browse["models"]["consensus"]["confusion"]
+    wrong = {
+        (label, digit): n for label, row in enumerate(matrix) for digit, n in enumerate(row) if n and label != digit
+    }
+    expect(results.locator(".matrix button")).to_have_count(len(wrong))
+    (label, digit), n = max(wrong.items(), key=lambda item: item[1])
+    results.get_by_role("button", name=f"Label {label}, read as {digit}: {n}").click()
+    images = results.locator(".behind li")
+    expect(images).to_have_count(n)
+    expect(images.first).to_contain_text(f"label {label}")
+    expect(images.first).to_contain_text(f"Consensus {digit},")
+
+
+def test_every_misread_image_can_be_shown(results):
+    browse = json.loads((RESULTS / "browse.json").read_text())
+    for name, figures in browse["models"].items():
+        wrong = sum(
+            n for label, row in enumerate(figures["confusion"]) for digit, n in enumerate(row) if label != digit
+        )
+        assert wrong == sum(image["says"][name][0] != image["label"] for image in browse["images"])
+    assert (RESULTS / "misread.png").stat().st_size < 200_000
+
+
+def test_nothing_is_wider_than_a_phone(open_page):
+    page = open_page("/results", **PHONE)
+    expect(page.locator("body[data-ready]")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
