@@ -2,7 +2,7 @@
 
 import { light, outline } from "./boxes.js";
 import { $, element } from "./element.js";
-import { nameOf } from "./families.js";
+import { inHistory, nameOf } from "./families.js";
 import { capital, count, decimal, named, percent, t } from "./language.js";
 
 export const DOUBT = 0.95; // confidence below which a digit is doubtful
@@ -24,7 +24,7 @@ export function clearAnswer() {
 }
 
 export function showDigit({ digit, confidence, accepted, agreement, models, timing_ms, device }, size) {
-  const differing = models.filter((model) => model.digit !== digit);
+  const differing = inHistory(models, (model) => model.name).filter((model) => model.digit !== digit);
   const others = differing.map((model) => t("says", { name: nameOf(model.name), named: named(model.digit) })).join(", ");
   const values = { Named: capital(named(digit)), named: named(digit), percent: percent(confidence), n: models.length, k: agreement };
   const agreed = t(others ? "agree.some" : "agree.all", { ...values, others });

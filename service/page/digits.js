@@ -1,7 +1,7 @@
 // Single test images: the confusion matrices with the images behind their cells, and the hardest ones.
 
 import { element } from "./element.js";
-import { titleOf } from "./families.js";
+import { inHistory, titleOf } from "./families.js";
 import { percent, t } from "./language.js";
 
 const SIDE = 56; // pixels of the screen of one image
@@ -58,7 +58,7 @@ function list(places, browse) {
     tile.style.backgroundImage = "url(page/results/misread.png)";
     tile.style.backgroundSize = `${browse.columns * SIDE}px auto`;
     tile.style.backgroundPosition = `${-(place % browse.columns) * SIDE}px ${-Math.floor(place / browse.columns) * SIDE}px`;
-    const words = Object.entries(says).map(([name, [digit, confidence]]) => {
+    const words = inHistory(Object.entries(says), ([name]) => name).map(([name, [digit, confidence]]) => {
       const wrong = digit === label ? "" : "wrong";
       return element("span", { className: wrong, textContent: `${titleOf(name)} ${digit}, ${percent(confidence, 0)}` });
     });
