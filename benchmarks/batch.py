@@ -27,7 +27,7 @@ import numpy as np
 import onnxruntime
 
 from service.batch import output
-from tests.service.test_server import serving
+from tests.serving import serving
 
 CLIENTS = 8  # connections that ask the HTTP route at once
 DAMAGED = 100  # every so many-th file is cut off

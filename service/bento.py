@@ -23,7 +23,7 @@ from service.http.app import create_app
 from service.http.classify import NativeEndpoint, digit_images, is_fault
 from service.http.gate import Gate
 from service.http.known_paths import KnownPaths
-from service.http.observability import Metrics
+from service.http.observability import Metrics, Traffic
 from service.http.pages import EXAMPLES
 from service.inference.consensus import load_consensus
 from service.inference.device import DeviceLost, choose_device
@@ -71,6 +71,7 @@ class Quintet:
         self.predictor.observe = metrics.ran
         self.health = lifecycle.Health()
         self.app = create_app(self.predictor, settings, metrics.answered, self.health.fail)
+        self.app.state.health = self.health
         # The first picture loads decoders and parts of OpenCV; no client should wait for that.
         see((EXAMPLES / "seven.png").read_bytes(), settings.max_pixels, ("PNG",))
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
@@ -111,6 +112,7 @@ if settings.cors_origins:
     Quintet.add_asgi_middleware(
         CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
+Quintet.add_asgi_middleware(Traffic)
 Quintet.add_asgi_middleware(Gate, settings=settings)
 Quintet.add_asgi_middleware(
     NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images

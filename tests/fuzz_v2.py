@@ -20,8 +20,8 @@ import numpy as np
 
 from service.http.tensors import JSON_LENGTH
 from tests.conftest import RELEASED
-from tests.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload, workers
-from tests.serving import serving
+from tests.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload
+from tests.serving import serving, workers
 
 Case = tuple[str, bytes, dict[str, str]]  # path, body and headers of a POST
 ODD: list[Any] = [None, -1, 0, 1, 2**31, 10**40, 0.5, True, "", "x" * 2_000, [], [[]], {}, {"a": {}}, "UINT8", [1, 2]]
@@ -97,12 +97,12 @@ def ask(client: Any, seed: int, number: int) -> tuple[str, int | str]:
 
 def fuzz(address: str, seed: int, cases: int) -> tuple[Counter[tuple[str, int | str]], float, float]:
     """Counts of (path, status), and the worker's memory in MB at rest and at its peak."""
-    (worker,) = workers()
+    (worker,) = workers(address)
     with httpx2.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
         client.get("/v2/health/ready").raise_for_status()
         rest = memory(worker, "VmRSS")
         found = Counter(pool.map(lambda number: ask(client, seed, number), range(cases)))
-    assert workers() == [worker], "the worker crashed and was started again"
+    assert workers(address) == [worker], "the worker crashed and was started again"
     return found, rest, memory(worker, "VmHWM")
 
 

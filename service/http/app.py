@@ -20,7 +20,7 @@ def create_app(
 ) -> FastAPI:
     """The application that answers with `predictor`.
 
-    `observe` is told of each prediction, see `answer.describe`; `on_lost_device` is called when the models cannot run
+    `observe` is told of each answer, see `Metrics.answered`; `on_lost_device` is called when the models cannot run
     any more.
     """
     app = FastAPI(

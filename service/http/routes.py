@@ -114,6 +114,8 @@ async def read(request: Request, options: Annotated[schema.ReadOptions, Query()]
     deadline = time.perf_counter() + serving.settings.timeout
     work = partial(describe_page, serving.predictor, names, data, serving.settings, deadline, options.explain)
     text = await anyio.to_thread.run_sync(work, limiter=serving.reading)
+    if serving.observe is not None:
+        serving.observe(text)
     return JSONResponse(_timed(text, started))
 
 

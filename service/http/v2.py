@@ -75,10 +75,11 @@ async def _live(_request: Request) -> Response:
     return JSONResponse({"live": True})
 
 
-async def _ready(_request: Request) -> Response:
-    """The specification prints `live` here, too; KServe's client reads `ready`. Until the models are loaded, no
-    connection is accepted."""
-    return JSONResponse({"live": True, "ready": True})
+async def _ready(request: Request) -> Response:
+    """The specification prints `live` here, too; KServe's client reads `ready`."""
+    health = getattr(request.app.state, "health", None)  # of BentoML's service, as /readyz has it
+    ready = health is None or health.is_ready
+    return JSONResponse({"live": True, "ready": ready}, 200 if ready else 503)
 
 
 async def _index(names: tuple[str, ...], _request: Request) -> Response:
