@@ -11,6 +11,7 @@ from service.picture.framing import even, extent
 from service.picture.ink import breadth
 
 MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
+COVER = 20  # times its own area that the boxes of its pieces may cover of a page: rings within rings cover more
 SIGHT = 28  # pixels of the height of a piece that is to be cut
 SURE = 0.5  # score of a detection that counts
 TALL = 0.4  # of the commonest height: what is smaller is a part of a digit, or dirt
@@ -19,7 +20,6 @@ ALONG = 0.1  # of the page's rim: what covers more of it is a table or a shadow
 SPECK = 0.1  # of the commonest height
 BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
-CUTS = 100  # parts that pieces are cut into: with as many, no further piece is cut
 WIDE = 0.8  # of its height: what is wider may be several digits
 APART = 3  # pixels of SIGHT to either side in which a seam is the best
 LITTLE, MUCH = 0.5, 12.0  # pixels of ink that a seam crosses: with less it cuts nothing off, with more along a stroke
@@ -63,6 +63,8 @@ def pieces_of(likely):
     large = 1 + np.argsort(-boxes[1:, 2:4].max(1), kind="stable")
     if (along[large] < ALONG).any():  # or it is one digit that fills the page
         large = large[along[large] < ALONG]
+    if boxes[large[:MOST], 2].astype(float) @ boxes[large[:MOST], 3] > COVER * likely.size:
+        raise TooMuchWork("The image holds marks within marks within marks; send a part of it at a time.")
     pieces = []
     for part in large[:MOST]:
         x, y, width, height = boxes[part, :4]
@@ -126,25 +128,22 @@ def gap(one, other):
     return max(max(one.box[:2] - other.box[2:]), max(other.box[:2] - one.box[2:]))
 
 
-def cut(lines, doubtful, ink, height, predictor):
-    """The lines, with those of the pieces `doubtful` cut that may be several digits, the widest first."""
+def cut(lines, doubtful, ink, height, looks):
+    """The lines, with those of the pieces `doubtful` cut that may be several digits. Raises like Looks."""
     tall = [piece for piece in doubtful if piece.height >= TALL * height]
     wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LINE * piece.height]
-    parts, cuts = {}, 0
-    for piece in sorted(wide, key=lambda piece: -piece.width):
-        if cuts < CUTS:
-            parts[piece.part] = _parts(piece, ink, predictor)
-            cuts += len(parts[piece.part])
+    looks.plan(detections=len(wide))
+    parts = {piece.part: _parts(piece, ink, looks) for piece in wide}
     return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]
 
 
-def _parts(piece, ink, predictor):
+def _parts(piece, ink, looks):
     """The parts of a piece between its seams, from left to right."""
     left, top, right, bottom = piece.box
     crop = even(np.where(piece.mask, ink[top:bottom, left:right], 0), piece.mask)
     scale = SIGHT / piece.height
     small = cv2.resize(crop, (round(piece.width * scale), SIGHT), interpolation=cv2.INTER_AREA)
-    seams = _seams(small / 255, _seen(small, predictor)) / (small.shape[1] / piece.width)
+    seams = _seams(small / 255, _seen(small, looks)) / (small.shape[1] / piece.width)
     rows = np.arange(piece.height) * SIGHT // piece.height
     side = (np.arange(piece.width)[:, None] >= seams[:, rows].T[:, None]).sum(2)  # (H, W): seams to the left
     masks = [piece.mask & (side == number) for number in range(len(seams) + 1)]
@@ -159,11 +158,11 @@ def _parts(piece, ink, predictor):
     return parts
 
 
-def _seen(small, predictor):
+def _seen(small, looks):
     """The middle columns of the digits that the detector sees in a piece (H, W), 0 to 255, in order."""
     margin = SIGHT // 2
-    boxes, scores = predictor.detect(np.uint8(np.pad(small, margin))[None, None])
-    seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes[0], scores[0], strict=True) if score.max() >= SURE]
+    boxes, scores = looks.detect(np.uint8(np.pad(small, margin)))
+    seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes, scores, strict=True) if score.max() >= SURE]
     return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # it may see one in the margin
 
 

@@ -6,18 +6,17 @@ each such candidate, and the line is the row of candidates they are surest of (L
 https://doi.org/10.1109/5.726791, section VII).
 """
 
-import time
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from service.inference.shapes import LARGEST
 from service.picture.digit import SMALL, WORK
-from service.picture.errors import BlankImage, OutOfTime
+from service.picture.errors import BlankImage
 from service.picture.framing import even, frame
 from service.picture.ink import find_flat_ink, find_ink, strokes
 from service.picture.sheet import clear_table
+from service.reading.looks import Looks
 from service.reading.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
 
 PAGE = 1024  # pixels of the longer side that a page is read at
@@ -52,39 +51,37 @@ class Reading:
 def read(picture, predictor, names, deadline=None):
     """Read every digit in a picture (H, W) uint8 with the models `names`, in reading order.
 
-    deadline: time by time.perf_counter() after which no further batch is sent to the models, None for no limit.
-    Work is bounded: `pieces.MOST` pieces of ink, cut about `pieces.CUTS` times, TOGETHER candidates for each.
-    Returns a list of Reading. Raises BlankImage if there is no ink, TooMuchWork if there is more of it than that,
-    OutOfTime once the deadline has passed.
+    deadline: time by time.perf_counter() after which nothing is sent to the models any more, None for no limit.
+    Returns a list of Reading. Raises BlankImage if there is no ink, TooMuchWork if there is more of it than the limits
+    in `pieces` and `looks` allow, OutOfTime once the deadline has passed.
     """
     ink, likely, scale = _page(picture)
     pieces = pieces_of(likely)
     if not pieces:
         raise BlankImage
     height = common_height(pieces)
-    known = {}
-    whole = _look([_framed(ink, [piece], scale) for piece in pieces], predictor, names, known, deadline)
+    looks = Looks(predictor, names, deadline)
+    looks.plan(images=len(pieces))
+    whole = looks.verdicts([_framed(ink, [piece], scale) for piece in pieces])
     doubtful = [p for p, verdict in zip(pieces, whole, strict=True) if verdict.confidence < SINGLE]
-    lines = cut(lines_of(pieces, height), doubtful, ink, height, predictor)
+    lines = cut(lines_of(pieces, height), doubtful, ink, height, looks)
     candidates = [sorted(set(_candidates(line, height))) for line in lines]
-    images = [
-        _framed(ink, line[start:stop], scale)
-        for line, spans in zip(lines, candidates, strict=True)
-        for start, stop in spans
-    ]
-    looked = iter(zip(_look(images, predictor, names, known, deadline), images, strict=True))
+    spans = [line[start:stop] for line, spans in zip(lines, candidates, strict=True) for start, stop in spans]
+    looks.plan(images=sum(len(span) > 1 or not (span[0].first and span[0].last) for span in spans))
+    images = [_framed(ink, span, scale) for span in spans]
+    looked = iter(zip(looks.verdicts(images), images, strict=True))
     words = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
-        looks = {span: next(looked) for span in spans}
+        seen = {span: next(looked) for span in spans}
         # What is connected is digits throughout, or none: parts of a letter may well look like one.
         says = {
             (start, stop): verdict
-            for (start, stop), (verdict, _) in looks.items()
+            for (start, stop), (verdict, _) in seen.items()
             if not _is_torn(line, start, stop) or verdict.accepted and _is_tall(hull(line[start:stop]), height)
         }
         marks = []
         for start, stop in _best_row(line, says, height):
-            (verdict, image), box = looks[start, stop], hull(line[start:stop])
+            (verdict, image), box = seen[start, stop], hull(line[start:stop])
             mark = Reading(
                 digit=verdict.digit,
                 confidence=verdict.confidence,
@@ -100,18 +97,6 @@ def read(picture, predictor, names, deadline=None):
         replace(mark, box=[min(float(side) / scale, limit) for side, limit in zip(mark.box, limits, strict=True)])
         for mark in _in_company(words, height)
     ]
-
-
-def _look(images, predictor, names, known, deadline):
-    """A verdict for each image (28, 28); `known`, by an image's bytes, is what was seen before and is added to."""
-    new = list({image.tobytes(): image for image in images if image.tobytes() not in known}.values())
-    for start in range(0, len(new), LARGEST):  # others have their turn between
-        if deadline is not None and time.perf_counter() > deadline:
-            raise OutOfTime
-        part = new[start : start + LARGEST]
-        verdicts = predictor.classify(np.stack(part)[:, None], names).verdicts
-        known.update((image.tobytes(), verdict) for image, verdict in zip(part, verdicts, strict=True))
-    return [known[image.tobytes()] for image in images]
 
 
 def _is_tall(box, height):

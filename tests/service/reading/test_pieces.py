@@ -2,8 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from service.picture.errors import InvalidImage
-from service.reading.pieces import CUTS, MOST, common_height, cut, gap, hull, lines_of, pieces_of
+from service.picture.errors import InvalidImage, TooMuchWork
+from service.reading import looks
+from service.reading.looks import Looks
+from service.reading.pieces import MOST, common_height, cut, gap, hull, lines_of, pieces_of
 from tests.conftest import draw
 
 
@@ -68,7 +70,7 @@ def test_lines_are_read_from_above_and_from_the_left():
 def cut_one(ink, detector=None):
     """The parts that the only piece of ink (H, W) float32 is cut into."""
     pieces = pieces_of(ink > 0)
-    (line,) = cut(lines_of(pieces, 57), pieces, ink, 57, detector or Detector())
+    (line,) = cut(lines_of(pieces, 57), pieces, ink, 57, Looks(detector or Detector(), [], None))
     return line
 
 
@@ -112,11 +114,14 @@ def test_a_seam_follows_slanted_strokes():
         assert piece.height >= 60 and piece.mask.sum(1).max() <= 40  # a whole stroke and its piece of the bar
 
 
-def test_only_so_much_is_cut():
+def test_only_so_much_is_cut(monkeypatch):
     ink = np.zeros((1000, 1000), np.float32)
     for y in range(20, 980, 60):
         cv2.polylines(ink, [np.array([[x, y + 40 * (x // 10 % 2)] for x in range(20, 320, 10)])], False, 1, 3)
     pieces = pieces_of(ink > 0)
-    lines = cut(lines_of(pieces, 40), pieces, ink, 40, Detector())
-    count = sum(len(line) for line in lines)
-    assert len(pieces) == 16 and CUTS < count < CUTS + 60
+    assert len(pieces) == 16
+    monkeypatch.setattr(looks, "MOST", 16 * looks.DETECTION)
+    assert sum(map(len, cut(lines_of(pieces, 40), pieces, ink, 40, Looks(Detector(), [], None)))) > 100
+    monkeypatch.setattr(looks, "MOST", 15 * looks.DETECTION)
+    with pytest.raises(TooMuchWork, match="more than 30 looks"):
+        cut(lines_of(pieces, 40), pieces, ink, 40, Looks(Detector(), [], None))

@@ -1,6 +1,7 @@
 """Typed numbers, read by a predictor that compares with typed digits."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import cv2
@@ -8,11 +9,10 @@ import numpy as np
 import pytest
 
 from service.inference.consensus import Verdict
-from service.inference.shapes import LARGEST
 from service.picture.digit import WORK, canonicalise
-from service.picture.errors import InvalidImage, OutOfTime
+from service.picture.errors import InvalidImage, OutOfTime, TooMuchWork
 from service.picture.framing import frame
-from service.reading import reader
+from service.reading import looks, reader
 from service.reading.pieces import Piece
 from service.reading.reader import read
 from tests.conftest import draw
@@ -178,12 +178,41 @@ def test_nothing_is_sent_to_the_models_after_the_deadline(matcher):
     assert text(read(page("1969"), matcher, [], deadline=time.perf_counter() + 3_600)) == ["1969"]
 
 
-def test_work_is_bounded_on_a_page_of_noise(matcher):
-    noise = np.uint8(255 * (np.random.default_rng(0).random((40, 40)) < 0.8))
-    picture = cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_NEAREST)
+@pytest.mark.parametrize("seed, density", [(0, 0.39), (1, 0.5), (2, 0.61), (3, 0.69)])
+def test_work_is_bounded_on_a_page_of_noise(matcher, seed, density):
+    """130 x 130 pixels of noise kept the models busy for ten seconds."""
+    noise = np.uint8(255 * (np.random.default_rng(seed).random((130, 130)) < density))
+    for side in (64, 78, 130):
+        matcher.batches.clear()
+        with suppress(InvalidImage):
+            read(noise[:side, :side], matcher, [])
+        assert sum(matcher.batches) <= looks.MOST
+
+
+def test_more_candidates_than_are_allowed_are_refused_before_they_are_looked_at(matcher, monkeypatch):
+    monkeypatch.setattr(looks, "MOST", 4)
+    assert text(read(page("1969"), matcher, [])) == ["1969"]
     matcher.batches.clear()
-    read(picture, matcher, [])
-    assert 100 < sum(matcher.batches) <= 1_200 and max(matcher.batches) == LARGEST
+    with pytest.raises(TooMuchWork, match="more than 4 looks at possible digits; send a part of it at a time"):
+        read(page("19690"), matcher, [])
+    assert not matcher.batches
+
+
+def test_marks_within_marks_are_refused_before_they_are_looked_at(matcher):
+    """Each took time by the area around it: 200 rings on a page as much as 60 pages."""
+    matcher.batches.clear()
+    rings = np.full((1024, 1024), 255, np.uint8)
+    for radius in range(3, 510, 5):
+        cv2.circle(rings, (512, 512), radius, 0, 1)
+    with pytest.raises(TooMuchWork, match="marks within marks"):
+        read(rings, matcher, [])
+    assert not matcher.batches
+
+
+def test_batches_leave_others_their_turn(matcher):
+    matcher.batches.clear()
+    read(page(*["0123456789"] * 5, scale=0.9, gap=5), matcher, [])
+    assert max(matcher.batches) == looks.BATCH < 10
 
 
 def test_no_piece_is_framed_larger_than_a_digit_needs(matcher, monkeypatch):
