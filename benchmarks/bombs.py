@@ -36,8 +36,9 @@ def shape(generator: np.random.Generator, most: int = SIDE * SIDE) -> tuple[int,
     return height, most // height
 
 
-def flat(generator: np.random.Generator, mode: str, most: int = SIDE * SIDE) -> Image.Image:
-    return Image.new(mode, shape(generator, most)[::-1], 77)
+def jpeg_shape(generator: np.random.Generator, most: int) -> tuple[int, int]:
+    height, width = shape(generator, most)
+    return min(height, 65_000), min(width, 65_000)
 
 
 def jpeg_segments(generator: np.random.Generator) -> bytes:
@@ -62,7 +63,7 @@ def jpeg_junk(generator: np.random.Generator) -> bytes:
 def jpeg_scans(generator: np.random.Generator) -> bytes:
     bands, block = int(generator.choice([1, 3, 4])), int(generator.choice([8, 16, 64, 400]))
     pixels = SIDE * SIDE // int(generator.choice([1, 2, 4, 16]))
-    image = noise(generator, *shape(generator, pixels), bands, block)
+    image = noise(generator, *jpeg_shape(generator, pixels), bands, block)
     image = image.convert("CMYK") if bands == 4 else image
     jpeg = encode(image, "JPEG", progressive=True, quality=int(generator.choice([30, 75, 95])), subsampling=0)
     last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
@@ -70,7 +71,8 @@ def jpeg_scans(generator: np.random.Generator) -> bytes:
 
 
 def jpeg_large(generator: np.random.Generator) -> bytes:
-    image = noise(generator, *shape(generator), int(generator.choice([1, 3])), int(generator.choice([2, 3, 8])))
+    size = jpeg_shape(generator, SIDE * SIDE)
+    image = noise(generator, *size, int(generator.choice([1, 3])), int(generator.choice([2, 3, 8])))
     return encode(image, "JPEG", quality=int(generator.choice([20, 50])), progressive=bool(generator.integers(2)))[
         :BODY
     ]
@@ -241,7 +243,8 @@ def tiff_large(generator: np.random.Generator) -> bytes:
     compression = str(generator.choice(["tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd", "jpeg", "group3", "group4"]))
     mode = str(generator.choice(["L", "RGB", "RGBA", "CMYK", "I;16", "F"]))
     mode = {"group3": "1", "group4": "1"}.get(compression, "RGB" if compression == "jpeg" else mode)
-    return encode(flat(generator, mode), "TIFF", compression=compression)[: BODY + 10**6]
+    image = Image.new(mode, jpeg_shape(generator, SIDE * SIDE)[::-1], 77)
+    return encode(image, "TIFF", compression=compression)[: BODY + 10**6]
 
 
 def tiff_sixteen_bits(generator: np.random.Generator) -> bytes:
