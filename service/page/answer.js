@@ -48,7 +48,7 @@ export function showDigit({ digit, confidence, accepted, agreement, models, timi
  */
 export function numberIn(one, many) {
   const read = many.digits?.filter((digit) => digit.accepted) ?? [];
-  if (!read.length || (read.length === 1 && one.accepted)) return null;
+  if (one.error || !read.length || (read.length === 1 && one.accepted)) return null;
   return 2 * read.filter((digit) => digit.confidence >= DOUBT).length >= read.length ? read : null;
 }
 

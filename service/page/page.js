@@ -2,11 +2,9 @@
 
 import { clearAnswer, numberIn, say, showDigit, showError, showNumber } from "./answer.js";
 import { ask, busy, call, drop, post, use } from "./ask.js";
-import { openCamera } from "./camera.js";
 import { introduce, next as nextLook, showVotes } from "./cards.js";
 import { keepFor } from "./corrections.js";
 import { $ } from "./element.js";
-import { showGallery } from "./gallery.js";
 import { remember } from "./history.js";
 import { speak, t } from "./language.js";
 import { contrast, follow, picture, show, smaller } from "./pad.js";
@@ -128,7 +126,7 @@ function showAnswer(one, many, size) {
 async function explain(blob, now) {
   if (reader === READ) return;
   const answer = await post("predict?explain=true", blob);
-  if (now !== sheet || answer.error) return;
+  if (now !== sheet || !answer.explain) return;
   showVotes(answer);
   showStrip(blob, answer.explain);
 }
@@ -144,7 +142,7 @@ async function vote(index) {
   if (!image || now !== sheet) return;
   const bytes = Uint8Array.from(atob(image.split(",")[1]), (letter) => letter.charCodeAt()); // of a data: URL
   const answer = await post("predict?explain=true", new Blob([bytes]));
-  if (answer.error || now !== sheet) return;
+  if (now !== sheet || !answer.explain) return;
   showVotes(answer);
   showStrip(null, answer.explain);
 }
@@ -197,15 +195,15 @@ document.addEventListener("keydown", (event) => {
 
 /** One file goes on the sheet, several into the gallery. */
 function take(files, otherwise) {
-  if (files.length > 1) showGallery(files, (image) => lay({ image, strokes: [] }));
+  if (files.length > 1) import("./gallery.js").then(({ showGallery }) => showGallery(files, (image) => lay({ image, strokes: [] })));
   else if (files.length) lay({ image: files[0], strokes: [] });
   else showError({ error: otherwise });
 }
 
-async function takeExample(address) {
+async function takeExample({ dataset: { file } }) {
   try {
-    const blob = await (await fetch(address)).blob();
-    lay({ image: new File([blob], address.split("/").at(-1), { type: blob.type }), strokes: [] });
+    const blob = await (await fetch(`page/examples/${file}`)).blob();
+    lay({ image: new File([blob], file, { type: blob.type }), strokes: [] });
     $("sheet").scrollIntoView({ block: "nearest" });
   } catch {
     showError({ error: t("example-missing") });
@@ -233,14 +231,18 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
   const address = event.dataTransfer.getData("text/uri-list");
-  if (address.startsWith(new URL("page/examples/", document.baseURI).href)) return takeExample(address);
+  const example = [...document.querySelectorAll("#examples img")].find((image) => image.src === address);
+  if (example) return takeExample(example.parentElement);
   take([...event.dataTransfer.files], t("nothing-dropped"));
 });
 for (const example of document.querySelectorAll("#examples button")) {
-  example.addEventListener("click", () => takeExample(example.firstElementChild.src));
+  example.addEventListener("click", () => takeExample(example));
 }
 $("camera").hidden = !navigator.mediaDevices?.getUserMedia; // there is one only over https or from localhost
-$("camera").addEventListener("click", () => openCamera((image) => lay({ image, strokes: [] })));
+$("camera").addEventListener("click", async () => {
+  const { openCamera } = await import("./camera.js"); // what is seldom used is loaded when it is
+  openCamera((image) => lay({ image, strokes: [] }));
+});
 
 window.addEventListener("resize", () => showSheet());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showSheet());

@@ -42,6 +42,7 @@ $("copy").addEventListener("click", async ({ target }) => {
   if (!target.dataset.kind || !current) return;
   const text = await code(target.dataset.kind, current);
   const done = await copied(text);
+  $("copied").dataset.kind = target.dataset.kind;
   $("copied").textContent = t(done ? "copied" : "not-copied");
 });
 

@@ -1,11 +1,23 @@
 """Drawing, with the answer following each stroke."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import EXAMPLES, IDLE, PHONE, REFUSED, SEVEN, TWO, expect_answer, expect_sentence, stroke
+from tests.page.conftest import (
+    EXAMPLES,
+    IDLE,
+    PATIENCE,
+    PHONE,
+    REFUSED,
+    SEVEN,
+    TWO,
+    expect_answer,
+    expect_sentence,
+    stroke,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -49,26 +61,6 @@ def test_answer_comes_while_the_stroke_is_drawn(page):
     expect_answer(page, "1")
 
 
-def test_answer_to_a_stroke_is_there_within_100_ms(page):
-    page.evaluate("""() => {
-        window.delays = [];
-        let lifted = null;
-        const answer = document.getElementById("answer");
-        addEventListener("pointerup", () => (lifted = performance.now()), true);
-        new MutationObserver(() => {
-            if (lifted === null || answer.getAttribute("aria-busy") === "true") return;
-            delays.push(performance.now() - lifted);
-            lifted = null;
-        }).observe(answer, { attributes: true });
-    }""")
-    for number in range(8):
-        stroke(page, [[(0.1 + number / 10, 0.2), (0.1 + number / 10, 0.8)]])
-        expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
-    delays = page.evaluate("delays")
-    assert len(delays) == 8
-    assert sorted(delays)[4] < 100, delays  # the median: a machine may have other work
-
-
 def test_finger_draws_and_the_page_stays_where_it_is(open_page):
     page = open_page(**PHONE)
     pad = page.locator("#pad").bounding_box()
@@ -99,7 +91,6 @@ def test_undo_takes_the_last_stroke_or_image_back_and_clear_everything(page):
     expect_sentence(page, IDLE)
     page.keyboard.press("Control+z")
     expect_answer(page, "7")
-    page.click("#undo")
     page.click("#undo")
     expect_sentence(page, IDLE)
 
@@ -138,10 +129,21 @@ def test_digit_is_drawn_with_the_keyboard_alone(page):
 def test_strokes_over_an_image_are_read_with_it(page):
     page.set_input_files("#file", EXAMPLES / "seven.png")
     expect_answer(page, "7")
-    with page.expect_request("**/predict") as asked:
-        stroke(page, [[(0.6, 0.3), (0.6, 0.8)]])
+    stroke(page, [[(0.5, 0.1), (0.5, 0.9)]])
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#picture")).to_be_visible()
-    assert len(asked.value.post_data_buffer) > 1000  # a picture of both
+    pixel = """async () => {
+        const image = document.querySelector("#strip .sheet");
+        if (!image) return null;
+        await image.decode();
+        const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+        context.drawImage(image, 0, 0);
+        return [...context.getImageData(image.naturalWidth / 2, 0.5 * image.naturalHeight, 1, 1).data];
+    }"""
+    expect(page.locator("#strip .sheet[src^=blob]")).to_be_visible()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while page.evaluate(pixel) != [0, 0, 0, 255]:  # black; the 7 is blue
+        assert time.monotonic() < deadline
 
 
 def test_what_the_networks_look_at_is_shown_by_one_key(page):

@@ -1,16 +1,18 @@
 """Files, drops, pastes, examples, and whole numbers."""
 
 import csv
+import io
 import json
 import re
 import subprocess
 import zipfile
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import expect
 
-from tests.conftest import draw
+from tests.conftest import REPOSITORY, draw
 from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode
 from training.data.nondigits import NONE
@@ -68,7 +70,7 @@ def test_number_is_read_with_a_box_for_each_digit(page):
     expect(page.locator("#digits ol")).to_have_count(2)
     expect(page.locator("#text .doubtful")).to_have_text("4")
     page.locator("#digits button").nth(1).hover()
-    expect(page.locator("#boxes g").nth(1)).to_have_class(" lit")
+    expect(page.locator("#boxes g").nth(1)).to_have_class("lit")
     picture = page.locator("#picture").bounding_box()
     last = page.locator("#boxes rect").nth(3).bounding_box()
     shown = picture["height"] * 560 / 360  # the image is as high as the sheet allows
@@ -124,7 +126,7 @@ def test_history_is_downloaded_as_csv_and_json(page):
     page.locator("#history summary").click()
     with page.expect_download() as download:
         page.locator("#history [data-kind=csv]").click()
-    rows = list(csv.DictReader(download.value.path().open(newline="")))
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert [(row["read"], row["route"]) for row in rows] == [("1969\n42", "/read")]
     with page.expect_download() as download:
         page.locator("#history [data-kind=json]").click()
@@ -143,4 +145,17 @@ def test_copied_curl_asks_about_the_image_on_the_sheet(page):
     said = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
     assert json.loads(said)["digit"] == 7
     page.locator("#copy [data-kind=python]").click()
+    expect(page.locator("#copied")).to_have_attribute("data-kind", "python")
     compile(page.evaluate("copied"), "copied", "exec")
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "service/page/thumbnails").iterdir()), ids=lambda path: path.stem)
+def test_thumbnail_shows_its_example(path):
+    """Made by Pillow: ImageOps.exif_transpose, thumbnail((400, 88)), WebP of quality 80."""
+    (source,) = EXAMPLES.glob(f"{path.stem}.*")
+    example = ImageOps.exif_transpose(Image.open(source))
+    example.thumbnail((400, 88))
+    thumbnail = Image.open(path)
+    assert thumbnail.size == example.size
+    difference = np.abs(np.asarray(thumbnail.convert("L"), int) - np.asarray(example.convert("L"), int))
+    assert difference.mean() < 6
