@@ -1,0 +1,83 @@
+"""Figures of recorded runs into docs/, between the markers that name them.
+
+results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
+results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json: that of `benchmarks.crowd`.
+
+    python -m benchmarks.records
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import soak
+
+REPOSITORY = Path(__file__).parent.parent
+Record = dict[str, Any]
+
+
+def detours(record: Record) -> str:
+    """Median and range of requests/s of each variant, for each choice of models and number of connections."""
+    cases = sorted({(row["models"], row["connections"]) for row in record["rows"]})
+    heads = [f"{models}, {connections} conn." for models, connections in cases]
+    lines = [f"| with | {' | '.join(heads)} |", "| --- |" + " --- |" * len(heads)]
+    for variant in dict.fromkeys(row["variant"] for row in record["rows"] if row["turn"] == 0):
+        cells = []
+        for case in cases:
+            values = [
+                row["requests_per_sec"]
+                for row in record["rows"]
+                if row["variant"] == variant and (row["models"], row["connections"]) == case
+            ]
+            cells.append(f"{np.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})")
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    says = (
+        f"Requests/s of a PNG of 28x28 pixels, medians and ranges of {record['rounds']} rounds of {record['seconds']} s "
+        f"in turn, commit {record['commit']}, {record['hardware']}."
+    )
+    return "\n".join([says, "", *lines])
+
+
+def soaked(record: Record) -> str:
+    return "\n".join(f"- {line}" for line in soak.report(record).splitlines())
+
+
+def crowd(record: Record) -> str:
+    """Medians over the rounds."""
+    lines = ["| beside eight clients of | p50, ms | p95, ms | highest of /readyz, ms | answers to them |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for who, rounds in record["rounds"].items():
+        figures = [
+            f"{np.median([row[name] for row in rounds]):.1f}"
+            for name in ("predict_p50_ms", "predict_p95_ms", "readyz_highest_ms")
+        ]
+        statuses = {status for row in rounds for status in row["others"]}
+        lines.append(f"| {who} | {' | '.join(figures)} | {', '.join(sorted(statuses))} |")
+    return "\n".join(lines)
+
+
+PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
+    "http_detours": ("docs/experiments.md", detours),
+    "soak": ("docs/operations.md", soaked),
+    "crowd": ("docs/operations.md", crowd),
+}
+
+
+def filled(name: str, document: str, record: Record) -> str:
+    """The document with the text of a record between its markers."""
+    block = f"<!-- {name} -->\n{PLACES[name][1](record)}\n<!-- /{name} -->"
+    return re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, document, flags=re.DOTALL)
+
+
+def main(argv: None = None) -> None:
+    for name, (place, _) in PLACES.items():
+        path, record = REPOSITORY / place, json.loads((REPOSITORY / "results" / f"{name}.json").read_text())
+        path.write_text(filled(name, path.read_text(), record))
+
+
+if __name__ == "__main__":
+    main()
