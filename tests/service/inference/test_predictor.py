@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from service.inference.artefact import UnusableArtefact, open_artefact
@@ -144,3 +145,15 @@ def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
     monkeypatch.setattr("service.inference.device.providers_of", lambda *_: [("CPUExecutionProvider", "no options")])
     with pytest.raises(ValueError):
         open_session(small_models / "cnn.onnx", "cpu", 1)
+
+
+@pytest.mark.slow
+def test_large_page_leaves_no_memory_behind(released):
+    """Bug: onnxruntime kept what its largest page had taken, 300 MB, and each larger page added to it."""
+    predictor = Predictor(released, "cpu", threads=1)
+    process = psutil.Process()
+    predictor.detect(np.zeros((1, 1, 64, 64), np.uint8))
+    before = process.memory_info().rss
+    for side in (512, 1024):
+        predictor.detect(np.zeros((1, 1, side, side), np.uint8))
+    assert process.memory_info().rss - before < 100e6
