@@ -35,10 +35,9 @@ def detours(record: Record) -> str:
             ]
             cells.append(f"{np.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})")
         lines.append(f"| {variant} | {' | '.join(cells)} |")
-    says = (
-        f"Requests/s of a PNG of 28x28 pixels, medians and ranges of {record['rounds']} rounds of {record['seconds']} s "
-        f"in turn, commit {record['commit']}, {record['hardware']}."
-    )
+    rounds = f"{record['rounds']} rounds of {record['seconds']} s in turn"
+    where = f"commit {record['commit']}, {record['hardware']}"
+    says = f"Requests/s of a PNG of 28x28 pixels, medians and ranges of {rounds}, {where}."
     return "\n".join([says, "", *lines])
 
 
@@ -62,7 +61,6 @@ def crowd(record: Record) -> str:
 
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
     "http_detours": ("docs/experiments.md", detours),
-    "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
 }
 
