@@ -60,7 +60,8 @@ def crowd(record: Record) -> str:
 
 
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
-    "http_detours": ("docs/experiments.md", detours),
+    "http_detours": ("docs/operations.md", detours),
+    "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
 }
 
