@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header py
 # Where there is an NVIDIA GPU, onnxruntime needs CUDA and cuDNN beside it.
 GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
 
-.PHONY: serve dev test lint pin clean
+.PHONY: serve dev test lint data models pin clean
 
 serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000)
 	$(BIN)/python -m service serve --port $(PORT)
@@ -22,6 +22,16 @@ lint: .venv/dev.done  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# Other writers' data lies in WRITERS_ROOT: beside the checkout if it is there, else it is fetched into data/.
+export WRITERS_ROOT ?= $(or $(wildcard ../shared/writers),data/writers)
+export IMAGENET_ROOT ?= $(or $(wildcard ../shared/weights),data/imagenet)
+
+data: .venv/dev.done  ## fetch MNIST and the other writers' data from their public sources
+	$(BIN)/python -m training.data
+
+models: data  ## train, export and evaluate all networks; goes on where it was stopped; DRY_RUN=1 prints the plan alone
+	$(BIN)/python -m training.train --all --jobs $(or $(JOBS),2) $(if $(DRY_RUN),--dry-run)
 
 # dev.txt is resolved first, from all extras; the other two are parts of it, so that they can be installed together.
 pin: .venv/uv.done  ## pin pyproject.toml into requirements/; UPGRADE=-U takes the newest releases

@@ -72,7 +72,7 @@ def in_torch(name, threads, device, compiled):
     import torch
 
     from training import networks
-    from training.export import fold_norms, graph_of
+    from training.release.graph import fold_norms, graph_of
 
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)

@@ -17,17 +17,16 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.training import clock
 from training.data import mnist
-from training.loop.provenance import hardware
-from training.train import autocast, pick_device
+from training.loop.devices import autocast, hardware, pick_device
+from training.loop.timing import clock
 
 EPOCHS, BATCH, LR, WARM_UP = 1, 256, 0.01, 0.2
 BETAS = 0.7, 0.9
 GOAL = 0.99
 
 
-def network():
+def network() -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(1, 24, 5, padding=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(24, 48, 3, padding=1, bias=False), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2)),
@@ -36,19 +35,19 @@ def network():
     )
 
 
-def load(root, device):
+def load(root: str | None, device: torch.device) -> list[torch.Tensor]:
     """Training (60,000) and test images (N, 1, 28, 28) float32, about zero mean and unit deviation, and labels."""
     splits = {split: mnist.load(split, root) for split in mnist.SPLITS}
     parts = [torch.cat([splits[s][i] for s in ("train", "validation")]) for i in (0, 1)] + list(splits["test"])
     images, labels, test_images, test_labels = (part.to(device) for part in parts)
-    return scaled(images), labels, scaled(test_images), test_labels
+    return [scaled(images), labels, scaled(test_images), test_labels]
 
 
-def scaled(images):
+def scaled(images: torch.Tensor) -> torch.Tensor:
     return ((mnist.to_unit(images) - 0.1307) / 0.3081).contiguous(memory_format=torch.channels_last)
 
 
-def run(seed, images, labels):
+def run(seed: int, images: torch.Tensor, labels: torch.Tensor) -> tuple[nn.Sequential, float]:
     """Train once. Returns the network and the seconds it took."""
     device = images.device
     torch.manual_seed(seed)
@@ -71,15 +70,15 @@ def run(seed, images, labels):
 
 
 @torch.no_grad()
-def accuracy(net, images, labels):
+def accuracy(net: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> float:
     right = sum(
         (net(i).argmax(1) == t).sum().item() for i, t in zip(images.split(2000), labels.split(2000), strict=True)
     )
     return right / len(images)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=30, help="default: 30")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--data", help="folder that holds MNIST/; default: $MNIST_ROOT, else data")

@@ -10,7 +10,6 @@ same batch size; bound by the cores or the GPU. The last line of the output is J
 import argparse
 import json
 import sys
-import time
 from dataclasses import replace
 
 import torch
@@ -22,9 +21,12 @@ from tqdm import tqdm
 from training import networks
 from training.data import mnist
 from training.data.augmentation import degrade, move
+from training.data.batches import Batches
 from training.data.nondigits import spoil
-from training.loop.provenance import hardware
-from training.train import Run, pick_device
+from training.loop.devices import hardware, pick_device
+from training.loop.recipe import MNIST_ALONE, Recipe
+from training.loop.run import Run
+from training.loop.timing import clock
 
 WARM_UP = 3  # steps before the clock
 
@@ -32,39 +34,39 @@ WARM_UP = 3  # steps before the clock
 class OneByOne(Dataset):
     """MNIST as torchvision's data set gives it: a PIL image, through ToTensor."""
 
-    def __init__(self, images, labels):
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images, self.labels = images, labels
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         return to_tensor(to_pil_image(self.images[index])), int(self.labels[index])
 
 
-def clock(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def ours(name, recipe, device, images, labels, steps):
-    """Seconds of a step of `training.train`, and of the augmentation in it."""
-    size = recipe.batch_size
-    run = Run(name, recipe, 0, device, steps + WARM_UP)
-    run.train_epoch(images[: WARM_UP * size], labels[: WARM_UP * size])
+def ours(name: str, recipe: Recipe, batches: Batches, steps: int) -> tuple[float, float]:
+    """Seconds of a step of `training.train`, and of the drawing and augmentation in it."""
+    device = batches.device
+    run = Run(name, recipe, 0, device, batches.steps)
+    run.network.train()
+    epoch = batches.epoch([0])
+    for _ in range(WARM_UP):
+        run.train_step(*next(epoch))
     start = clock(device)
-    run.train_epoch(images[: steps * size], labels[: steps * size])
+    for _ in range(steps):
+        run.train_step(*next(epoch))
     step = (clock(device) - start) / steps
+    epoch = batches.epoch([1])
     start = clock(device)
-    for first in range(0, steps * size, size):
-        batch = slice(first, first + size)
-        digits, targets = spoil(mnist.to_unit(images[batch]), labels[batch], recipe.nondigits)
-        degrade(move(digits, targets, recipe.augment), recipe.augment)
+    for _ in range(steps):
+        images, labels = next(epoch)
+        degrade(move(spoil(mnist.to_unit(images), labels, recipe.several)[0], recipe.augment), recipe.augment)
     return step, (clock(device) - start) / steps
 
 
-def plain(name, recipe, device, images, labels, steps):
+def plain(
+    name: str, recipe: Recipe, device: torch.device, images: torch.Tensor, labels: torch.Tensor, steps: int
+) -> float:
     """Seconds of a step of the plain loop."""
     size = recipe.batch_size
     count = (steps + WARM_UP) * size
@@ -73,7 +75,7 @@ def plain(name, recipe, device, images, labels, steps):
         network.patches = PatchesInPython(network.class_token.shape[2]).to(device)
     optimizer = torch.optim.Adam(network.parameters())
     loader = DataLoader(OneByOne(images[:count].cpu(), labels[:count].cpu()), size, shuffle=True)
-    start = None
+    start = 0.0
     for step, (batch, truth) in enumerate(loader):
         if step == WARM_UP:
             start = clock(device)
@@ -86,11 +88,11 @@ def plain(name, recipe, device, images, labels, steps):
 class PatchesInPython(torch.nn.Module):
     """4x4 patches cut one by one, image by image, and a linear layer."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = torch.nn.Linear(16, width)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         n, _, height, width = images.shape
         patches = torch.zeros(n, (height // 4) * (width // 4), 16, device=images.device)
         for i in range(n):
@@ -101,8 +103,8 @@ class PatchesInPython(torch.nn.Module):
         return F.relu(self.linear(patches)).transpose(1, 2)[..., None]  # (N, WIDTH, 49, 1), as convolutions give them
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", metavar="NAME", nargs="*", help="default: all")
     parser.add_argument("--steps", type=int, default=20, help="timed steps of each kind; default: 20")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -119,8 +121,9 @@ def main(argv=None):
     print(f"{'network':<12} {'images/s':>9} {'plain':>9} {'ratio':>6} {'augmentation':>13}")
     rows = {}
     for name, recipe in tqdm(recipes.items()):
-        recipe = replace(recipe, weights=None, epochs=2)  # speed does not depend on where the weights come from
-        step, augmentation = ours(name, recipe, device, images, labels, arguments.steps)
+        recipe = replace(recipe, weights=None, sources=MNIST_ALONE)  # both loops see the same images
+        batches = Batches(recipe.sources, recipe.batch_size, device, arguments.data)
+        step, augmentation = ours(name, recipe, batches, arguments.steps)
         slow = plain(name, recipe, device, images, labels, arguments.steps)
         rows[name] = {
             "images_per_sec": round(recipe.batch_size / step, 1),

@@ -1,245 +1,112 @@
-"""Train one network: python -m training.train NAME.
+"""Train one network (python -m training.train NAME), or release all of them (python -m training.train --all).
 
-Each epoch leaves in runs/NAME/ a checkpoint to resume from, a line in metrics.jsonl, and, when it is the best on the
-validation images so far, the averaged weights in best.pt; with --seeds N, in runs/seed0/NAME/ and so on. The test set
-is not opened here. `training.loop.devices` says how to use several devices.
+A run leaves runs/NAME/ with a checkpoint to resume from, the figures of each epoch and the averaged weights; with
+--seeds N, runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes docs/results.md; it
+prints its plan with the times first, goes on where it was stopped, and trains --jobs networks at a time, each with one
+thread. `training.loop.devices` says how to use several devices.
 """
 
 import argparse
 import dataclasses
 import json
-import math
-import os
 import statistics
 import sys
-import time
-from contextlib import nullcontext
-from copy import deepcopy
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from tqdm import tqdm
-
 from training import networks
-from training.data import mnist
-from training.data.augmentation import degrade, move
-from training.data.nondigits import spoil
-from training.loop import devices, history
-from training.loop.provenance import commit, hardware
-from training.loop.weights import initialise
-
-EVALUATION_BATCH = 500
 
 
-def pick_device(name):
-    """The torch device for "auto", "cpu" or "cuda". Raises ValueError if CUDA is asked for and not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: PyTorch finds no CUDA device; use --device cpu or auto.")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    result.add_argument("name", metavar="NAME", nargs="?", choices=networks.NAMES, help=", ".join(networks.NAMES))
+    result.add_argument("--epochs", type=positive, help="default: the recipe's")
+    result.add_argument("--seed", type=int, default=0, help="default: 0")
+    result.add_argument("--seeds", type=positive, metavar="N", help="train N times: SEED, SEED + 1, ...")
+    result.add_argument("--sources", choices=("all", "mnist"), default="all", help="'mnist': train on MNIST alone")
+    result.add_argument("--weights", help="'imagenet', 'none' or a state dict's path; default: the recipe's")
+    result.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    result.add_argument("--threads", type=positive, help="of the CPU; default: all cores")
+    result.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
+    result.add_argument("--writers", type=Path, help="other writers; default: $WRITERS_ROOT, else data/writers")
+    result.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
+    result.add_argument("--resume", action="store_true", help="continue from the last finished epoch")
+    every = result.add_argument_group("all networks")
+    every.add_argument("--all", action="store_true", help="train, export, evaluate and report all networks")
+    every.add_argument("--jobs", type=positive, default=1, help="networks trained at a time; default: 1")
+    every.add_argument("--dry-run", action="store_true", help="print the plan of --all with its times, and stop")
+    every.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    every.add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    every.add_argument("--images", type=Path, help="folder of labelled images to evaluate too")
+    return result
 
 
-def autocast(device):
-    """bfloat16 where the hardware multiplies it, else nothing."""
-    supported = torch.cuda.is_bf16_supported(False) if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16) if supported else nullcontext()
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
-@torch.no_grad()
-def predict(network, images):
-    """Logits (N, 10) float32, on the CPU, for images (N, 1, 28, 28) uint8."""
-    network.eval()
-    return torch.cat([network(mnist.to_unit(part)).float().cpu() for part in images.split(EVALUATION_BATCH)])
-
-
-class Run:
-    """A network in training: everything that a checkpoint holds."""
-
-    def __init__(self, name, recipe, seed, device, steps_per_epoch, rank=0, size=1):
-        """`rank` of `size` processes that train together."""
-        torch.manual_seed(seed)
-        self.name, self.recipe, self.seed, self.device, self.rank, self.size = name, recipe, seed, device, rank, size
-        network = networks.load(name).Network()
-        self.start = initialise(network, name, recipe.weights)
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self.averaged = deepcopy(self.network).requires_grad_(False)
-        self.objective = devices.objective(self.network, self._degrade, size)
-        kernels = [p for p in network.parameters() if p.dim() > 1]
-        others = [p for p in network.parameters() if p.dim() <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=recipe.lr,
-            fused=True,
-        )
-        steps = recipe.epochs * steps_per_epoch
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer,
-            recipe.lr,
-            steps,
-            pct_start=max(recipe.warmup, 2 / steps),  # one step up is none to it
-        )
-        self.step, self.metrics = 0, []
-
-    def train_epoch(self, images, labels):
-        """One pass over images (N, 1, 28, 28) uint8 in random order. Returns the mean loss."""
-        epoch = len(self.metrics)
-        torch.manual_seed(self.seed * 10_000 + epoch)  # a resumed run draws what an unbroken one would
-        self.network.train()
-        size = self.recipe.batch_size
-        order = torch.randperm(len(images), device=self.device)[: len(images) // size * size].view(-1, size)
-        if self.rank > 0:  # the same order for all, but each its own augmentation
-            torch.manual_seed((self.seed * 10_000 + epoch) * self.size + self.rank)
-        total = torch.zeros((), device=self.device)
-        title = f"{self.name} {epoch + 1}/{self.recipe.epochs}"
-        bar = tqdm(order, desc=title, unit_scale=size, unit=" images", mininterval=5, disable=self.rank > 0)
-        for batch in bar:
-            batch = batch[self.rank :: self.size]
-            digits, targets = spoil(mnist.to_unit(images[batch]), labels[batch], self.recipe.nondigits)
-            digits = move(digits, targets, self.recipe.augment)
-            with autocast(self.device):
-                loss = self.objective(digits, targets)
-            loss.backward()
-            if self.recipe.clip is not None:
-                torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            self.schedule.step()
-            self._average()
-            total += loss.detach()
-        mean = (total / len(order)).item()
-        if mean != mean:
-            raise FloatingPointError(f"{self.name}: the loss became NaN in epoch {epoch + 1} (lr {self.recipe.lr}).")
-        return mean
-
-    def _degrade(self, images):
-        with torch.autocast(self.device.type, enabled=False):
-            return degrade(images, self.recipe.augment)
-
-    @torch.no_grad()
-    def _average(self):
-        """Move the averaged weights towards the current ones; a short memory first, so that early epochs count."""
-        self.step += 1
-        weight = 1 - min(self.recipe.ema, self.step / (self.step + 10))
-        averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
-        pairs = [pair for pair in zip(averaged, current, strict=True) if pair[0].is_floating_point()]
-        torch._foreach_lerp_([pair[0] for pair in pairs], [pair[1] for pair in pairs], weight)
-
-    def state(self):
-        return {
-            "settings": self.settings(),
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.step,
-            "metrics": self.metrics,
-        }
-
-    def settings(self):
-        return {"name": self.name, "seed": self.seed, "recipe": dataclasses.asdict(self.recipe)}
-
-    def load(self, state):
-        """Continue from a checkpoint. Raises ValueError if it belongs to a run with other settings."""
-        if state["settings"] != self.settings():
-            raise ValueError(f"The checkpoint was made with other settings: {state['settings']}.")
-        for part in ("network", "averaged", "optimizer", "schedule"):
-            getattr(self, part).load_state_dict(state[part])
-        self.step, self.metrics = state["step"], state["metrics"]
-
-
-def train(name, recipe, seed, device, folder, root=None, resume=False):
-    """Train to the end of the recipe, with the other processes of torchrun, if any. Returns one dict an epoch."""
-    rank, size, device = devices.join(device)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
-    images, labels = (tensor.to(device) for tensor in mnist.load("train", root))
-    held_images, held_labels = mnist.load("validation", root)
-    held_images = held_images.to(device)
-    run = Run(name, recipe, seed, device, len(images) // recipe.batch_size, rank, size)
-    if resume and checkpoint.exists():
-        run.load(torch.load(checkpoint, map_location=device, weights_only=True))
-    folder.mkdir(parents=True, exist_ok=True)
-    origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()} | run.start
-    while len(run.metrics) < recipe.epochs:
-        start = time.perf_counter()
-        loss = run.train_epoch(images, labels)
-        trained = time.perf_counter()
-        logits = predict(run.averaged, held_images)
-        run.metrics.append(
-            {
-                "epoch": len(run.metrics) + 1,
-                "train_loss": loss,
-                "validation_loss": F.cross_entropy(logits, held_labels).item(),
-                "validation_accuracy": (logits.argmax(1) == held_labels).float().mean().item(),
-                "seconds": time.perf_counter() - start,
-                "images_per_second": len(images) / (trained - start),
-            }
-        )
-        if rank > 0:
-            continue
-        # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
-        if run.metrics[-1] is history.best_of(run.metrics):
-            best = {"settings": run.settings(), "network": run.averaged.state_dict(), "metrics": run.metrics}
-            _save(best | origin, folder / "best.pt")
-        history.write(folder, run.metrics)
-        _save(run.state(), checkpoint)
-        print(json.dumps(run.metrics[-1]), flush=True)
-    return run.metrics
-
-
-def _save(state, path):
-    """Write beside, then rename: a kill leaves the old file whole."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", metavar="NAME", help=", ".join(networks.NAMES))
-    parser.add_argument("--epochs", type=int, help="default: the recipe's")
-    parser.add_argument("--lr", type=float, help="peak; default: the recipe's; a fraction of it to go on gently")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with the seeds SEED, SEED + 1, ...")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--weights", help="'imagenet', 'none', a state dict's path, or a run's best.pt to go on from")
-    parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
-    parser.add_argument("--resume", action="store_true", help="continue from the last finished epoch")
-    arguments = parser.parse_args(argv)
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser().parse_args(argv)
+    if (arguments.name is None) != arguments.all:
+        parser().error("give the NAME of one network, or --all")
     try:
-        recipe = networks.load(arguments.name).RECIPE
-        if arguments.epochs is not None:
-            if arguments.epochs < 1:
-                raise ValueError(f"--epochs {arguments.epochs}: at least 1.")
-            recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-        if arguments.lr is not None:
-            if not 0 < arguments.lr < math.inf:
-                raise ValueError(f"--lr {arguments.lr}: a positive number.")
-            recipe = dataclasses.replace(recipe, lr=arguments.lr)
-        if arguments.seeds is not None and arguments.seeds < 1:
-            raise ValueError(f"--seeds {arguments.seeds}: at least 1.")
-        if arguments.weights is not None:
-            recipe = dataclasses.replace(recipe, weights=None if arguments.weights == "none" else arguments.weights)
-        device = pick_device(arguments.device)
-        print(f"{arguments.name} on {hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
-        seeds = range(arguments.seed, arguments.seed + (arguments.seeds or 1))
-        accuracies = []
-        for seed in seeds:
-            out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
-            folder = out / arguments.name
-            metrics = train(arguments.name, recipe, seed, device, folder, arguments.data, arguments.resume)
-            accuracies.append(history.best_of(metrics)["validation_accuracy"])
-        devices.leave()
-        if arguments.seeds is not None:
-            spread = {"mean": statistics.mean(accuracies)}
-            spread["deviation"] = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-            print(json.dumps({"validation_accuracy": accuracies} | spread))
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        train_all(arguments) if arguments.all else train_one(arguments)
+    except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
         sys.exit(str(error))
+
+
+def train_one(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from training.loop import devices
+    from training.loop.fit import Data, fit
+    from training.loop.recipe import MNIST_ALONE, Recipe
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    recipe: Recipe = networks.load(arguments.name).RECIPE
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    if arguments.sources == "mnist":
+        recipe = dataclasses.replace(recipe, sources=MNIST_ALONE)
+    if arguments.weights is not None:
+        recipe = dataclasses.replace(recipe, weights=None if arguments.weights == "none" else arguments.weights)
+    device = devices.pick_device(arguments.device)
+    data = Data(root=arguments.data, writers=arguments.writers)
+    print(f"{arguments.name} on {devices.hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
+    accuracies = []
+    for seed in range(arguments.seed, arguments.seed + (arguments.seeds or 1)):
+        out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
+        metrics = fit(arguments.name, recipe, seed, device, out / arguments.name, data, arguments.resume)
+        accuracies.append(metrics[-1]["validation"]["mnist"]["accuracy"])
+    devices.leave()
+    if arguments.seeds is not None:
+        deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+        spread = {"mean": statistics.mean(accuracies), "deviation": deviation}
+        print(json.dumps({"validation_accuracy": accuracies} | spread))
+
+
+def train_all(arguments: argparse.Namespace) -> None:
+    from training.release.pipeline import Pipeline, describe
+
+    pipeline = Pipeline(
+        runs=arguments.out,
+        models=arguments.models,
+        results=arguments.results,
+        data=arguments.data,
+        writers=arguments.writers,
+        images=arguments.images,
+        sources=arguments.sources,
+        epochs=arguments.epochs,
+        device=arguments.device,
+        jobs=arguments.jobs,
+    )
+    plan = pipeline.plan()
+    print(describe(plan, arguments.jobs), flush=True)
+    if not arguments.dry_run:
+        pipeline.run(plan)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,70 @@
-"""Five networks, trained for an epoch on typed digits and exported once for all tests here."""
+"""Five networks, trained for an epoch on typed digits and exported once for all tests here; and a few writers."""
 
 import dataclasses
+import io
+import zipfile
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from training import networks
-from training.export import export
-from training.train import train
+from training.data import omniglot
+from training.loop.fit import Data, fit
+from training.loop.recipe import MNIST_ALONE
+from training.release.artefact import export
+
+WRITERS = 20  # of each made set: 14 train, 3 validate, 3 test
+KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|"}
+
+
+@pytest.fixture(scope="session")
+def small_writers(tmp_path_factory):
+    """A folder in the form of the other writers' data: what each wrote is a random line of a few strokes."""
+    root = tmp_path_factory.mktemp("writers")
+    generator = np.random.default_rng(0)
+    for part, kinds in KINDS.items():
+        write_strokes(root / "unipen" / f"{part}.npz", kinds, 6, generator)
+    write_strokes(root / "uji_digits" / "digits.npz", KINDS["digits"], 2, generator)
+    bitmaps = np.zeros((60, 32, 32), np.uint8)
+    bitmaps[:, :, 12:20] = 1
+    parts = np.repeat(["train", "cv", "other_writers"], 20)
+    packed = np.packbits(bitmaps, axis=2)
+    save(root / "optdigits" / "optdigits.npz", images=packed, label=np.arange(60) % 10, part=parts)
+    doodles = np.zeros((40, 28, 28), np.uint8)
+    doodles[:, 5:20, 3:25] = generator.integers(0, 2, (40, 15, 22)) * 255
+    save(root / "quickdraw" / "doodles.npz", images=doodles, label=np.repeat(["cat", "train"], 20))
+    (root / "omniglot").mkdir()
+    for name, alphabets in zip(omniglot.FILES, (("Greek", "Balinese"), ("Greek", "Tagalog")), strict=True):
+        with zipfile.ZipFile(root / "omniglot" / name, "w") as file:
+            for alphabet in alphabets:
+                for drawer in range(1, 21):
+                    picture = np.full((105, 105), 255, np.uint8)
+                    cv2.line(picture, (20, 20 + drawer), (80, 70), 0, 3)
+                    png = io.BytesIO(cv2.imencode(".png", picture)[1].tobytes())
+                    for character in (1, 2):  # beta, the second of Greek, is a look-alike
+                        entry = f"{Path(name).stem}/{alphabet}/character{character:02}/0001_{drawer:02}.png"
+                        file.writestr(entry, png.getvalue())
+    return root
+
+
+def write_strokes(path, kinds, times, generator):
+    """Each of WRITERS writes each of `kinds` so many times, in one stroke or two."""
+    label = np.tile(np.repeat(list(kinds), times), WRITERS)
+    writer = np.repeat(np.arange(WRITERS), times * len(kinds))
+    counts = 1 + np.arange(len(label)) % 2
+    stroke = np.arange(counts.sum() + 1) * 5
+    points = generator.integers(0, 256, (stroke[-1], 2)).astype(np.uint8)
+    sample = np.concatenate([[0], counts.cumsum()])
+    source = np.full(len(label), "x1")
+    save(path, points=points, stroke=stroke, sample=sample, label=label, writer=writer, source=source)
+
+
+def save(path, **arrays):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +76,9 @@ def runs(small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name in networks.NAMES:
         epochs = 4 if name == "alexnet" else 1
-        recipe = dataclasses.replace(networks.load(name).RECIPE, epochs=epochs, batch_size=50, weights=None)
-        train(name, recipe, 0, torch.device("cpu"), folder / name, small_mnist)
+        recipe = networks.load(name).RECIPE
+        recipe = dataclasses.replace(recipe, epochs=epochs, batch_size=50, weights=None, sources=MNIST_ALONE)
+        fit(name, recipe, 0, torch.device("cpu"), folder / name, Data(root=small_mnist))
     return folder
 
 
@@ -28,5 +86,5 @@ def runs(small_mnist, tmp_path_factory):
 def models(runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name in networks.NAMES:
-        export(name, runs, folder, small_mnist)
+        export(name, runs, folder, Data(root=small_mnist))
     return folder

@@ -10,16 +10,19 @@ from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
 from training import evaluate, networks
 from training.data import mnist
-from training.evaluate import MEASURED, PROBABILITIES
-from training.train import predict
+from training.loop.fit import Data
+from training.loop.validation import predict
+from training.measure.evaluation import MEASURED, PROBABILITIES, record
+from training.measure.evaluation import evaluate as measure
 
 
 @pytest.fixture(scope="module")
-def evaluated(models, small_mnist, tmp_path_factory):
+def evaluated(models, small_mnist, small_writers, tmp_path_factory):
     """A copy of the models, evaluated; its folder and what was found."""
     folder = tmp_path_factory.mktemp("evaluated") / "models"
     shutil.copytree(models, folder)
-    found = evaluate.evaluate(networks.NAMES, folder, small_mnist, results=folder.parent / "results")
+    found, answers = measure(networks.NAMES, folder, Data(root=small_mnist, writers=small_writers))
+    record(found, answers, networks.NAMES, folder, folder.parent / "results")
     return folder, found
 
 
@@ -37,7 +40,7 @@ def test_figures_go_into_the_artefact(evaluated, runs, small_mnist):
     folder, found = evaluated
     images, labels = mnist.load("test", small_mnist)
     network = networks.load("cnn").Network()
-    network.load_state_dict(torch.load(runs / "cnn" / "best.pt", weights_only=True)["network"])
+    network.load_state_dict(torch.load(runs / "cnn" / "averaged.pt", weights_only=True)["network"])
     expected = (predict(network, images).argmax(1) == labels).float().mean().item()
     assert found["cnn"]["test"]["accuracy"] == pytest.approx(expected, abs=0.02)
     metadata = open_artefact(folder / "cnn.onnx", "cpu", threads=1).metadata
@@ -52,7 +55,7 @@ def test_consensus_is_written_for_every_choice(evaluated):
     assert consensus.names == networks.NAMES
     assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
     assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["test"]["accuracy"])
-    refused = found["consensus"]["refusal"]["digits_refused"]
+    refused = found["consensus"]["sets"]["test"]["refused"]["share"]
     assert consensus.figures["test_accepted"] == pytest.approx(1 - refused)
 
 
@@ -70,6 +73,22 @@ def test_everything_measured_is_recorded(evaluated, small_mnist):
     assert (saved["labels"] == labels).all()
     accuracy = (saved["cnn"].argmax(1) == labels).mean()
     assert accuracy == pytest.approx(found["cnn"]["test"]["accuracy"], abs=0.011)
+
+
+def test_other_writers_are_measured_by_set_with_intervals(evaluated):
+    sets = evaluated[1]["consensus"]["sets"]
+    assert set(sets) >= {"unipen", "uji", "optdigits", "letters", "omniglot", "doodles", "unseen_signs", "several"}
+    for name in ("unipen", "uji"):
+        assert sets[name]["writers"] == 3 and {"ones_right", "accepted_wrong", "refused"} <= set(sets[name])
+        low, high = sets[name]["right"]["interval"]
+        assert 0 <= low <= sets[name]["right"]["share"] <= high <= 1
+    assert sets["unipen"]["slashed_zeros_right"]["n"] == 9  # three writers, half of six zeros each
+    assert "right" not in sets["letters"] and 0 <= sets["letters"]["auroc"] <= 1
+
+
+def test_without_other_writers_mnist_is_measured_all_the_same(models, small_mnist, tmp_path):
+    found, _ = measure(["cnn"], models, Data(root=small_mnist, writers=tmp_path))
+    assert set(found["cnn"]["sets"]) == {"validation", "test", "load_digits", "several"}
 
 
 def test_a_folder_of_images_is_measured_too(models, small_mnist, tmp_path, capsys):

@@ -8,7 +8,9 @@ from service.inference.artefact import open_artefact
 from service.inference.device import open_session, session_options
 from training import networks
 from training.data import mnist
-from training.export import export, fold_norms, graph_of
+from training.loop.fit import Data
+from training.release.artefact import export
+from training.release.graph import fold_norms, graph_of
 from training.release.parity import TOLERANCE, check_accuracy, check_parity
 
 
@@ -64,7 +66,7 @@ def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, mon
         kinds[floats] = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
     assert "QLinearConv" in kinds[False]
     assert not {"QLinearConv", "QuantizeLinear", "DequantizeLinear"} & kinds[True]
-    assert "FusedGemm" in kinds[True]  # a linear layer and its rectifier, which 8 bits can do without
+    assert "FusedConv" in kinds[True]  # a convolution and its rectifier
     assert 0 < np.abs(answers[False] - answers[True]).max() < 0.1
 
 
@@ -94,7 +96,7 @@ def test_folding_norms_changes_nothing_but_the_layers():
     torch.manual_seed(0)
     network = networks.load("cnn").Network().eval()
     for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-1, 1)
             module.running_var.uniform_(0.5, 2)
     images = torch.rand(4, 1, 28, 28)
@@ -102,7 +104,7 @@ def test_folding_norms_changes_nothing_but_the_layers():
         before = network(images)
         fold_norms(network)
         assert torch.allclose(network(images), before, atol=1e-4)
-    assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in network.modules())
+    assert not any(isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for m in network.modules())
 
 
 def test_disagreement_with_pytorch_is_refused(models, small_mnist):
@@ -114,8 +116,8 @@ def test_disagreement_with_pytorch_is_refused(models, small_mnist):
 
 
 def test_network_that_was_not_trained_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="cnn/best.pt is missing; create it with: python -m training.train cnn"):
-        export("cnn", tmp_path, tmp_path)
+    with pytest.raises(FileNotFoundError, match="averaged.pt is missing; create it with: python -m training.train cnn"):
+        export("cnn", tmp_path, tmp_path, Data())
 
 
 def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatch):
@@ -124,8 +126,8 @@ def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatc
     def disagree(*_):
         raise RuntimeError("no parity")
 
-    monkeypatch.setattr("training.export.check_parity", disagree)
+    monkeypatch.setattr("training.release.artefact.check_parity", disagree)
     with pytest.raises(RuntimeError, match="no parity"):
-        export("cnn", runs, models, small_mnist)
+        export("cnn", runs, models, Data(root=small_mnist))
     assert (models / "cnn.onnx").read_bytes() == before
     assert not list(models.glob(".*"))

@@ -1,54 +1,83 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 from tests.conftest import REPOSITORY
 from training import networks
-from training.loop.history import duration, read
-from training.loop.weights import initialise, with_start
-from training.train import main, pick_device, train
+from training.loop.devices import pick_device
+from training.loop.fit import Data, fit
+from training.loop.history import duration
+from training.loop.recipe import MNIST_ALONE
+from training.loop.run import Run
+from training.loop.weights import initialise
+from training.release import pipeline
+from training.train import main
 
 CPU = torch.device("cpu")
-SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, batch_size=50)
+SHORT = dataclasses.replace(networks.load("cnn").RECIPE, epochs=3, mild_epochs=1, batch_size=50, sources=MNIST_ALONE)
 
 
 def weights(folder):
-    return torch.load(folder / "best.pt", weights_only=True)["network"]
+    return torch.load(folder / "averaged.pt", weights_only=True)["network"]
 
 
-def test_a_run_leaves_checkpoint_metrics_and_best(small_mnist, tmp_path):
-    metrics = train("cnn", SHORT, 0, CPU, tmp_path, small_mnist)
+def test_a_run_leaves_checkpoint_metrics_and_weights(small_mnist, tmp_path):
+    metrics = fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == metrics
     assert [line["epoch"] for line in lines] == [1, 2, 3]
-    assert lines[-1]["validation_accuracy"] > 0.5 > lines[-1]["validation_loss"] / 10
+    assert lines[-1]["validation"]["mnist"]["accuracy"] > 0.5
     assert all(line["seconds"] > 0 for line in lines)
-    best = torch.load(tmp_path / "best.pt", weights_only=True)
-    assert {"hardware", "torch", "commit"} <= set(best)
-    assert best["metrics"][-1]["validation_loss"] == min(line["validation_loss"] for line in lines)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "checkpoint.pt", "metrics.jsonl"]
+    trained = torch.load(tmp_path / "averaged.pt", weights_only=True)
+    assert {"hardware", "torch", "commit", "initial_weights", "settings"} <= set(trained)
+    assert {"averaged.pt", "checkpoint.pt", "metrics.jsonl"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_killed_run_resumes_to_the_same_end(small_mnist, tmp_path, monkeypatch):
-    train("cnn", SHORT, 7, CPU, tmp_path / "whole", small_mnist)
-    from training.train import Run
+def test_other_writers_are_trained_on_and_validated_by_source(small_mnist, small_writers, tmp_path):
+    recipe = dataclasses.replace(networks.load("cnn").RECIPE, epochs=1, batch_size=50)
+    (line,) = fit("cnn", recipe, 0, CPU, tmp_path, Data(root=small_mnist, writers=small_writers))
+    assert set(line["validation"]) == {"mnist", "unipen", "uji", "optdigits", "letters", "omniglot", "doodles"}
+    assert {"accuracy", "accepted_wrong", "refused"} == set(line["validation"]["unipen"])
+    assert {"refused"} == set(line["validation"]["letters"])
 
+
+def test_the_last_epochs_are_milder(small_mnist, tmp_path, monkeypatch):
+    seen = []
     whole = Run.train_epoch
 
-    def killed_in_the_third(run, images, labels):
-        if len(run.metrics) == 2:
+    def watch(run, batches):
+        loss = whole(run, batches)
+        seen.append(run.augment.rotate)
+        return loss
+
+    monkeypatch.setattr(Run, "train_epoch", watch)
+    fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+    usual = SHORT.augment.rotate
+    assert seen == [usual, usual, pytest.approx(SHORT.mild * usual)]
+
+
+def test_a_killed_run_resumes_to_the_same_end(small_mnist, small_writers, tmp_path, monkeypatch):
+    data = Data(root=small_mnist, writers=small_writers)
+    recipe = dataclasses.replace(SHORT, sources=networks.load("cnn").RECIPE.sources)
+    fit("cnn", recipe, 7, CPU, tmp_path / "whole", data)
+    whole = Run.train_epoch
+
+    def killed_in_the_third(run, batches):
+        if run.epoch == 2:
             raise KeyboardInterrupt
-        return whole(run, images, labels)
+        return whole(run, batches)
 
     monkeypatch.setattr(Run, "train_epoch", killed_in_the_third)
     with pytest.raises(KeyboardInterrupt):
-        train("cnn", SHORT, 7, CPU, tmp_path / "broken", small_mnist)
+        fit("cnn", recipe, 7, CPU, tmp_path / "broken", data)
     monkeypatch.setattr(Run, "train_epoch", whole)
-    metrics = train("cnn", SHORT, 7, CPU, tmp_path / "broken", small_mnist, resume=True)
+    metrics = fit("cnn", recipe, 7, CPU, tmp_path / "broken", data, resume=True)
     assert len(metrics) == 3
     expected, found = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "broken"))
     for key, value in expected["network"].items():
@@ -58,48 +87,77 @@ def test_a_killed_run_resumes_to_the_same_end(small_mnist, tmp_path, monkeypatch
 def test_an_existing_run_is_not_overwritten(small_mnist, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"precious")
     with pytest.raises(ValueError, match="exists; continue it with --resume"):
-        train("cnn", SHORT, 0, CPU, tmp_path, small_mnist)
+        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"precious"
 
 
 def test_resuming_with_other_settings_is_refused(small_mnist, tmp_path):
-    train("cnn", dataclasses.replace(SHORT, epochs=1), 0, CPU, tmp_path, small_mnist)
-    with pytest.raises(ValueError, match="other settings"):
-        train("cnn", SHORT, 0, CPU, tmp_path, small_mnist, resume=True)
+    fit("cnn", dataclasses.replace(SHORT, epochs=1), 0, CPU, tmp_path, Data(root=small_mnist))
+    with pytest.raises(ValueError, match="made with other settings; delete its folder"):
+        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist), resume=True)
+
+
+def test_two_trainings_do_not_share_a_folder(small_mnist, tmp_path):
+    import fcntl
+
+    with open(tmp_path / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="Another process is training in"):
+            fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
 
 
 def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     network = networks.load("cnn").Network
     monkeypatch.setattr(network, "loss", lambda self, images, *_: self(images).sum() * float("nan"))
-    with pytest.raises(FloatingPointError, match="cnn: the loss became NaN in epoch 1"):
-        train("cnn", SHORT, 0, CPU, tmp_path, small_mnist)
+    with pytest.raises(FloatingPointError, match="cnn: the loss is NaN in epoch 1"):
+        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["resnet"], "Unknown network 'resnet'; known networks: alexnet, cnn, faster_rcnn, vgg16, vit."),
-        (["cnn", "--epochs", "0"], "--epochs 0: at least 1."),
-        (["cnn", "--lr", "0"], "--lr 0.0: a positive number."),
-        (["cnn", "--lr", "nan"], "--lr nan: a positive number."),
-        (
-            ["cnn", "--weights", "imagenet"],
-            "--weights: cnn is trained from scratch; it starts from a run of its own or from none.",
-        ),
-        (
-            ["vgg16", "--weights", __file__],
-            f"--weights {__file__!r} is no state dict that PyTorch can load.",
-        ),
+        (["cnn", "--weights", "imagenet"], "cnn has no pretrained weights; use --weights none."),
+        (["vgg16", "--weights", __file__], f"--weights {__file__!r} is no state dict that PyTorch can load."),
         (
             ["vgg16", "--weights", "nowhere.pt"],
-            "--weights 'nowhere.pt' is no file; give 'imagenet', 'none' or a state dict's path.",
+            "--weights 'nowhere.pt' does not exist; use 'imagenet', 'none' or a state dict's path.",
         ),
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(arguments, message, small_mnist, tmp_path):
     with pytest.raises(SystemExit) as error:
-        main([*arguments, "--data", str(small_mnist), "--out", str(tmp_path)])
+        main([*arguments, "--sources", "mnist", "--data", str(small_mnist), "--out", str(tmp_path)])
     assert error.value.code == message
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["resnet"], "invalid choice: 'resnet' (choose from alexnet, cnn, faster_rcnn, vgg16, vit)"),
+        (["cnn", "--epochs", "0"], "argument --epochs: 0 is less than 1"),
+        ([], "give the NAME of one network, or --all"),
+        (["cnn", "--all"], "give the NAME of one network, or --all"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_imported(arguments, message):
+    """Bug: `--help` and a wrong name took 17 s, because PyTorch was imported first."""
+    code = f"import sys; from training.train import main\ntry: main({arguments!r})\n"
+    code += "finally: assert 'torch' not in sys.modules"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert answer.returncode == 2 and message in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data"])
+def test_help_imports_no_torch(command):
+    code = (
+        f"import runpy, sys; sys.argv = ['x', '--help']\n"
+        f"try: runpy.run_module('training.{command}', run_name='__main__')\n"
+        f"except SystemExit as end: assert not end.code\n"
+        f"assert 'torch' not in sys.modules"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("usage:")
 
 
 def test_cuda_that_is_not_there_is_refused(monkeypatch):
@@ -109,47 +167,36 @@ def test_cuda_that_is_not_there_is_refused(monkeypatch):
     assert pick_device("auto") == CPU
 
 
+def imagenet(folder):
+    """A file of AlexNet's pretrained convolutions: all weights one half."""
+    shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
+    state = {f"features.{layer}.weight": torch.full(shape, 0.5) for layer, shape in shapes.items()}
+    state |= {f"features.{layer}.bias": torch.full(shape[:1], 0.5) for layer, shape in shapes.items()}
+    path = folder / "alexnet_imagenet_features.pt"
+    torch.save(state, path)
+    return path
+
+
 def test_fine_tuning_starts_from_the_weights_of_a_file(tmp_path):
     network = networks.load("alexnet").Network()
-    state = {f"features.{key}": torch.full_like(value, 0.5) for key, value in network.features.state_dict().items()}
-    torch.save(state, tmp_path / "features.pt")
-    network.load_weights(str(tmp_path / "features.pt"))
-    assert all((value == 0.5).all() for value in network.features.state_dict().values())
+    assert initialise(network, "alexnet", str(imagenet(tmp_path))) == "alexnet_imagenet_features"
+    convolutions = [m for m in network.features if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 5 and all((m.weight == 0.5).all() and (m.bias == 0.5).all() for m in convolutions)
 
 
-def test_a_run_goes_on_from_an_earlier_one_and_its_time_is_counted(small_mnist, tmp_path):
-    train("cnn", SHORT, 0, CPU, tmp_path / "first", small_mnist)
-    source = str(tmp_path / "first" / "best.pt")
-    network = networks.load("cnn").Network()
-    start = initialise(network, "cnn", source)
-    assert all(torch.equal(value, weights(tmp_path / "first")[key]) for key, value in network.state_dict().items())
-    train("cnn", dataclasses.replace(SHORT, epochs=1, weights=source), 0, CPU, tmp_path / "second", small_mnist)
-    first, second = (torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("first", "second"))
-    assert first["initial_weights"] == "random" and first["earlier_seconds"] == 0
-    assert second["initial_weights"] == f"random, {SHORT.epochs} epochs by {first['commit'][:7]}"
-    assert second["earlier_seconds"] == start["earlier_seconds"] == duration(read(tmp_path / "first")) > 0
-    with pytest.raises(ValueError, match="is of a run of cnn, not of vit."):
-        initialise(networks.load("vit").Network(), "vit", source)
-    before = {key: value for key, value in first.items() if key not in start}  # as an earlier version wrote it
-    assert {key: with_start(before)[key] for key in start} == {key: first[key] for key in start}
-    (tmp_path / "first" / "metrics.jsonl").unlink()
-    with pytest.raises(ValueError, match="needs the metrics.jsonl of its run beside it."):
-        initialise(network, "cnn", source)
+def test_imagenet_weights_come_from_a_folder_where_they_are_there(tmp_path, monkeypatch):
+    imagenet(tmp_path)
+    monkeypatch.setenv("IMAGENET_ROOT", str(tmp_path))
+    network = networks.load("alexnet").Network()
+    assert initialise(network, "alexnet", "imagenet") == "ImageNet"
+    assert (network.features[0].weight == 0.5).all()
 
 
-def test_a_learning_rate_that_is_asked_for_is_the_runs(small_mnist, tmp_path, monkeypatch):
-    monkeypatch.setattr(networks.load("cnn"), "RECIPE", dataclasses.replace(SHORT, epochs=1))
-    main(["cnn", "--lr", "1e-4", "--data", str(small_mnist), "--out", str(tmp_path), "--device", "cpu"])
-    assert torch.load(tmp_path / "cnn" / "best.pt", weights_only=True)["settings"]["recipe"]["lr"] == 1e-4
-
-
-def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch):
-    def no_network(*_, **__):
-        raise OSError("no network")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", no_network)
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
-    with pytest.raises(FileNotFoundError, match="name a local state dict with --weights FILE"):
+def test_weights_that_cannot_be_downloaded_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGENET_ROOT", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(FileNotFoundError, match="put alexnet_imagenet_features.pt into IMAGENET_ROOT"):
         networks.load("alexnet").Network().load_weights("imagenet")
 
 
@@ -161,14 +208,14 @@ def test_several_seeds_give_a_mean_and_a_deviation(small_mnist, tmp_path, capsys
     assert summary["mean"] == pytest.approx(sum(summary["validation_accuracy"]) / 2)
     assert summary["deviation"] == pytest.approx(2**0.5 * abs(summary["mean"] - summary["validation_accuracy"][0]))
     first, second = (weights(tmp_path / f"seed{seed}" / "cnn") for seed in (3, 4))
-    assert not torch.equal(first["head.2.weight"], second["head.2.weight"])
+    assert not torch.equal(first["head.weight"], second["head.weight"])
 
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(small_mnist, tmp_path):
     """torchrun with gloo on the CPU: one run, one set of files, a loss that falls."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "training.train", "cnn", "--epochs", "2", "--device", "cpu"]
+    command += ["-m", "training.train", "cnn", "--epochs", "2", "--device", "cpu", "--sources", "mnist"]
     command += ["--data", str(small_mnist), "--out", str(tmp_path)]
     answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
@@ -180,3 +227,37 @@ def test_two_processes_train_one_network(small_mnist, tmp_path):
 
 def test_an_epoch_that_stood_still_does_not_count():
     assert duration([{"seconds": 10.0}, {"seconds": 11.0}, {"seconds": 900.0}]) == 33.0
+
+
+def test_the_plan_takes_the_longest_first():
+    assert pipeline.makespan([50, 30, 20, 10], 2) == 60
+    assert pipeline.makespan([50, 30, 20, 10], 1) == 110
+
+
+@pytest.mark.slow
+def test_one_command_releases_all_and_goes_on_after_a_kill(small_mnist, small_writers, tmp_path):
+    """Killed while it trains, then started again: five artefacts, their consensus and the report."""
+    (tmp_path / "README.md").write_text("<!-- summary -->\n<!-- /summary -->\n")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from training.train import main; main()"
+    command = [sys.executable, "-c", code, str(REPOSITORY), "--all", "--jobs", "2", "--epochs", "3", "--device", "cpu"]
+    command += ["--data", str(small_mnist), "--writers", str(small_writers)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "IMAGENET_ROOT": str(tmp_path)}
+    imagenet(tmp_path)
+    plan = subprocess.run([*command, "--dry-run"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert plan.returncode == 0, plan.stderr
+    assert "Training takes about" in plan.stdout and not (tmp_path / "runs").exists()
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("runs/*/metrics.jsonl")) and time.monotonic() < deadline:
+        assert first.poll() is None
+        first.stdout.readline()
+        time.sleep(0.2)
+    first.terminate()
+    assert first.wait(60) != 0 and not list(tmp_path.glob("models/*.onnx"))
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {path.stem for path in tmp_path.glob("models/*.onnx")} == set(networks.NAMES)
+    assert (tmp_path / "models" / "consensus.json").exists()
+    assert [run["name"] for run in json.loads((tmp_path / "results" / "runs.json").read_text())] == networks.NAMES
+    assert "## Other people's digits" in (tmp_path / "docs" / "results.md").read_text()
+    assert "| `cnn` |" in (tmp_path / "README.md").read_text()

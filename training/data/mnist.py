@@ -13,7 +13,7 @@ HELD_OUT = 12  # every twelfth training image validates: 5,000 of the 60,000, sp
 SPLITS = ("train", "validation", "test")
 
 
-def load(split, root=None):
+def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Read one split: "train" (55,000), "validation" (5,000) or "test" (10,000).
 
     Returns images (N, 1, 28, 28) uint8, 0 background to 255 ink, and labels (N,) int64.
@@ -42,12 +42,12 @@ def load(split, root=None):
     return images[keep], labels[keep]
 
 
-def to_unit(images):
+def to_unit(images: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) uint8, 0 to 255, to float32, 0 background to 1 ink: what every network takes."""
     return images.float() / 255
 
 
-def _read(path, header):
+def _read(path: Path, header: int) -> np.ndarray:
     """The bytes after the header of an IDX file, unpacked or not, http://yann.lecun.com/exdb/mnist."""
     content = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
     return np.frombuffer(bytearray(content), np.uint8, offset=header)

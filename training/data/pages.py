@@ -14,7 +14,7 @@ INK = 0.35  # of full ink: where a box ends
 GRAIN = 0.15  # mean of the 3 x 3 pixels around one: with less, it is grain
 
 
-def ink_boxes(digits):
+def ink_boxes(digits: torch.Tensor) -> torch.Tensor:
     """Tight boxes (N, 4), (x_min, y_min, x_max, y_max) in pixels, around the ink of digits (N, 1, H, W) in 0 to 1.
 
     An edge lies between two pixels, where the ink between them passes INK: so a box is as fine as the image that is
@@ -28,14 +28,16 @@ def ink_boxes(digits):
     return torch.cat([low, high], 1)
 
 
-def _crossing(profile):
+def _crossing(profile: torch.Tensor) -> torch.Tensor:
     """Where each row of profile (N, L), of which the centres are at .5, 1.5, ..., first rises above INK: (N,)."""
     first = (profile > INK).float().argmax(1, keepdim=True)
     above, before = profile.gather(1, first), F.pad(profile, (1, 0)).gather(1, first)
     return (first - 0.5 + (INK - before) / (above - before))[:, 0].clamp(min=0)
 
 
-def compose(digits, labels, size, per_canvas):
+def compose(
+    digits: torch.Tensor, labels: torch.Tensor, size: int, per_canvas: int
+) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     """Scatter digits over square canvases, any place, any size within SIDES, hardly overlapping.
 
     digits: (N, 1, H, W) float32, 0 to 1; labels: (N,), NONE for what is drawn and gets no box; size: pixels a side.
@@ -58,7 +60,7 @@ def compose(digits, labels, size, per_canvas):
     return canvases, targets
 
 
-def _place(extent, size):
+def _place(extent: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes (C, P, 4) for extents (C, P, 2), and which of them (C, P) found room; the first always does."""
     count, per_canvas, _ = extent.shape
     boxes = extent.new_zeros(count, per_canvas, 4)
@@ -78,7 +80,14 @@ def _place(extent, size):
     return boxes, placed
 
 
-def _draw(digits, source, scale, boxes, placed, size):
+def _draw(
+    digits: torch.Tensor,
+    source: torch.Tensor,
+    scale: torch.Tensor,
+    boxes: torch.Tensor,
+    placed: torch.Tensor,
+    size: int,
+) -> torch.Tensor:
     """Each digit alone on its canvas (N, 1, size, size), resampled from its place in `digits` to its box."""
     height, width = digits.shape[-2:]
     pixels = torch.arange(size, device=digits.device) + 0.5

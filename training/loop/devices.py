@@ -1,17 +1,57 @@
-"""One run on several devices: torchrun --nproc-per-node N -m training.train NAME.
+"""What a run computes on: a processor, a GPU, or several of them that train one network together.
 
-Each process takes its share of every batch and augments it with random numbers of its own; DistributedDataParallel
-averages the gradients, so all hold the same network. The first process alone writes.
+Several: torchrun --nproc-per-node N -m training.train NAME. Each process takes its share of every batch and augments it
+with random numbers of its own; DistributedDataParallel averages the gradients, so all hold the same network. The first
+process alone writes.
 """
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+CPUINFO = Path("/proc/cpuinfo")  # where Linux describes the processor
 
-def join(device):
+
+def pick_device(name: str) -> torch.device:
+    """The torch device for "auto", "cpu" or "cuda". Raises ValueError if CUDA is asked for and not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch finds no CUDA device; use --device cpu or auto.")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where the hardware multiplies it, else nothing."""
+    if device.type == "cuda":
+        multiplies = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        multiplies = "avx512_bf16" in _cpu("flags").split()
+    return torch.autocast(device.type, torch.bfloat16) if multiplies else nullcontext()
+
+
+def hardware(device: torch.device) -> str:
+    """The name of the processor that trains, and on a CPU how many threads it may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{_cpu('model name') or 'CPU'}, {threads} thread{'s' * (threads > 1)}"
+
+
+@cache
+def _cpu(key: str) -> str:
+    """A line of the processor's description; empty where there is none."""
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
+
+
+def join(device: torch.device) -> tuple[int, int, torch.device]:
     """Join the processes that torchrun started. Returns this one's rank, their number and its device."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -24,7 +64,7 @@ def join(device):
     return distributed.get_rank(), size, device
 
 
-def leave():
+def leave() -> None:
     """Wait for the others and part from them."""
     if distributed.is_initialized():
         distributed.barrier()
@@ -34,14 +74,15 @@ def leave():
 class Objective(nn.Module):
     """A network's loss as a forward pass, which is what DistributedDataParallel hooks into."""
 
-    def __init__(self, network, degrade):
+    def __init__(self, network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
         self.network, self.degrade = network, degrade
 
-    def forward(self, images, labels):
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.network.loss(images, labels, self.degrade)
 
 
-def objective(network, degrade, size):
+def objective(network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor], size: int) -> nn.Module:
+    """The loss of a network, its gradients averaged over `size` processes."""
     module = Objective(network, degrade)
     return module if size == 1 else DistributedDataParallel(module, gradient_as_bucket_view=True)

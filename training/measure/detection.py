@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 import torch
+from onnxruntime import InferenceSession
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
@@ -17,7 +19,7 @@ BATCH = 16  # pages at a time
 SEED = 0
 
 
-def pages(images, labels):
+def pages(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     """Each digit on one page, but for less than a page's worth at the end: images (N, 1, 28, 28) uint8, labels (N,).
 
     Returns pages (N / 8, 1, 128, 128) uint8 and a list of {"boxes", "labels"}, see `training.data.pages.compose`.
@@ -29,14 +31,14 @@ def pages(images, labels):
     return (canvases * 255).round().to(torch.uint8), targets
 
 
-def find(session, canvases):
+def find(session: InferenceSession, canvases: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (P, K, 4) in pixels and scores (P, K, 10) for pages (P, 1, H, W) uint8."""
     parts = tqdm(canvases.split(BATCH), desc="pages")
     found = [session.run(["boxes", "scores"], {"images": part.numpy()}) for part in parts]
     return np.concatenate([boxes for boxes, _ in found]), np.concatenate([scores for _, scores in found])
 
 
-def precision(boxes, scores, targets):
+def precision(boxes: np.ndarray, scores: np.ndarray, targets: list[dict[str, torch.Tensor]]) -> dict[str, float]:
     """COCO's AP over overlaps of .5 to .95, AP50, AP75 and the recall (AR) of each box's best class."""
     truth = COCO()
     truth.dataset = {
@@ -49,7 +51,8 @@ def precision(boxes, scores, targets):
             for box, label in zip(target["boxes"].tolist(), target["labels"], strict=True)
         ],
     }
-    for number, annotation in enumerate(truth.dataset["annotations"], 1):  # COCO takes an id of 0 for none
+    annotations: list[dict[str, Any]] = truth.dataset["annotations"]
+    for number, annotation in enumerate(annotations, 1):  # COCO takes an id of 0 for none
         annotation |= {"id": number, "area": annotation["bbox"][2] * annotation["bbox"][3]}
     found = [
         {"image_id": page, "category_id": int(score.argmax()), "bbox": _corner_and_size(box), "score": score.max()}
@@ -57,7 +60,7 @@ def precision(boxes, scores, targets):
         for box, score in zip(boxes[page].tolist(), scores[page], strict=True)
         if score.max() > 0
     ]
-    with contextlib.redirect_stdout(io.StringIO()):  # it talks
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
         evaluation.evaluate()
@@ -70,6 +73,6 @@ def precision(boxes, scores, targets):
     }
 
 
-def _corner_and_size(box):
+def _corner_and_size(box: list[float]) -> list[float]:
     x_min, y_min, x_max, y_max = box
     return [x_min, y_min, x_max - x_min, y_max - y_min]

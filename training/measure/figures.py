@@ -1,6 +1,7 @@
 """Figures of probabilities against labels."""
 
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
 BINS = 15  # of confidence, equally wide (Guo et al., https://arxiv.org/abs/1706.04599)
@@ -8,7 +9,13 @@ SMALLEST = 1e-12  # probability, so that a loss is finite
 DRAWS = 1000  # of the bootstrap
 
 
-def figures(probabilities, labels):
+def share(chosen: np.ndarray) -> dict[str, float | list[float]]:
+    """The share of (N,) bool that is set, with N, at least 1, and Wilson's 95 % interval."""
+    interval = binomtest(int(chosen.sum()), len(chosen)).proportion_ci(0.95, "wilson")
+    return {"n": len(chosen), "share": float(chosen.mean()), "interval": [float(interval.low), float(interval.high)]}
+
+
+def figures(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Accuracy, macro F1, loss (mean negative log-likelihood, nats), ECE and Brier score of probabilities (N, 10)."""
     digits = probabilities.argmax(1)
     right = digits == labels
@@ -22,14 +29,14 @@ def figures(probabilities, labels):
     }
 
 
-def calibration_error(confidences, right):
+def calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
     """Expected calibration error: the mean over images of |confidence - accuracy| in the image's bin."""
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
     gap = np.bincount(bins, right - confidences, BINS)
     return float(np.abs(gap).sum() / len(right))
 
 
-def intervals(probabilities, labels):
+def intervals(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
     """95 % bootstrap intervals [low, high] of accuracy, loss and ECE, over which images were drawn for the test."""
     generator = np.random.default_rng(0)
     digits, confidences = probabilities.argmax(1), probabilities.max(1)
@@ -43,6 +50,6 @@ def intervals(probabilities, labels):
     return {name: [low[i], high[i]] for i, name in enumerate(("accuracy", "loss", "ece"))}
 
 
-def separation(of_digits, of_others):
-    """Area under the ROC curve of the confidences of digits (N,) against those of what is none (M,)."""
+def separation(of_digits: np.ndarray, of_others: np.ndarray) -> float:
+    """Area under the ROC curve of the confidences of digits (N,) against those of non-digits (M,)."""
     return float(roc_auc_score(np.repeat([1, 0], [len(of_digits), len(of_others)]), np.r_[of_digits, of_others]))

@@ -1,7 +1,10 @@
 """A folder of labelled images, seen as the service sees uploads."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -27,7 +30,7 @@ class Folder:
     kinds: list[str]
     writers: list[str]
 
-    def figures(self, probabilities, threshold):
+    def figures(self, probabilities: np.ndarray, threshold: float) -> dict[str, Any]:
         """What is right and what is accepted; an image refused unseen is a wrong digit or a rightly refused other.
 
         probabilities: (N, 10); threshold: least confidence of an accepted image.
@@ -38,7 +41,7 @@ class Folder:
         right[seen] = probabilities.argmax(1) == self.labels[seen]
         accepted[seen] = probabilities.max(1) >= threshold
         by_writer = _shares(self.writers, right, written)
-        found = {"digits": int(written.sum()), "others": int((~written).sum())}
+        found: dict[str, Any] = {"digits": int(written.sum()), "others": int((~written).sum())}
         if written.any():
             found |= {
                 "accuracy": float(right[written].mean()),
@@ -55,14 +58,14 @@ class Folder:
         return found
 
 
-def _shares(column, right, written):
+def _shares(values: list[str], right: np.ndarray, written: np.ndarray) -> dict[str, list[int]]:
     """[right, all] digits for each value of a column."""
-    column = np.array(column)
+    column = np.array(values)
     groups = {value: written & (column == value) for value in sorted(set(column[written]))}
     return {str(value): [int(right[which].sum()), int(which.sum())] for value, which in groups.items()}
 
 
-def load(folder):
+def load(folder: Path) -> Folder:
     """Read an index.csv (columns path, truth and, if there, kind, cropped_by_author, writer) or folders 0/ to 9/.
 
     An empty truth, or the folder name "other", is no digit; a truth of several digits and lookalikes are left out.
@@ -84,7 +87,7 @@ def load(folder):
     return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers)
 
 
-def _index(folder):
+def _index(folder: Path) -> Iterator[tuple[str, int, str, str]]:
     with open(folder / INDEX, newline="") as lines:
         rows = list(csv.DictReader(lines))
     for row in rows:
@@ -96,7 +99,7 @@ def _index(folder):
         yield row["path"], int(truth) if truth else NONE, kind, row.get("writer") or ""
 
 
-def _label_folders(folder):
+def _label_folders(folder: Path) -> Iterator[tuple[str, int, str, str]]:
     names = {str(digit): digit for digit in range(10)} | {"other": NONE}
     found = [folder / name for name in names if (folder / name).is_dir()]
     if not found:

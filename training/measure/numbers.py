@@ -2,6 +2,8 @@
 
 import csv
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -14,7 +16,7 @@ from training.measure.folder import INDEX
 LINE_BREAK = "|"  # in an index's truth
 
 
-def measure(folder, models):
+def measure(folder: Path, models: Path) -> dict[str, float] | None:
     """Figures of the numbers in a folder's index.csv, whose truth has several digits, with all artefacts of `models`.
 
     Of single lines and of pages: how many there are, the share that is read exactly, and the character errors,
@@ -23,15 +25,15 @@ def measure(folder, models):
     numbers = list(_numbers(folder)) if (folder / INDEX).is_file() else []
     if not numbers:
         return None
-    predictor, settings = Predictor(models, "cpu", os.cpu_count()), Settings()
-    found = {kind: [] for kind in ("line", "page")}
+    predictor, settings = Predictor(models, "cpu", os.cpu_count() or 1), Settings()
+    found: dict[str, list[tuple[str, str]]] = {"line": [], "page": []}
     for path, truth in tqdm(numbers, desc="numbers"):
         try:
             said = describe_page(predictor, predictor.names, path.read_bytes(), settings)["text"]
         except InvalidImage:
             said = ""
         found["page" if "\n" in truth else "line"].append((truth, said))
-    result = {}
+    result: dict[str, float] = {}
     for kind, pairs in found.items():
         result[f"{kind}s"] = len(pairs)
         if pairs:
@@ -41,14 +43,14 @@ def measure(folder, models):
     return result
 
 
-def _numbers(folder):
+def _numbers(folder: Path) -> Iterator[tuple[Path, str]]:
     with open(folder / INDEX, newline="") as lines:
         for row in csv.DictReader(lines):
             if len(row["truth"]) > 1:
                 yield folder / row["path"], row["truth"].replace(LINE_BREAK, "\n")
 
 
-def distance(one, other):
+def distance(one: str, other: str) -> int:
     """Levenshtein distance: the fewest characters to insert, drop or replace, https://doi.org/10.1145/321796.321811."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):

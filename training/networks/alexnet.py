@@ -1,9 +1,12 @@
 """AlexNet as torchvision has it ("One weird trick", https://arxiv.org/abs/1404.5997), fine-tuned from ImageNet.
 
-Differs from torchvision's: 64x64 input and one hidden layer of 256 instead of two of 4096.
+Differs from torchvision's: batch norm after each convolution, 64x64 input, one hidden layer of 512 with batch norm
+instead of two of 4096 with dropout.
 
-    python -m training.train alexnet --weights alexnet_features.pt
+    python -m training.train alexnet
 """
+
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -14,33 +17,49 @@ from training.data.nondigits import cross_entropy
 from training.loop.recipe import Recipe
 from training.loop.weights import features_from
 
-RECIPE = Recipe(epochs=16, batch_size=256, lr=6e-4, weights="imagenet")
-IN_8_BITS = True  # several times as fast
+RECIPE = Recipe(epochs=36, batch_size=256, lr=6e-4, weights="imagenet")
+IN_8_BITS = True  # several times as fast on a CPU
 SIZE = 64  # pixels a side: the last pooling leaves one cell
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the ImageNet weights, RGB
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.features = alexnet().features
+        self.features = nn.Sequential(*_with_norms(alexnet().features))
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(256, 256),
+            nn.Linear(256, 512, bias=False),
+            nn.BatchNorm1d(512),
             nn.ReLU(inplace=True),
-            nn.Dropout(0.3),
-            nn.Linear(256, 10),
+            nn.Linear(512, 10),
         )
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
-    def load_weights(self, source):
-        self.features.load_state_dict(features_from(source, AlexNet_Weights.DEFAULT))
+    def load_weights(self, source: str) -> None:
+        pretrained = alexnet().features
+        pretrained.load_state_dict(features_from(source, "alexnet", AlexNet_Weights.DEFAULT))
+        for own, other in zip(_convolutions(self.features), _convolutions(pretrained), strict=True):
+            own.load_state_dict(other.state_dict())
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         return self.head(self.features((images - self.mean) / self.std))
 
-    def loss(self, images, labels, degrade):
+    def loss(
+        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         return cross_entropy(self(degrade(images)), labels)
+
+
+def _with_norms(layers: nn.Module) -> Iterator[nn.Module]:
+    """The layers, with a batch norm behind each convolution."""
+    for layer in layers.children():
+        yield layer
+        if isinstance(layer, nn.Conv2d):
+            yield nn.BatchNorm2d(layer.out_channels)
+
+
+def _convolutions(layers: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in layers.children() if isinstance(layer, nn.Conv2d)]

@@ -1,45 +1,60 @@
-"""A small convolutional network with batch norm, in the manner of VGG: two 3x3 convolutions, then halve.
+"""A small residual network (He et al., https://arxiv.org/abs/1512.03385) with batch norm after each convolution.
 
-python -m training.train cnn
+Four stages, each as costly as the others: half the pixels a side, twice the channels. The wide last one, no dropout and
+the enlarged digit follow https://github.com/ttdoucet/mnist.
+
+    python -m training.train cnn
 """
 
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from training.data.nondigits import cross_entropy
 from training.loop.recipe import Recipe
 
-RECIPE = Recipe(epochs=24, batch_size=256, lr=4e-3)
-IN_8_BITS = True  # several times as fast
-WIDTHS = (32, 64, 128)  # channels of the three stages, 28, 14 and 7 pixels a side
-HIDDEN = 160
+RECIPE = Recipe(epochs=30, batch_size=256, lr=4e-3)
+IN_8_BITS = True  # several times as fast on a CPU
+WIDTHS = (32, 64, 128, 256)  # channels of the stages, 28, 14, 7 and 3 pixels a side
+ENLARGED = 30  # pixels a side, of which the middle 28 are looked at: in MNIST one image in a hundred has ink outside
+
+
+class Block(nn.Module):
+    """Two convolutions, added to their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_convolution(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + self.layers(x))
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         layers, channels = [], 1
         for width in WIDTHS:
-            layers += [*_convolution(channels, width), *_convolution(width, width), nn.MaxPool2d(2)]
+            layers += [*_convolution(channels, width), Block(width), nn.MaxPool2d(2)]
             channels = width
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(channels * 3 * 3, HIDDEN, bias=False),
-            nn.BatchNorm1d(HIDDEN),
-            nn.ReLU(inplace=True),
-            nn.Dropout(0.3),
-            nn.Linear(HIDDEN, 10),
-        )
+        self.features = nn.Sequential(*layers[:-1])  # (N, 256, 3, 3)
+        self.head = nn.Linear(channels, 10)
 
-    def forward(self, images):
-        return self.head(self.features(images))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        enlarged = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)
+        return self.head(self.features(enlarged[:, :, 1:-1, 1:-1]).mean((2, 3)))
 
-    def loss(self, images, labels, degrade):
+    def loss(
+        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         return cross_entropy(self(degrade(images)), labels)
 
 
-def _convolution(channels, width):
+def _convolution(channels: int, width: int) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(channels, width, 3, padding=1, bias=False),
         nn.BatchNorm2d(width),

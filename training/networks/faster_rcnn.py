@@ -8,6 +8,8 @@ images hold: so a batch of any size can be exported, which torchvision's own inf
     python -m training.train faster_rcnn
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -19,10 +21,10 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from training.data.nondigits import NONE
 from training.data.pages import compose, ink_boxes
-from training.loop.recipe import NonDigits, Recipe
+from training.loop.recipe import Recipe
 
 # Two digits side by side are two digits to a detector, and no background.
-RECIPE = Recipe(epochs=18, batch_size=256, lr=2e-3, clip=5.0, nondigits=NonDigits(several=None))
+RECIPE = Recipe(epochs=18, batch_size=256, lr=2e-3, clip=5.0, several=None)
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the area in pixels, height / width
@@ -37,7 +39,7 @@ SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the le
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.backbone = nn.Sequential(
             *_convolution(1, 32),
@@ -74,12 +76,14 @@ class Network(nn.Module):
             detections_per_img=REGIONS,
         )
 
-    def loss(self, images, labels, degrade):
-        order = torch.randperm(len(images), device=images.device)  # a batch comes with what is no digit at its front
+    def loss(
+        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        order = torch.randperm(len(images), device=images.device)  # a batch comes source by source
         images, labels = images[order], labels[order]
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
-        size, per_canvas = kinds[torch.randint(len(kinds), ()).item()]
+        size, per_canvas = kinds[int(torch.randint(len(kinds), ()))]
         rest = plain + (len(images) - plain) // per_canvas * per_canvas
         canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
         boxes, named = ink_boxes(images[:plain])[:, None], labels[:plain, None] != NONE
@@ -87,28 +91,27 @@ class Network(nn.Module):
         on_pages = self.detection_loss(degrade(canvases), on_canvases)
         return on_pages + self.detection_loss(degrade(images[:plain]), alone)
 
-    def detection_loss(self, images, targets):
+    def detection_loss(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]]) -> torch.Tensor:
         """Sum of torchvision's four losses for images (N, 1, H, W) and a list of {"boxes", "labels"}, labels 0 to 9."""
         targets = [{"boxes": t["boxes"], "labels": t["labels"] + 1} for t in targets]
-        features = self.backbone(images.contiguous(memory_format=torch.channels_last)).float()
-        sizes = [tuple(images.shape[-2:])] * len(images)
-        features = {"features": features}
+        features = {"features": self.backbone(images.contiguous(memory_format=torch.channels_last)).float()}
+        sizes = [(images.shape[2], images.shape[3])] * len(images)
         with torch.autocast(images.device.type, enabled=False):  # bf16 is too coarse for the proposals' coordinates
             proposals, rpn_losses = self.rpn(ImageList(images, sizes), features, targets)
         _, roi_losses = self.roi_heads(features, proposals, sizes, targets)
-        return sum(rpn_losses.values()) + sum(roi_losses.values())
+        return torch.stack([*rpn_losses.values(), *roi_losses.values()]).sum()
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         _, logits = self._regions(images)
         return _of_ten(logits[:, 0])
 
-    def detect(self, images):
+    def detect(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         boxes, logits = self._regions(images)
         # A region in the place of a better one is the same digit again: it stays in the answer, with scores of 0.
         scores = logits.softmax(2)[:, :, 1:] * ~_covered(boxes, SAME_DIGIT)[:, :, None]
         return boxes, scores, _of_ten(logits[:, 0])
 
-    def _regions(self, images):
+    def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
         height, width = images.shape[2:]
         features = self.backbone(images)
@@ -118,7 +121,9 @@ class Network(nn.Module):
         moved, said = self._look(features, boxes[:, :AGAIN], height, width)
         return _surest(torch.cat([moved, boxes[:, AGAIN:]], 1), torch.cat([said, logits[:, AGAIN:]], 1))
 
-    def _look(self, features, boxes, height, width):
+    def _look(
+        self, features: torch.Tensor, boxes: torch.Tensor, height: int, width: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What the box head says of boxes (N, K, 4): the boxes moved to what they hold, and logits (N, K, 11)."""
         n, count, _ = boxes.shape
         image = torch.arange(n, device=boxes.device).view(n, 1, 1).expand(n, count, 1).to(boxes.dtype)
@@ -130,7 +135,7 @@ class Network(nn.Module):
         moved = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, count, 4)
         return _surest(_clip(moved, height, width), logits.view(n, count, 11))
 
-    def _proposals(self, features, height, width):
+    def _proposals(self, features: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """The region proposal network's best boxes (N, K, 4) that are not the same region twice."""
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
@@ -157,13 +162,13 @@ class Network(nn.Module):
         return _take(boxes, objectness.topk(REGIONS, 1)[1])
 
 
-def _of_ten(logits):
+def _of_ten(logits: torch.Tensor) -> torch.Tensor:
     """Log-probabilities (N, 10) from logits (N, 11): the background's share is spread evenly, for it names no digit."""
     probabilities = logits.softmax(1)
     return (probabilities[:, 1:] + probabilities[:, :1] / 10).clamp(min=1e-12).log()
 
 
-def _convolution(channels, width, stride=1):
+def _convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(width),
@@ -171,18 +176,18 @@ def _convolution(channels, width, stride=1):
     )
 
 
-def _surest(boxes, logits):
+def _surest(boxes: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes (N, K, 4) and logits (N, K, 11), those that are surest to be a digit first."""
     _, order = logits.softmax(2)[:, :, 1:].amax(2).topk(boxes.shape[1], 1)
     return _take(boxes, order), _take(logits, order)
 
 
-def _take(values, order):
+def _take(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Rows `order` (N, K) of values (N, M, C): (N, K, C)."""
     return values.gather(1, order[:, :, None].expand(-1, -1, values.shape[2]))
 
 
-def _clip(boxes, height, width):
+def _clip(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.stack(
         [
             boxes[..., 0].clamp(0, width),
@@ -194,7 +199,7 @@ def _clip(boxes, height, width):
     )
 
 
-def _covered(boxes, limit):
+def _covered(boxes: torch.Tensor, limit: float) -> torch.Tensor:
     """Which boxes (N, K) of (N, K, 4), best first, overlap a better one by more than `limit`.
 
     Suppression in one shot, from the matrix of overlaps: also a box that is itself covered covers others.

@@ -1,10 +1,14 @@
 """VGG16, configuration D of Simonyan & Zisserman (https://arxiv.org/abs/1409.1556), torchvision's with batch norm.
 
-Differs from the paper: batch norm after each convolution, 32x32 input, one hidden layer of 256 instead of two of 4096.
+Differs from the paper: batch norm after each convolution, 32x32 input, one hidden layer of 256 with
+batch norm instead of two of 4096 with dropout.
 
     python -m training.train vgg16
 """
 
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.models import VGG16_BN_Weights, vgg16_bn
@@ -13,31 +17,32 @@ from training.data.nondigits import cross_entropy
 from training.loop.recipe import Recipe
 from training.loop.weights import features_from
 
-RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
-IN_8_BITS = True  # several times as fast
-PAD = 2  # 28 + 2 * 2 = 32 pixels: five halvings leave one
+RECIPE = Recipe(epochs=12, batch_size=256, lr=1.5e-3)
+IN_8_BITS = True  # several times as fast on a CPU
+SIZE = 32  # pixels a side: five halvings leave one
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.features = vgg16_bn().features
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(512, 256),
+            nn.Linear(512, 256, bias=False),
+            nn.BatchNorm1d(256),
             nn.ReLU(inplace=True),
-            nn.Dropout(0.3),
             nn.Linear(256, 10),
         )
 
-    def load_weights(self, source):
-        self.features.load_state_dict(features_from(source, VGG16_BN_Weights.DEFAULT))
+    def load_weights(self, source: str) -> None:
+        self.features.load_state_dict(features_from(source, "vgg16", VGG16_BN_Weights.DEFAULT))
 
-    def forward(self, images):
-        images = F.pad(images, (PAD, PAD, PAD, PAD))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         images = (images - 0.5) * 4  # about the range that ImageNet's normalisation gives
         return self.head(self.features(images.expand(-1, 3, -1, -1)))
 
-    def loss(self, images, labels, degrade):
+    def loss(
+        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         return cross_entropy(self(degrade(images)), labels)

@@ -7,14 +7,14 @@ from scipy.special import log_softmax
 RANGE = 0.1, 10.0  # of temperatures considered
 
 
-def temperature(logits, labels):
-    """The number that logits (N, 10) are best divided by: the one with the least negative log-likelihood.
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The number by which to divide logits (N, 10) for the least negative log-likelihood of labels (N,).
 
-    labels: (N,) integers. Log-probabilities may stand in for logits.
+    Log-probabilities may stand in for logits.
     """
     logits, rows = np.asarray(logits, np.float64), np.arange(len(labels))
 
-    def loss(log_temperature):
+    def loss(log_temperature: float) -> float:
         return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean()
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(RANGE), method="bounded").x))

@@ -1,18 +1,21 @@
 """Whether an exported file says what PyTorch says."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import torch
 
 from training.data import mnist
-from training.train import EVALUATION_BATCH
+from training.loop.validation import BATCH
+from training.release.graph import Classifier
 
 TOLERANCE = 1e-4  # of probabilities
 BOX_TOLERANCE = 0.05  # pixels
 SURE = 0.5  # score above which a box must be found again
 
 
-def check_parity(graph, path, images):
+def check_parity(graph: Classifier, path: Path, images: torch.Tensor) -> None:
     """Compare PyTorch and onnxruntime on other batch sizes than the traced one, a blank image among them.
 
     images: (N, 1, 28, 28) uint8, at least 65.
@@ -36,20 +39,20 @@ def check_parity(graph, path, images):
             _check_boxes(expected[1:], found[1:], path)
 
 
-def check_accuracy(path, images, labels, logits):
+def check_accuracy(path: Path, images: torch.Tensor, labels: torch.Tensor, logits: torch.Tensor) -> None:
     """Of images (N, 1, 28, 28) uint8 the file must read at most one less than PyTorch, whose logits are (N, 10).
 
     Raises RuntimeError otherwise.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found = [session.run(["probabilities"], {"images": part.numpy()})[0] for part in images.split(EVALUATION_BATCH)]
+    found = [session.run(["probabilities"], {"images": part.numpy()})[0] for part in images.split(BATCH)]
     right = int((np.concatenate(found).argmax(1) == labels.numpy()).sum())
     expected = int((logits.argmax(1) == labels).sum())
     if right < expected - 1:
         raise RuntimeError(f"{path}: reads {right} of {len(images)} validation images, PyTorch {expected}.")
 
 
-def _check_boxes(expected, found, path):
+def _check_boxes(expected: list[np.ndarray], found: list[np.ndarray], path: Path) -> None:
     """The sure boxes must be the same ones, in the same order, with the same class."""
     sure, still_sure = expected[1].max(2) > SURE, found[1].max(2) > SURE
     if (sure != still_sure).any():

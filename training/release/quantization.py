@@ -7,10 +7,13 @@ saturate. What comes out stays as it is, so the logits are not rounded.
 
 import logging
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 BATCH = 32  # images of one calibration step
@@ -20,15 +23,15 @@ KINDS = ["Conv", "Gemm", "MatMul"]
 class Digits(CalibrationDataReader):
     """images (N, 1, 28, 28) uint8 in batches."""
 
-    def __init__(self, images):
+    def __init__(self, images: torch.Tensor) -> None:
         self.batches = iter(images.split(BATCH))
 
-    def get_next(self):
+    def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self.batches, None)
         return None if batch is None else {"images": batch.numpy()}
 
 
-def quantize(path, images):
+def quantize(path: Path, images: torch.Tensor) -> None:
     """Replace the float graph in the file `path`; images (N, 1, 28, 28) uint8 give the ranges of its activations."""
     with TemporaryDirectory() as folder, _quiet():  # onnxruntime leaves files beside its own
         before, after = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
@@ -49,7 +52,7 @@ def quantize(path, images):
 
 
 @contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Without onnxruntime's advice to optimise the graph first, which would make it one of this machine's."""
     root = logging.getLogger()
     before = root.level

@@ -1,6 +1,7 @@
 """The pictures of docs/results.md."""
 
-import re
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -8,12 +9,15 @@ import torch
 from sklearn.metrics import confusion_matrix
 
 from service.inference.artefact import open_artefact
-from training.evaluate import CONSENSUS
 from training.measure.detection import find
 from training.measure.detection import pages as compose_pages
+from training.measure.evaluation import CONSENSUS
+from training.results.records import Recorded
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 HARDEST = 24
 PAGES = 6
@@ -21,40 +25,34 @@ SURE = 0.5  # score above which a box is drawn
 DPI = 110
 
 
-def _save(figure, path):
+def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 
-def curves(runs, path):
-    """Training loss, validation loss and validation error by epoch, a line a run; one panel a network."""
-    names = sorted({run["name"] for run in runs})
-    figure, axes = plt.subplots(2, max(len(names), 1), figsize=(3.2 * max(len(names), 1), 5), squeeze=False)
-    for column, name in enumerate(names):
-        axes[0, column].set_prop_cycle(color=plt.get_cmap("tab20").colors)
-        for run in (run for run in runs if run["name"] == name):
-            epochs = [line["epoch"] for line in run["metrics"]]
-            start = re.split("[_,]", run["initial_weights"])[0] + (", went on" if run["earlier_seconds"] else "")
-            label = f"{start}, seed {run['seed']}, {run['commit'][:7]}"
-            validation = [line["validation_loss"] for line in run["metrics"]]
-            (line,) = axes[0, column].plot(epochs, validation, label=label)
-            training = [line["train_loss"] for line in run["metrics"]]
-            axes[0, column].plot(epochs, training, ":", color=line.get_color())
-            errors = [100 * (1 - line["validation_accuracy"]) for line in run["metrics"]]
-            axes[1, column].plot(epochs, errors, color=line.get_color())
-        axes[0, column].set(title=name, yscale="log")
-        axes[1, column].set(yscale="log", xlabel="epoch")
-        for which in (axes[1, column].yaxis.set_major_formatter, axes[1, column].yaxis.set_minor_formatter):
-            which("{x:g}")
-        axes[1, column].tick_params(axis="y", which="both", labelsize=6)
-        lines = axes[0, column].get_legend_handles_labels()
-        axes[1, column].legend(*lines, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.28))
+def curves(runs: list[dict[str, Any]], path: Path) -> None:
+    """Loss of training (dotted) and MNIST validation, and validation error by source; one column a network."""
+    figure, axes = plt.subplots(2, max(len(runs), 1), figsize=(3.2 * max(len(runs), 1), 5), squeeze=False)
+    for column, run in enumerate(runs):
+        above, below = axes[:, column]
+        epochs = [line["epoch"] for line in run["metrics"]]
+        validation = [line["validation"] for line in run["metrics"]]
+        above.plot(epochs, [said["mnist"]["loss"] for said in validation])
+        above.plot(epochs, [line["train_loss"] for line in run["metrics"]], ":", color="C0")
+        for name in (name for name, said in validation[-1].items() if "accuracy" in said):
+            below.plot(epochs, [100 * (1 - said[name]["accuracy"]) for said in validation], label=name)
+        above.set(title=run["name"], yscale="log")
+        below.set(yscale="log", xlabel="epoch")
+        below.yaxis.set_major_formatter("{x:g}")
+        below.yaxis.set_minor_formatter("{x:g}")
+        below.tick_params(axis="y", which="both", labelsize=6)
+        below.legend(fontsize=6)
     axes[0, 0].set_ylabel("loss (dotted: training)")
     axes[1, 0].set_ylabel("validation error, %")
     _save(figure, path)
 
 
-def confusions(recorded, path):
+def confusions(recorded: Recorded, path: Path) -> None:
     """Counts off the diagonal for each model and the consensus."""
     names, labels = [*recorded.names, CONSENSUS], recorded.probabilities["labels"]
     figure, axes = plt.subplots(2, (len(names) + 1) // 2, figsize=(10, 7), squeeze=False)
@@ -71,7 +69,7 @@ def confusions(recorded, path):
     _save(figure, path)
 
 
-def hardest(recorded, images, path):
+def hardest(recorded: Recorded, images: np.ndarray, path: Path) -> None:
     """The test digits to whose label the consensus gives the least probability, and what each model says."""
     labels = recorded.probabilities["labels"]
     order = recorded.probabilities[CONSENSUS][np.arange(len(labels)), labels].argsort()[:HARDEST]
@@ -86,7 +84,7 @@ def hardest(recorded, images, path):
     _save(figure, path)
 
 
-def latencies(recorded, path):
+def latencies(recorded: Recorded, path: Path) -> None:
     """Test error, with a 95 % interval (normal approximation), against the median latency of one image."""
     figure, axis = plt.subplots(figsize=(6, 4))
     for name in (*recorded.names, CONSENSUS):
@@ -103,7 +101,7 @@ def latencies(recorded, path):
     _save(figure, path)
 
 
-def pages(recorded, models, images, labels, path):
+def pages(recorded: Recorded, models: Path, images: np.ndarray, labels: np.ndarray, path: Path) -> None:
     """The first pages of the detection test with the boxes that each detector found."""
     names = [name for name in recorded.names if "detection" in recorded.measured[name]]
     canvases = compose_pages(torch.from_numpy(images), torch.from_numpy(labels))[0][:PAGES]
@@ -117,7 +115,7 @@ def pages(recorded, models, images, labels, path):
             for box, score in zip(boxes[page], scores[page], strict=True):
                 if score.max() >= SURE:
                     x_min, y_min, x_max, y_max = box
-                    axis.add_patch(plt.Rectangle((x_min, y_min), x_max - x_min, y_max - y_min, fill=False, color="C0"))
+                    axis.add_patch(Rectangle((x_min, y_min), x_max - x_min, y_max - y_min, fill=False, color="C0"))
                     axis.text(x_min, y_min - 1, f"{score.argmax()}", color="C0", fontsize=9)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name)

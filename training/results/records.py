@@ -1,46 +1,45 @@
-"""Everything that was recorded of the released artefacts and of the runs, as read from the files."""
+"""Everything that was recorded of the released artefacts and their training, as read from the files."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from service.inference.artefact import open_artefact
-from training.evaluate import CONSENSUS, MEASURED, PROBABILITIES, RESULTS
-from training.export import MODELS
-from training.runs import RECORD
+from training.measure.evaluation import CONSENSUS, MEASURED, PROBABILITIES
+from training.results.runs import RECORD
 
-OFFLINE, SPEED, TO_99 = "offline.json", "speed.json", "time_to_99.json"
+OFFLINE, SPEED, TO_99, ABLATION = "offline.json", "speed.json", "time_to_99.json", "ablation_training.json"
+MNIST_ALONE = "mnist_alone"  # the folder in results/ of the networks trained on MNIST alone
 ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # of the tables; a new network comes after them
 
 
 class Recorded:
-    def __init__(self, models=MODELS, results=RESULTS):
+    def __init__(self, models: Path, results: Path) -> None:
         """Raises FileNotFoundError, naming the command, without an evaluation."""
         if not (results / MEASURED).exists():
             raise FileNotFoundError(f"{results / MEASURED} is missing; create it with: python -m training.evaluate")
-        self.measured = json.loads((results / MEASURED).read_text())
+        self.measured: dict[str, Any] = _read(results / MEASURED)
+        self.mnist_alone: dict[str, Any] = _read(results / MNIST_ALONE / MEASURED) or {}
         names = [name for name in self.measured if name != CONSENSUS]
         self.names = sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
         self.metadata = {name: open_artefact(models / f"{name}.onnx", "cpu", 1).metadata for name in self.names}
         self.bytes = {name: (models / f"{name}.onnx").stat().st_size for name in self.names}
-        self.probabilities = np.load(results / PROBABILITIES)
-        self.runs = _read(results / RECORD) or []
-        self.offline = _read(results / OFFLINE)
-        self.speed = _read(results / SPEED)
-        self.to_99 = _read(results / TO_99)
+        self.probabilities: dict[str, np.ndarray] = dict(np.load(results / PROBABILITIES))
+        self.runs: list[dict[str, Any]] = _read(results / RECORD) or []
+        self.offline: dict[str, Any] | None = _read(results / OFFLINE)
+        self.speed: dict[str, Any] | None = _read(results / SPEED)
+        self.to_99: dict[str, Any] | None = _read(results / TO_99)
+        self.ablation: dict[str, Any] | None = _read(results / ABLATION)
 
-    def latency(self, name):
+    def latency(self, name: str) -> float | None:
         """Median milliseconds of one image; None if it was not measured."""
-        if self.offline is None:
-            return None
-        title = "all" if name == CONSENSUS else name
-        found = [row for row in self.offline["rows"] if _key(row) == ("onnxruntime", title, 1)]
+        wanted = "onnxruntime", "all" if name == CONSENSUS else name, 1
+        rows = self.offline["rows"] if self.offline else []
+        found = [row for row in rows if (row["engine"], row["model"], row["batch"]) == wanted]
         return found[0]["latency_p50_ms"] if found else None
 
 
-def _read(path):
+def _read(path: Path) -> Any:  # noqa: ANN401  JSON is anything
     return json.loads(path.read_text()) if path.exists() else None
-
-
-def _key(row):
-    return row["engine"], row["model"], row["batch"]

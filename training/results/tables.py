@@ -1,34 +1,43 @@
 """The tables of docs/results.md and the README, in Markdown, made of what `Recorded` holds."""
 
 import textwrap
+from typing import Any
 
-import numpy as np
+from training.measure.evaluation import CONSENSUS
+from training.results.records import Recorded
 
-from training.evaluate import CONSENSUS
-
-# Accuracy %, macro F1 %, training time where given: what others who compare these families on MNIST have published.
-PUBLISHED = {
-    "cnn": ("99.11 / 98.87 / 15 s", "98.0 / 97.9 / 1 min", "98.5", "99.27 / 3 min"),
-    "faster_rcnn": ("99.09 / 99.02 / 15 s (a plain CNN of that name)", "98.97 / 1 min"),
-    "vgg16": ("99.20 / 99.15 / 2 min", "99.21 / 4,265 s", "99.19 / 2,940 s"),
-    "alexnet": ("98.5 / 98.4 / 1.5 min", "99.6 / 743 s", "99.32 / 508 s"),
-    "vit": ("97.1 / 96.9 / 3 min", "99.23"),
+# How the tables call the sets of an evaluation, in their order.
+DIGITS = {
+    "test": "MNIST, test images",
+    "load_digits": "scikit-learn's 8x8 digits (13 writers of optdigits)",
+    "unipen": "UNIPEN",
+    "uji": "UJIpenchars2",
+    "optdigits": "optdigits",
+}
+NONDIGITS = {
+    "several": "several MNIST digits in one frame",
+    "letters": "UNIPEN letters and signs, kinds trained on",
+    "omniglot": "Omniglot, alphabets trained on",
+    "doodles": "Quick, Draw!, kinds trained on",
+    "unseen_signs": "UNIPEN, ten signs never trained on",
+    "unseen_alphabets": "Omniglot, two alphabets never trained on",
 }
 
 
-def table_of(head, rows):
+def table_of(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def comparison(recorded):
+def comparison(recorded: Recorded) -> str:
     """The table that opens docs/results.md."""
     rows = []
     for name in (*recorded.names, CONSENSUS):
         test, latency = recorded.measured[name]["test"], recorded.latency(name)
         says = recorded.metadata.get(name)
         seconds = says["training_seconds"] if says else sum(m["training_seconds"] for m in recorded.metadata.values())
+        alone = recorded.mnist_alone.get(name)
         rows.append(
             [
                 f"`{name}`" if says else name,
@@ -40,35 +49,16 @@ def comparison(recorded):
                 f"{seconds / 60:.0f} min",
                 f"{recorded.bytes[name] / 2**20:.1f} MiB" if says else "",
                 "" if latency is None else f"{latency:.1f} ms",
+                f"{alone['test']['accuracy']:.2%}" if alone else "",
             ]
         )
     ones = float((recorded.probabilities["labels"] == 1).mean())
-    rows.append(['always "1"', "0", f"{ones:.2%}", "", "", "", "", "", ""])
+    rows.append(['always "1"', "0", f"{ones:.2%}", *[""] * 7])
     head = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency"]
-    return table_of(head, rows)
+    return table_of([*head, "trained on MNIST alone"], rows)
 
 
-def beyond(recorded):
-    """What the models do with images that are not MNIST."""
-    head = ["model", "load_digits", "MNIST refused", "non-digits refused", "AUROC"]
-    rows = []
-    for name in (*recorded.names, CONSENSUS):
-        values = recorded.measured[name]
-        refusal = values["refusal"]
-        row = [name, f"{values['load_digits']:.2%}", f"{refusal['digits_refused']:.2%}"]
-        row += [f"{refusal['nondigits_refused']:.1%}", f"{refusal['auroc']:.4f}"]
-        own = values.get("images")
-        if own is not None:
-            shares = ("accuracy", "mean_over_writers", "digits_refused", "others_refused")
-            row += [f"{own[share]:.1%}" if share in own else "" for share in shares]
-            row.append(f"{own['auroc']:.4f}" if "auroc" in own else "")
-        rows.append(row)
-    if "images" in recorded.measured[CONSENSUS]:
-        head += ["own images", "mean over writers", "own digits refused", "own others refused", "own AUROC"]
-    return table_of(head, rows)
-
-
-def summary(recorded):
+def summary(recorded: Recorded) -> str:
     """The five columns of `comparison` that stand in the README."""
     wanted = ("model", "parameters", "test accuracy", "macro F1", "training", "latency")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in comparison(recorded).splitlines()]
@@ -77,7 +67,49 @@ def summary(recorded):
     return table_of(list(wanted), [[row[column] for column in columns] for row in rows])
 
 
-def elsewhere(recorded):
+def digits(recorded: Recorded) -> str:
+    """What the consensus does with each set of digits."""
+    head = ["set", "digits", "writers", "right", "ones right", "slashed zeros right", "accepted and wrong", "refused"]
+    rows = []
+    for name, part in _sets(recorded, DIGITS):
+        row = [DIGITS[name], f"{part['right']['n']:,}", str(part.get("writers", ""))]
+        for key in ("right", "ones_right", "slashed_zeros_right", "accepted_wrong", "refused"):
+            row.append(_share(part[key]) if key in part else "")
+        rows.append(row)
+    return table_of(head, rows)
+
+
+def nondigits(recorded: Recorded) -> str:
+    """What the consensus does with each set of non-digits."""
+    rows = []
+    for name, part in _sets(recorded, NONDIGITS):
+        n, writers = f"{part['refused']['n']:,}", str(part.get("writers", ""))
+        rows.append([NONDIGITS[name], n, writers, _share(part["refused"]), f"{part['auroc']:.4f}"])
+    return table_of(["set", "images", "writers", "refused", "AUROC"], rows)
+
+
+def by_model(recorded: Recorded) -> str:
+    """The share that is right of each set of digits and refused of each set of non-digits, by model."""
+    names = [name for name, _ in _sets(recorded, DIGITS | NONDIGITS)]
+    rows = []
+    for model in (*recorded.names, CONSENSUS):
+        sets = recorded.measured[model]["sets"]
+        key = {name: "right" if name in DIGITS else "refused" for name in names}
+        rows.append([model, *(f"{sets[name][key[name]]['share']:.2%}" for name in names)])
+    return table_of(["model", *(f"{name} {'right' if name in DIGITS else 'refused'}" for name in names)], rows)
+
+
+def _sets(recorded: Recorded, titles: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    measured = recorded.measured[CONSENSUS]["sets"]
+    return [(name, measured[name]) for name in titles if name in measured]
+
+
+def _share(part: dict[str, Any]) -> str:
+    low, high = part["interval"]
+    return f"{part['share']:.2%} ({low:.2%} to {high:.2%})"
+
+
+def elsewhere(recorded: Recorded) -> str:
     """The consensus on the development set, in words; empty unless there are digits, others, lines and pages."""
     measured = recorded.measured[CONSENSUS]
     own, read = measured.get("images", {}), measured.get("numbers", {})
@@ -94,70 +126,56 @@ def elsewhere(recorded):
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
 
 
-def all_runs(recorded):
-    """A row a run, the released ones in bold."""
-    head = ["network", "from", "seed", "epochs", "kept", "validation", "test", "loss", "minutes", "hardware", "commit"]
+def trainings(recorded: Recorded) -> str:
+    """A row a released network: how it was trained."""
+    head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "hardware", "PyTorch", "commit"]
     rows = []
     for run in recorded.runs:
+        last = run["metrics"][-1]
         rows.append(
             [
-                f"**{run['name']}**" if _is_released(recorded, run) else run["name"],
+                run["name"],
                 run["initial_weights"],
                 str(run["seed"]),
-                str(run["epochs"]) if run["finished"] else f"{len(run['metrics'])} of {run['epochs']}",
-                str(run["best_epoch"]),
-                f"{run['validation']['accuracy']:.2%}",
-                f"{run['test']['accuracy']:.2%}",
-                f"{run['test']['loss']:.4f}",
+                str(last["epoch"]),
+                f"{last['validation']['mnist']['accuracy']:.2%}",
                 f"{run['seconds'] / 60:.0f}",
                 run["hardware"],
+                run["torch"],
                 run["commit"][:7],
             ]
         )
     return table_of(head, rows)
 
 
-def _is_released(recorded, run):
-    says = recorded.metadata.get(run["name"], {})
-    return all(says.get(key) == run[key] for key in ("commit", "seed", "initial_weights"))
-
-
-def seeds(recorded):
-    """Mean and deviation over the seeds of each network that one commit and recipe trained with several."""
-    groups = {}
-    for run in recorded.runs:
-        groups.setdefault((run["name"], run["initial_weights"], run["commit"], str(run["recipe"])), []).append(run)
-    sentences = []
-    for (name, weights, *_), runs in groups.items():
-        values = list({run["seed"]: 100 * run["test"]["accuracy"] for run in runs}.values())
-        if len(values) > 1:
-            which = "" if any(_is_released(recorded, run) for run in runs) else ", by an earlier recipe"
-            sentences.append(
-                f"- {name} from {weights} weights{which}: {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f} % "
-                f"over {len(values)} seeds ({min(values):.2f} to {max(values):.2f})."
-            )
-    return "\n".join(sentences)
-
-
-def speed(recorded):
-    """Images per second and the time to an accuracy, beside the plain loop."""
-    head = ["network", "images/s", "plain loop", "ratio", "augmentation", "to 99 %", "to 99.5 %"]
+def ablation(recorded: Recorded) -> str:
+    """What each part of the training data earns, a row a training; empty if that was not measured."""
+    if recorded.ablation is None:
+        return ""
+    right, refused = ("mnist", "unipen", "uji", "optdigits"), ("letters", "omniglot", "doodles")
+    head = ["training", *(f"{name} right" for name in right), *(f"{name} refused" for name in refused)]
     rows = []
-    for name in recorded.names:
-        row = [name, "", "", "", ""]
-        measured = (recorded.speed or {}).get("rows", {}).get(name)
-        if measured:
-            ours, plain = measured["images_per_sec"], measured["plain_images_per_sec"]
-            share = f"{measured['augmentation_share']:.0%} of the step"
-            row = [name, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.1f}", share]
-        runs = [run for run in recorded.runs if run["name"] == name and not run["earlier_seconds"]]
-        run = next((run for run in runs if _is_released(recorded, run)), runs[0] if runs else None)
-        rows.append(row + [_time_to(run, accuracy) for accuracy in (0.99, 0.995)])
+    for title, found in recorded.ablation["trainings"].items():
+        row = [title, *(f"{found[name]['accuracy']:.2%}" for name in right)]
+        row += [f"{found[name]['refused']:.1%}" for name in refused]
+        degraded = found["degraded_accuracy"].values()
+        rows.append([*row, f"{sum(degraded) / len(degraded):.1%}", f"{found['photographs']['accuracy']:.1%}"])
+    return table_of([*head, "degraded right", "photographs right"], rows)
+
+
+def speed(recorded: Recorded) -> str:
+    """Images per second beside the plain loop."""
+    head = ["network", "images/s", "plain loop", "ratio", "drawing and augmentation"]
+    rows = []
+    for name, measured in (recorded.speed or {}).get("rows", {}).items():
+        ours, plain = measured["images_per_sec"], measured["plain_images_per_sec"]
+        share = f"{measured['augmentation_share']:.0%} of the step"
+        rows.append([name, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.1f}", share])
     return table_of(head, rows)
 
 
-def to_99(recorded):
-    """How long a small CNN takes to 99 % of the test images, in words; empty where that was not measured."""
+def to_99(recorded: Recorded) -> str:
+    """How long a small CNN takes to 99 % of the test images, in words; empty if that was not measured."""
     said = recorded.to_99
     if said is None:
         return ""
@@ -165,18 +183,6 @@ def to_99(recorded):
     accuracy = f"{said['accuracy_mean']:.2%} ± {said['accuracy_deviation']:.2%}"
     words = (
         f"To 99 % of the test images (`python -m benchmarks.time_to_99`, a fixed recipe, every run counted): "
-        f"{seconds}, {accuracy} over {len(said['runs'])} seeds, of which {said['at_least_99']} reach it."
+        f"{seconds}, {accuracy} over {len(said['runs'])} seeds; {said['at_least_99']} reach it."
     )
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
-
-
-def _time_to(run, accuracy):
-    metrics = run["metrics"] if run else []
-    for line in metrics:
-        if line["validation_accuracy"] >= accuracy:
-            return f"{run['seconds'] / len(metrics) * line['epoch']:,.0f} s, {line['epoch']} epochs"
-    return ""
-
-
-def published():
-    return table_of(["network", "published by others"], [[n, "; ".join(lines)] for n, lines in PUBLISHED.items()])

@@ -9,7 +9,6 @@ from training.loop.recipe import Augment
 
 NOTHING = Augment(**{field.name: None for field in dataclasses.fields(Augment)})
 NOTHING = dataclasses.replace(NOTHING, rotate=0, shear=0, scale=0, shift=0, elastic=0)
-SEVENS = torch.full((64,), 7)
 
 
 @pytest.fixture
@@ -19,19 +18,17 @@ def images():
 
 
 def test_nothing_asked_for_changes_nothing(images):
-    assert torch.allclose(move(images, SEVENS, NOTHING), images, atol=1e-5)
+    assert torch.allclose(move(images, NOTHING), images, atol=1e-5)
     assert torch.equal(degrade(images, NOTHING), images)
 
 
-@pytest.mark.parametrize("step", ["rotate", "shear", "scale", "shift", "elastic", "styles", "stroke", "outline"])
+@pytest.mark.parametrize("step", ["rotate", "shear", "scale", "shift", "elastic", "stroke", "outline"])
 def test_each_move_changes_images_and_keeps_shape_and_range(images, step):
     amount = {"rotate": 20.0, "shear": 0.3, "scale": 0.2, "shift": 3.0, "elastic": 1.5}.get(step, 1.0)
-    check(images, move(images, SEVENS, dataclasses.replace(NOTHING, **{step: amount})))
+    check(images, move(images, dataclasses.replace(NOTHING, **{step: amount})))
 
 
-@pytest.mark.parametrize(
-    "step", ["contrast", "coarse", "smear", "jitter", "specks", "lines", "fog", "stripe", "noise", "erase"]
-)
+@pytest.mark.parametrize("step", ["smear", "jitter", "specks", "lines", "fog", "stripe"])
 @pytest.mark.parametrize("size", [(28, 28), (96, 128)])
 def test_each_degradation_changes_pictures_of_any_size_and_keeps_shape_and_range(images, step, size):
     images = torch.nn.functional.interpolate(images, size)
@@ -45,18 +42,18 @@ def check(images, changed):
 
 
 def test_images_of_a_batch_change_differently(images):
-    changed = degrade(move(images, SEVENS, Augment()), Augment())
+    changed = degrade(move(images, Augment()), Augment())
     assert len(changed.flatten(1).unique(dim=0)) == len(images)
 
 
 def test_what_was_given_is_left_alone(images):
     before = images.clone()
-    degrade(move(images, SEVENS, Augment()), Augment())
+    degrade(move(images, Augment()), Augment())
     assert torch.equal(images, before)
 
 
 def test_a_shift_moves_by_at_most_what_was_asked(images):
-    changed = move(images, SEVENS, dataclasses.replace(NOTHING, shift=2.0))
+    changed = move(images, dataclasses.replace(NOTHING, shift=2.0))
     columns = torch.arange(28.0)
     centre = [(x.sum((1, 2)) * columns).sum(1) / x.sum((1, 2, 3)) for x in (images, changed)]
     assert (centre[0] - centre[1]).abs().max() < 2.1

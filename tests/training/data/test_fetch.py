@@ -1,0 +1,80 @@
+"""The public originals, as small files of their forms, become the form that the sources read."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from training.data import fetch
+from training.data.strokes import Strokes
+
+INCLUDED = """.VERSION 1.0
+.WRITER_ID somebody
+.COORD X Y T
+.X_POINTS_PER_INCH 100
+.Y_POINTS_PER_INCH 200
+.PEN_DOWN
+0 0 1
+0 200 2
+0 400 3
+.PEN_UP
+50 50 4
+.PEN_DOWN
+100 400 5
+100 0 6
+"""
+LABELS = """.VERSION 1.0
+.INCLUDE abc/data/one.dat
+.SEGMENT CHARACTER 0-2 OK "4"
+.SEGMENT CHARACTER 2 ? "1"
+.SEGMENT CHARACTER 1 ? "2"
+.SEGMENT WORD 0-2 ? "41"
+"""
+
+
+@pytest.fixture
+def unipen():
+    return fetch.Unipen({"data/1a/abc/one.dat": LABELS, "include/abc/data/one.dat": INCLUDED})
+
+
+def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
+    assert fetch.save_strokes(tmp_path / "digits.npz", unipen.samples("digits")) == 2  # a lifted pen draws nothing
+    strokes = Strokes.load(tmp_path / "digits.npz")
+    assert strokes.label.tolist() == ["4", "1"] and strokes.writer.tolist() == [0, 0]
+    assert strokes.stroke.tolist() == [0, 2, 4, 6]  # the point on the straight line is left out
+    four = strokes.points[:4].astype(int)
+    assert four.tolist() == [[0, 255], [0, 0], [128, 0], [128, 255]]  # y downwards, as long as wide would be twice
+
+
+def test_components_are_counted_whole():
+    assert fetch.components_of("2-3,7") == [2, 3, 7]
+    assert fetch.components_of("4:10-5:2") == [4, 5]
+
+
+def test_a_curve_keeps_the_points_that_make_it():
+    turn = np.linspace(0, np.pi, 60)
+    arc = 127 * np.stack([np.cos(turn), np.sin(turn)], 1)
+    kept = fetch.simplified(arc)
+    assert 8 < len(kept) < 40 and (kept[0] == arc[0]).all() and (kept[-1] == arc[-1]).all()
+
+
+def test_ujis_writers_are_pairs_of_samples():
+    drawn = [[[[0, 0], [10, 20]]], [[[0, 0], [20, 10]]], [[[5, 5], [6, 9]]]]
+    found = list(fetch.uji_samples(json.dumps({"rawData": {"7": drawn}}).encode()))
+    assert [(label, writer) for label, writer, *_ in found] == [("7", "0"), ("7", "0"), ("7", "1")]
+
+
+def test_optdigits_files_are_32_lines_and_a_label():
+    lines = ["0" * 16 + "1" * 16] * 32
+    images, labels = fetch.bitmaps("\n".join(["a header", *lines, " 3", *lines, " 8", ""]).encode())
+    assert images.shape == (2, 32, 32) and images.sum() == 2 * 32 * 16 and labels.tolist() == [3, 8]
+
+
+def test_a_file_that_changed_is_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    good = hashlib.sha256(b"content").hexdigest()
+    assert fetch.download(path.as_uri(), good) == b"content"
+    with pytest.raises(ValueError, match=f"has the SHA-256 {good}; expected 00."):
+        fetch.download(path.as_uri(), "00")

@@ -1,0 +1,34 @@
+"""Fetch MNIST and the other writers' data from their public sources: python -m training.data.
+
+What is there already stays. docs/model-card.md cites each set and says what its licence asks for.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="training.data", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder for MNIST/; default: $MNIST_ROOT, else data")
+    parser.add_argument("--writers", type=Path, help="folder for the others; default: $WRITERS_ROOT, else data/writers")
+    arguments = parser.parse_args(argv)
+    root: Path = arguments.writers or Path(os.environ.get("WRITERS_ROOT") or "data/writers")
+
+    from training.data import fetch, mnist
+
+    try:
+        mnist.load("train", arguments.data)
+        print("MNIST: here (https://yann.lecun.com/exdb/mnist)")
+        for published in fetch.PUBLISHED:
+            here = (root / published.name).is_dir() and any((root / published.name).iterdir())
+            print(f"{published.name}: {'here' if here else 'fetched'} ({published.licence}, {published.address})")
+            if not here:
+                published.fetch(root)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{error} Put the files into {root}, or set WRITERS_ROOT to where they are.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Batches of all sources, each by its share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
+from training.data.writers import Source
+from training.loop.recipe import Sources
+
+# What a recipe's `Sources` names besides MNIST.
+LOAD: dict[str, Callable[[str, Path | str | None], Source]] = {
+    "unipen": unipen.digits,
+    "uji": uji.digits,
+    "optdigits": optdigits.digits,
+    "letters": unipen.letters,
+    "omniglot": omniglot.letters,
+    "doodles": doodles.drawings,
+}
+
+
+class Batches:
+    """The training images: MNIST's as a tensor on the device, the others drawn for each batch."""
+
+    def __init__(
+        self,
+        shares: Sources,
+        batch_size: int,
+        device: torch.device,
+        root: Path | str | None = None,
+        writers: Path | str | None = None,
+    ) -> None:
+        """root: of MNIST; writers: of the other sources; None for where they usually are."""
+        self.batch_size, self.device = batch_size, device
+        self.counts = counts(shares, batch_size)
+        self.images, self.labels = (tensor.to(device) for tensor in mnist.load("train", root))
+        self.written = {name: LOAD[name]("train", writers) for name in self.counts if name != "mnist"}
+        self.steps = len(self.images) // batch_size  # of an epoch
+
+    def epoch(self, seed: list[int], rank: int = 0, size: int = 1) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """One epoch's batches: images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,).
+
+        The same seed gives the same batches; of `size` processes, each gets its own part of every batch.
+        """
+        generator = np.random.default_rng(seed)
+        order = torch.from_numpy(generator.permutation(len(self.images))).to(self.device)
+        order = order[: self.steps * self.counts["mnist"]].view(self.steps, -1)
+        rows = {
+            name: generator.integers(0, len(source), (self.steps, self.counts[name]))
+            for name, source in self.written.items()
+        }
+        generator = np.random.default_rng([*seed, rank])
+        for step in range(self.steps):
+            chosen = order[step, rank::size]
+            images, labels = [self.images[chosen]], [self.labels[chosen]]
+            for name, source in self.written.items():
+                drawn = rows[name][step, rank::size]
+                images.append(torch.from_numpy(source.draw(drawn, generator))[:, None].to(self.device))
+                labels.append(torch.from_numpy(source.labels[drawn]).to(self.device))
+            yield torch.cat(images), torch.cat(labels)
+
+
+def counts(shares: Sources, batch_size: int) -> dict[str, int]:
+    """How many images of a batch come from each source; the rounding is MNIST's. Raises ValueError if none is left."""
+    found = {name: round(share * batch_size) for name, share in asdict(shares).items() if name != "mnist"}
+    found = {name: count for name, count in found.items() if count}
+    left = batch_size - sum(found.values())
+    if abs(sum(asdict(shares).values()) - 1) > 1e-6 or left < 1:
+        raise ValueError(f"The shares of the sources have to sum to 1 and to leave some to MNIST: {shares}.")
+    return {"mnist": left} | found

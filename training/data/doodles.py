@@ -1,0 +1,34 @@
+"""Quick, Draw!'s doodles of cats, rainbows and trains (Google Creative Lab, CC BY 4.0): 28x28 pixels, no digit."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from service.picture.framing import frame
+from training.data.nondigits import NONE
+from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, Source, check_split, existing, folder
+
+INK = 0.5  # of full ink: what counts as drawn
+
+
+def drawings(split: str, root: Path | str | None = None) -> Source:
+    """The doodles of a split: each is of another person, as far as is known."""
+    check_split(split)
+    with np.load(existing(folder(root) / "quickdraw" / "doodles.npz")) as file:
+        pictures, kinds = file["images"], file["label"]
+    turns = np.arange(len(pictures)) % TURNS
+    held_out = {"validation": np.isin(turns, VALIDATION_TURNS), "test": np.isin(turns, TEST_TURNS)}
+    held_out["train"] = ~(held_out["validation"] | held_out["test"])
+    rows = np.flatnonzero(held_out[split] & (pictures.max((1, 2)) > 255 * INK))
+    return Source(partial(_draw, pictures[rows]), np.full(len(rows), NONE), kinds[rows], rows)
+
+
+def _draw(pictures: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A doodle or its mirror image, framed as a digit is."""
+    images = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
+    for i, row in enumerate(rows):
+        ink = pictures[row].astype(np.float32)
+        ink = ink[:, ::-1] if generator.random() < 0.5 else ink
+        images[i] = frame(np.ascontiguousarray(ink), ink > 255 * INK)[0]
+    return images

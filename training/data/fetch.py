@@ -1,0 +1,285 @@
+"""The other writers' data from where it is published, into the form that this package reads.
+
+Each file comes from a named commit of a public repository. A known SHA-256 is checked; the counts of the parsed sets
+are printed beside the published ones. Nothing of the data is stored in this repository.
+"""
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+import urllib.request
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+RAW = "https://raw.githubusercontent.com/{0}/{1}"
+ARCHIVE = "https://codeload.github.com/{0}/tar.gz/{1}"
+FULL = 255  # length that the longer side of a sample is scaled to
+STRAIGHT = 0.7  # units that a point may be off the line between its neighbours and be left out
+
+Stroke = list[tuple[float, float]]  # points, y downwards
+Sample = tuple[str, str, str, list[Stroke]]  # label, writer, collection, strokes
+
+
+@dataclass(frozen=True)
+class Published:
+    """One set: where it comes from, under which licence, and how its files become ours."""
+
+    name: str
+    licence: str
+    address: str
+    fetch: Callable[[Path], None]
+
+
+def download(address: str, sha256: str | None = None) -> bytes:
+    """What is at an address. Raises ValueError if its SHA-256 is another, OSError if it cannot be had."""
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        content = answer.read()
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ValueError(f"{address} has the SHA-256 {found}; expected {sha256}.")
+    print(f"{address}: {len(content):,} bytes, SHA-256 {found}{' (as expected)' if sha256 else ''}")
+    return content
+
+
+def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
+    """Write samples as `training.data.strokes.Strokes` loads them. Returns how many there are."""
+    points, strokes, counts, about = [], [], [], []
+    for label, writer, collection, drawn in samples:
+        scaled = scale(drawn)
+        counts.append(len(scaled))
+        strokes += [len(stroke) for stroke in scaled]
+        points += scaled
+        about.append((label, writer, collection))
+    labels, writers, collections = (np.array(column) for column in zip(*about, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        points=np.concatenate(points).astype(np.uint8),
+        stroke=np.concatenate([[0], np.cumsum(strokes)]),
+        sample=np.concatenate([[0], np.cumsum(counts)]),
+        label=labels,
+        writer=writers.astype(int),
+        source=collections,
+    )
+    return len(labels)
+
+
+def scale(strokes: list[Stroke]) -> list[np.ndarray]:
+    """Strokes moved to the origin and scaled so that the longer side is FULL, without the points on straight lines."""
+    everything = np.concatenate([np.array(stroke, float) for stroke in strokes])
+    low, longest = everything.min(0), np.ptp(everything, 0).max()
+    factor = FULL / longest if longest else 0.0
+    return [np.round(simplified((np.array(stroke, float) - low) * factor)).astype(int) for stroke in strokes]
+
+
+def simplified(points: np.ndarray) -> np.ndarray:
+    """Points (N, 2) without those within STRAIGHT of the line between those that stay (Douglas and Peucker)."""
+    if len(points) < 3:
+        return points
+    along = points[-1] - points[0]
+    away = points[1:-1] - points[0]
+    length = np.hypot(*along)
+    distance = np.abs(along[0] * away[:, 1] - along[1] * away[:, 0]) / length if length else np.hypot(*away.T)
+    far = int(distance.argmax()) + 1
+    if distance[far - 1] <= STRAIGHT:
+        return points[[0, -1]]
+    return np.concatenate([simplified(points[: far + 1])[:-1], simplified(points[far:])])
+
+
+# UNIPEN: https://doi.org/10.5281/zenodo.1195803
+
+
+class Unipen:
+    """The files of train_r01_v07: data/CATEGORY/CONTRIBUTOR/... with segments of strokes in include/CONTRIBUTOR/...
+
+    Contributors and writers become numbers in the order in which they appear.
+    """
+
+    PARTS = {"1a": "digits", "1b": "upper", "1c": "lower", "1d": "symbols"}
+    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_351, "symbols": 17_286}  # of the CD's own table
+
+    def __init__(self, files: dict[str, str]) -> None:
+        """files: texts by their paths below the repository."""
+        self.files = files
+        self.writers: dict[str, int] = {}
+        self.collections: dict[str, int] = {}
+
+    def samples(self, part: str) -> Iterable[Sample]:
+        """Every labelled sample of a part, "digits" and so on."""
+        category = next(key for key, name in self.PARTS.items() if name == part)
+        for path in sorted(path for path in self.files if path.startswith(f"data/{category}/")):
+            contributor = path.split("/")[2]
+            lines = self.included(path)
+            strokes = components(lines)
+            writer = next((line.split(maxsplit=1)[1] for line in lines if line.startswith(".WRITER_ID ")), path)
+            number = self.writers.setdefault(f"{contributor} {writer}", len(self.writers))
+            collection = self.collections.setdefault(contributor, len(self.collections))
+            for line in self.files[path].splitlines():
+                if (found := SEGMENT.match(line)) and len(found["label"]) == 1:
+                    drawn = [
+                        stroke for at in components_of(found["where"]) for stroke in strokes[at : at + 1] if stroke
+                    ]
+                    if drawn:
+                        yield found["label"], str(number), str(collection), drawn
+
+    def included(self, path: str, depth: int = 0) -> list[str]:
+        """The lines of a file with those of the files that it includes in their place."""
+        lines = []
+        for line in self.files[path].splitlines():
+            included = f"include/{line.split(maxsplit=1)[1].strip()}" if line.startswith(".INCLUDE ") else ""
+            if included in self.files and depth < 5:
+                lines += self.included(included, depth + 1)
+            else:
+                lines.append(line)
+        return lines
+
+
+SEGMENT = re.compile(r'\.SEGMENT\s+CHARACTER\s+(?P<where>\S+)\s+\S+\s+"(?P<label>.*)"\s*$')
+
+
+def components_of(where: str) -> list[int]:
+    """The pen components of a segment: "2-3,7" is 2, 3 and 7; "4:10-5:2" counts whole components, 4 and 5."""
+    found = []
+    for part in where.split(","):
+        ends = [int(end.split(":")[0]) for end in part.split("-")]
+        found += range(ends[0], ends[-1] + 1)
+    return found
+
+
+def components(lines: list[str]) -> list[Stroke]:
+    """The pen components of UNIPEN's lines, those of a lifted pen empty; y downwards, in inches where that is known."""
+    columns, per_x, per_y = ["X", "Y"], 1.0, 1.0
+    found: list[Stroke] = []
+    down = False
+    for line in lines:
+        words = line.split()
+        if not words:
+            continue
+        if words[0] == ".COORD":
+            columns = words[1:]
+        elif words[0] == ".X_POINTS_PER_INCH":
+            per_x = float(words[1])
+        elif words[0] == ".Y_POINTS_PER_INCH":
+            per_y = float(words[1])
+        elif words[0] in (".PEN_DOWN", ".PEN_UP"):
+            down = words[0] == ".PEN_DOWN"
+            found.append([])
+        elif not words[0].startswith(".") and down and len(words) >= len(columns):
+            x, y = float(words[columns.index("X")]), float(words[columns.index("Y")])
+            found[-1].append((x / per_x, -y / per_y))
+    return found
+
+
+def fetch_unipen(root: Path) -> None:
+    repository, commit = "GreenCappuccino/train_r01_v07", "552a4d440bc94bb34710650c0826be7deb986f7c"
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(download(ARCHIVE.format(repository, commit)))) as archive:
+        for member in archive:
+            path = member.name.split("/", 1)[-1]
+            if member.isfile() and path.startswith((*(f"data/{part}/" for part in Unipen.PARTS), "include/")):
+                file = archive.extractfile(member)
+                files[path] = file.read().decode("latin-1") if file else ""
+    unipen = Unipen(files)
+    for part, expected in Unipen.COUNTS.items():
+        count = save_strokes(root / "unipen" / f"{part}.npz", unipen.samples(part))
+        print(f"UNIPEN {part}: {count:,} samples; the CD's table says {expected:,}")
+
+
+# UJIpenchars2: https://archive.ics.uci.edu/dataset/177
+
+
+def uji_samples(content: bytes) -> Iterable[Sample]:
+    """The digits of ujipenchars2.json: {"rawData": {digit: [sample]}}, each writer's two samples one after another."""
+    for digit, samples in sorted(json.loads(content)["rawData"].items()):
+        for number, strokes in enumerate(samples):
+            yield digit, str(number // 2), "", [[(x, y) for x, y in stroke] for stroke in strokes]
+
+
+def fetch_uji(root: Path) -> None:
+    where = "bridger/NumberPad", "de2f2285144d16346bffdd37b94af75eb6fa2d13/Data/ujipenchars2.json"
+    count = save_strokes(root / "uji_digits" / "digits.npz", uji_samples(download(RAW.format(*where))))
+    print(f"UJIpenchars2: {count:,} digits; 1,200 are expected")
+
+
+# optdigits: https://archive.ics.uci.edu/dataset/80
+
+
+def bitmaps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Bitmaps (N, 32, 32) uint8 of 0 and 1 and labels (N,) of a file of UCI: 32 lines of 32 each, then the label."""
+    lines = [line.strip() for line in content.decode().splitlines()]
+    found, rows = [], []
+    for line in lines:
+        if re.fullmatch("[01]{32}", line):
+            rows.append([int(bit) for bit in line])
+        elif re.fullmatch("[0-9]", line) and len(rows) >= 32:
+            found.append((rows[-32:], int(line)))
+            rows = []
+    images, labels = zip(*found, strict=True)
+    return np.array(images, np.uint8), np.array(labels, np.uint8)
+
+
+def fetch_optdigits(root: Path) -> None:
+    first = (
+        "vladimirbelinski/Character_Recognition_Using_Neural_Networks-T3_IA",
+        "1a9bbaf4fa3b90a7e38824fafa6d29b22592edec",
+    )
+    name = "sukeshsangam/pattern-recognition-neural-networks"
+    second = name, "3b06ae726302dfcf384c1eec5ac6f2b71ae7ff53"
+    files = {"train": (first, "tra"), "cv": (first, "tes"), "other_writers": (second, "windep")}
+    images, labels, parts = [], [], []
+    for part, ((repository, commit), suffix) in files.items():
+        drawn, label = bitmaps(download(RAW.format(repository, f"{commit}/optdigits-orig.{suffix}")))
+        images.append(np.packbits(drawn, axis=2))
+        labels.append(label)
+        parts += [part] * len(label)
+    path = root / "optdigits" / "optdigits.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, images=np.concatenate(images), label=np.concatenate(labels), part=np.array(parts))
+    print(f"optdigits: {len(parts):,} digits; 4,677 are expected")
+
+
+# Omniglot: https://github.com/brendenlake/omniglot
+
+OMNIGLOT = {
+    "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+    "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+}
+
+
+def fetch_omniglot(root: Path) -> None:
+    (root / "omniglot").mkdir(parents=True, exist_ok=True)
+    for name, sha256 in OMNIGLOT.items():
+        where = "brendenlake/omniglot", f"057f034baf2ecb8530bc5710e5a23584d2a519cc/python/{name}"
+        (root / "omniglot" / name).write_bytes(download(RAW.format(*where), sha256))
+
+
+# Quick, Draw!: https://quickdraw.withgoogle.com/data
+
+DOODLES = {"cats1000.bin": "cat", "rainbows1000.bin": "rainbow", "trains1000.bin": "train"}
+
+
+def fetch_doodles(root: Path) -> None:
+    repository = "CodingTrain/Toy-Neural-Network-JS"
+    folder = "8c48c834b025f5943dce343376fa9490329e1e3e/examples/doodle_classification/data"
+    images = [
+        np.frombuffer(download(RAW.format(repository, f"{folder}/{name}")), np.uint8).reshape(-1, 28, 28)
+        for name in DOODLES
+    ]
+    path = root / "quickdraw" / "doodles.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.repeat(list(DOODLES.values()), [len(part) for part in images])
+    np.savez_compressed(path, images=np.concatenate(images), label=labels)
+
+
+PUBLISHED = (
+    Published("unipen", "CC BY 4.0", "https://doi.org/10.5281/zenodo.1195803", fetch_unipen),
+    Published("uji_digits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/177", fetch_uji),
+    Published("optdigits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/80", fetch_optdigits),
+    Published("omniglot", "MIT", "https://github.com/brendenlake/omniglot", fetch_omniglot),
+    Published("quickdraw", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_doodles),
+)

@@ -1,0 +1,45 @@
+"""optdigits' original 32x32 bitmaps: 43 Turkish writers (https://archive.ics.uci.edu/dataset/80, CC BY 4.0).
+
+Each bitmap was stretched until the digit filled it, so a 1 is as broad as a 0. It gets a usual width back. The files
+tell 30 writers from 13 others, but not who wrote what. The 13 test; of the 30, one file trains and one validates, so
+validation here is not by writer.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from service.picture.framing import SIZE, frame
+from training.data.writers import Source, check_split, existing, folder
+
+TEST_WRITERS = 13
+PARTS = {"train": "train", "validation": "cv", "test": "other_writers"}  # the file's names
+HEIGHT = 64  # pixels that a bitmap is enlarged to
+WIDTHS, WIDTHS_OF_ONE = (0.6, 0.85), (0.25, 0.4)  # width over height
+SMOOTH = 1.5  # pixels, standard deviation of the blur that rounds the corners of enlarged pixels
+SLANT = 0.15  # columns a row, standard deviation
+
+
+def digits(split: str, root: Path | str | None = None) -> Source:
+    """The digits of a split. Who wrote them is not known, but for the part: every writer is 0."""
+    check_split(split)
+    with np.load(existing(folder(root) / "optdigits" / "optdigits.npz")) as file:
+        rows = np.flatnonzero(file["part"] == PARTS[split])
+        bitmaps, labels = np.unpackbits(file["images"][rows], axis=2), file["label"][rows].astype(np.int64)
+    return Source(partial(_draw, bitmaps, labels), labels, labels.astype(str), np.zeros(len(rows), int))
+
+
+def _draw(bitmaps: np.ndarray, labels: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    images = np.empty((len(rows), SIZE, SIZE), np.uint8)
+    for i, row in enumerate(rows):
+        width = round(HEIGHT * generator.uniform(*(WIDTHS_OF_ONE if labels[row] == 1 else WIDTHS)))
+        slant = SLANT * generator.standard_normal()
+        ink = cv2.resize(bitmaps[row] * np.float32(255), (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
+        room = HEIGHT // 2  # for the slant
+        matrix = np.array([[1, -slant, room + slant * HEIGHT / 2], [0, 1, room // 2]])
+        ink = cv2.warpAffine(ink, matrix, (width + 2 * room, HEIGHT + room))
+        ink = cv2.GaussianBlur(ink, (0, 0), SMOOTH).clip(0, 255)
+        images[i] = frame(ink, ink > 127)[0]
+    return images

@@ -1,0 +1,71 @@
+"""UNIPEN's digits, letters and signs as pen strokes (train_r01_v07, https://doi.org/10.5281/zenodo.1195803, CC BY 4.0).
+
+Writers and those who collected are numbers here, as the International Unipen Foundation asks.
+"""
+
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from training.data.lookalikes import UNIPEN as LOOKALIKES
+from training.data.nondigits import NONE
+from training.data.strokes import Strokes, draw_some
+from training.data.writers import Source, at_most, check_split, existing, folder, split_of
+
+DIGITS, LETTERS = ("digits",), ("upper", "lower", "symbols")
+UNSEEN = frozenset("#%+<=?^{~@")  # ten signs that are never trained on: they measure what is refused unseen
+SLASHED = "0 slashed"  # the kind of a zero in two strokes; of 240 such zeros looked at, 95 % are slashed
+DIGITS_A_WRITER, LETTERS_A_WRITER = 100, 300  # at most, in training: three writers would be a quarter of all
+
+
+def digits(split: str, root: Path | str | None = None) -> Source:
+    """The digits of a split's writers."""
+    rows, strokes = _rows(split, root, DIGITS)
+    if split == "train":
+        rows = at_most(rows, strokes.writer, strokes.label, DIGITS_A_WRITER)
+    kinds = np.where((strokes.label == "0") & (np.diff(strokes.sample) == 2), SLASHED, strokes.label)
+    return _source(strokes, rows, strokes.label[rows].astype(np.int64), kinds)
+
+
+def letters(split: str, root: Path | str | None = None) -> Source:
+    """The letters and signs of a split's writers, without look-alikes and UNSEEN."""
+    rows, strokes = _rows(split, root, LETTERS)
+    rows = rows[~np.isin(strokes.label[rows], sorted(LOOKALIKES | UNSEEN))]
+    if split == "train":
+        rows = at_most(rows, strokes.writer, strokes.label, LETTERS_A_WRITER)
+    return _source(strokes, rows, np.full(len(rows), NONE), strokes.label)
+
+
+def unseen_signs(root: Path | str | None = None) -> Source:
+    """The signs that are never trained on, by the writers of the test split."""
+    rows, strokes = _rows("test", root, LETTERS)
+    rows = rows[np.isin(strokes.label[rows], sorted(UNSEEN))]
+    return _source(strokes, rows, np.full(len(rows), NONE), strokes.label)
+
+
+def _source(strokes: Strokes, rows: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> Source:
+    return Source(partial(draw_some, strokes, rows), labels, kinds[rows], strokes.writer[rows])
+
+
+def _rows(split: str, root: Path | str | None, parts: tuple[str, ...]) -> tuple[np.ndarray, Strokes]:
+    """The rows of a split, and the strokes that they are of."""
+    check_split(split)
+    path = folder(root) / "unipen"
+    strokes = _load(path, parts)
+    writers, splits = _splits(path)
+    return np.flatnonzero(splits[np.searchsorted(writers, strokes.writer)] == split), strokes
+
+
+@cache
+def _load(path: Path, parts: tuple[str, ...]) -> Strokes:
+    return Strokes.joined([Strokes.load(existing(path / f"{part}.npz")) for part in parts])
+
+
+@cache
+def _splits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Every writer (W,), whether of digits or of letters, and the writer's split (W,)."""
+    everything = _load(path, DIGITS), _load(path, LETTERS)
+    writers, first = np.unique(np.concatenate([part.writer for part in everything]), return_index=True)
+    collections = np.concatenate([part.source for part in everything])[first]
+    return writers, split_of(writers, collections)

@@ -1,0 +1,72 @@
+"""What other people than MNIST's wrote: where it lies, how it is split by writer, and the form that every source has.
+
+Splits are by writer, never by image: of the writers 70 % train, 15 % validate, 15 % test. A network that is measured on
+a writer has never seen that hand.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+# Writers in the order of who collected them take turns, so that each collection is in each split: 14, 3 and 3 of 20.
+VALIDATION_TURNS, TEST_TURNS, TURNS = (3, 10, 17), (6, 13, 19), 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Handwriting of one split, drawn anew each time it is asked for."""
+
+    draw: Callable[[np.ndarray, np.random.Generator], np.ndarray]  # rows (M,) -> images (M, 28, 28) uint8
+    labels: np.ndarray  # (N,) int64, NONE for what is no digit
+    kinds: np.ndarray  # (N,) str: what was written
+    writers: np.ndarray  # (N,) int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def folder(root: Path | str | None = None) -> Path:
+    """The folder of the other writers' data: `root`, else the environment's WRITERS_ROOT, else data/writers."""
+    return Path(root or os.environ.get("WRITERS_ROOT") or "data/writers")
+
+
+def existing(path: Path) -> Path:
+    """`path` itself. Raises FileNotFoundError, naming the ways out, if there is no such file."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; fetch it with: python -m training.data, set WRITERS_ROOT to where it is, or train on "
+            f"MNIST alone with --sources mnist."
+        )
+    return path
+
+
+def check_split(split: str) -> None:
+    """Raises ValueError for an unknown split."""
+    if split not in SPLITS:
+        raise ValueError(f"Unknown split {split!r}; known splits: {', '.join(SPLITS)}.")
+
+
+def split_of(writers: np.ndarray, collections: np.ndarray) -> np.ndarray:
+    """The split (N,) of each writer (N,), who wrote for a collection (N,), by the writer's turn."""
+    order = np.lexsort((writers, collections))
+    turns = np.empty(len(writers), int)
+    turns[order] = np.arange(len(writers)) % TURNS
+    return np.where(
+        np.isin(turns, VALIDATION_TURNS), "validation", np.where(np.isin(turns, TEST_TURNS), "test", "train")
+    )
+
+
+def at_most(rows: np.ndarray, writers: np.ndarray, kinds: np.ndarray, limit: int) -> np.ndarray:
+    """At most `limit` of the `rows` (M,) of each writer, evenly over what was written; writers and kinds: (N,)."""
+    kept = []
+    for writer in np.unique(writers[rows]):
+        own = rows[writers[rows] == writer]
+        own = own[np.argsort(kinds[own], kind="stable")]
+        if len(own) > limit:
+            own = own[np.linspace(0, len(own) - 1, limit).round().astype(int)]
+        kept.append(own)
+    return np.sort(np.concatenate(kept))

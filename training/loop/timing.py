@@ -1,0 +1,48 @@
+"""How long an epoch of a recipe takes on this machine, from a few steps of it."""
+
+import time
+from dataclasses import replace
+
+import torch
+
+from training.data.batches import Batches
+from training.loop import devices
+from training.loop.fit import Data
+from training.loop.recipe import Recipe
+from training.loop.run import Run
+from training.loop.validation import Validation, predict
+
+WARM_UP, STEPS = 2, 4
+PREDICTED = 256  # images
+
+
+def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, threads: int = 1) -> float:
+    """Seconds of an epoch's training and validation with so many threads of the CPU, or on the GPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        device = devices.pick_device(device_name)
+        batches = Batches(recipe.sources, recipe.batch_size, device, data.root, data.writers)
+        run = Run(name, replace(recipe, weights=None), 0, device, batches.steps)
+        run.network.train()
+        images = batches.epoch([0])
+        start = 0.0
+        for step in range(WARM_UP + STEPS):
+            if step == WARM_UP:
+                start = clock(device)
+            run.train_step(*next(images))
+        seconds = (clock(device) - start) / STEPS * batches.steps
+        validation = Validation(device, list(batches.written), data.root, data.writers)
+        start = clock(device)
+        predict(run.averaged, validation.sets["mnist"][0][:PREDICTED])
+        total = sum(len(labels) for _, labels in validation.sets.values())
+        return seconds + (clock(device) - start) * total / PREDICTED
+    finally:
+        torch.set_num_threads(before)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, once the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

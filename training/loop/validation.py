@@ -1,0 +1,70 @@
+"""What a network says of images that it was not trained on, of MNIST and of each other source."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from training.data import mnist
+from training.data.batches import LOAD
+from training.data.nondigits import NONE
+
+BATCH = 500
+REFUSED = 0.001  # share of MNIST's validation digits that the threshold of an epoch's figures refuses
+MOST = 2000  # images of a source that are looked at after each epoch
+SEED = 0  # of how they are drawn
+
+
+@torch.no_grad()
+def predict(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits (N, 10) float32, on the CPU, for images (N, 1, 28, 28) uint8."""
+    network.eval()
+    return torch.cat([network(mnist.to_unit(part)).float().cpu() for part in images.split(BATCH)])
+
+
+class Validation:
+    """The held-out images of MNIST and, where their data is, of the other writers, each drawn once."""
+
+    def __init__(
+        self,
+        device: torch.device,
+        names: list[str],
+        root: Path | str | None = None,
+        writers: Path | str | None = None,
+    ) -> None:
+        """names: the sources besides MNIST, of `training.data.batches.LOAD`."""
+        self.sets = {"mnist": mnist.load("validation", root)}
+        for name in names:
+            source = LOAD[name]("validation", writers)
+            generator = np.random.default_rng(SEED)
+            rows = np.sort(generator.permutation(len(source))[:MOST])
+            images = torch.from_numpy(source.draw(rows, generator))[:, None]
+            self.sets[name] = images, torch.from_numpy(source.labels[rows])
+        self.sets = {name: (images.to(device), labels) for name, (images, labels) in self.sets.items()}
+
+    def measure(self, network: torch.nn.Module) -> dict[str, dict[str, float]]:
+        """Figures by source, as shares: accuracy, accepted_wrong and refused of digits, refused of what is none.
+
+        MNIST's also has the loss. An image is refused if the network's confidence is below that of all but REFUSED of
+        MNIST's validation digits.
+        """
+        found: dict[str, dict[str, float]] = {}
+        threshold = 0.0
+        for name, (images, labels) in self.sets.items():
+            logits = predict(network, images)
+            confidence, digit = logits.softmax(1).max(1)
+            if name == "mnist":
+                threshold = float(confidence.double().quantile(REFUSED))
+            accepted = confidence >= threshold
+            found[name] = {"refused": _share(~accepted)}
+            if (labels != NONE).all():
+                found[name]["accuracy"] = _share(digit == labels)
+                found[name]["accepted_wrong"] = _share(accepted & (digit != labels))
+            if name == "mnist":
+                found[name]["loss"] = F.cross_entropy(logits, labels).item()
+        return found
+
+
+def _share(chosen: torch.Tensor) -> float:
+    return chosen.float().mean().item()

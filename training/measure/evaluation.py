@@ -1,0 +1,171 @@
+"""Measure artefacts, one by one and together, and fix their consensus.
+
+The test images are opened here and by the report, never by what chooses: training, export and consensus go by
+validation images.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from tqdm import tqdm
+
+from service.inference.artefact import Artefact, open_artefact
+from service.inference.consensus import key, mean_probabilities
+from training.data import mnist
+from training.data.unipen import SLASHED
+from training.loop.fit import Data
+from training.measure import detection, folder, numbers
+from training.measure.figures import figures, intervals, separation, share
+from training.measure.sets import Images, of_mnist, of_writers
+from training.release import consensus
+from training.release.graph import set_properties
+
+MEASURED = "evaluation.json"
+PROBABILITIES = "test_probabilities.npz"  # what each model says of each test image, float16
+BATCH = 250
+CONSENSUS = "consensus"
+OWN = "images"  # the set of a user's own images
+SPLITS = "validation", "test"  # of MNIST
+
+
+def evaluate(
+    names: list[str], models: Path, data: Data, images: Path | None = None
+) -> tuple[dict[str, Any], "Answers"]:
+    """Measure the artefacts `names`, the other writers' sets too if they are there, and a folder of own `images`.
+
+    Returns {name: figures}, the consensus of all among them, and what it was measured by.
+    """
+    sets = dict(of_mnist(data.root))
+    try:
+        sets |= of_writers(data.writers)
+    except FileNotFoundError as error:
+        tqdm.write(f"Other writers are not measured: {error}")
+    own = None if images is None else folder.load(images)
+    if own is not None:
+        sets[OWN] = Images(own.images, own.labels[: len(own.images)])
+    answers = Answers(sets, own)
+    canvases = detection.pages(*mnist.load("test", data.root))
+    found: dict[str, Any] = {}
+    of_pages: dict[str, Any] = {}
+    for name in names:
+        artefact = open_artefact(models / f"{name}.onnx", "cpu", os.cpu_count() or 1)
+        answers.add(name, artefact)
+        if "boxes" in artefact.outputs:
+            boxes, scores = detection.find(artefact.session, canvases[0])
+            of_pages[name] = {"detection": detection.precision(boxes, scores, canvases[1])}
+    answers.fit(names)
+    for name in names:
+        found[name] = answers.describe(answers.of[name], answers.thresholds[name]) | of_pages.get(name, {})
+    together = answers.together(names)
+    found[CONSENSUS] = answers.describe(together, answers.thresholds[key(names)])
+    found[CONSENSUS]["test_intervals"] = intervals(together["test"], sets["test"].labels)
+    return found, answers
+
+
+class Answers:
+    """What each model says of each set, and the temperatures and thresholds fitted on the validation images."""
+
+    def __init__(self, sets: dict[str, Images], own: folder.Folder | None) -> None:
+        self.sets, self.own = sets, own
+        self.of: dict[str, dict[str, np.ndarray]] = {}  # by model and set: probabilities (N, 10)
+        self.temperatures: dict[str, float] = {}  # by `service.inference.consensus.key`
+        self.thresholds: dict[str, float] = {}
+
+    def add(self, name: str, artefact: Artefact) -> None:
+        """Run one artefact over every set."""
+        self.of[name] = {title: probabilities_of(artefact, images.images, title) for title, images in self.sets.items()}
+
+    def fit(self, names: list[str]) -> None:
+        """Fit the consensus of every choice of `names`."""
+        validation = {name: self.of[name]["validation"] for name in names}
+        self.temperatures, self.thresholds = consensus.fit(validation, self.sets["validation"].labels)
+
+    def together(self, names: list[str]) -> dict[str, np.ndarray]:
+        """What the consensus says of each set."""
+        temperature = self.temperatures[key(names)]
+        return {
+            title: mean_probabilities(np.stack([self.of[name][title] for name in names]), temperature)
+            for title in self.sets
+        }
+
+    def describe(self, said: dict[str, np.ndarray], threshold: float) -> dict[str, Any]:
+        """Every figure of one model or of the consensus; said: {set: probabilities (N, 10)}."""
+        found: dict[str, Any] = {split: figures(said[split], self.sets[split].labels) for split in SPLITS}
+        found["threshold"] = threshold
+        of_test = said["test"].max(1)
+        for title, images in self.sets.items():
+            if title == OWN:
+                continue
+            accepted = said[title].max(1) >= threshold
+            part: dict[str, Any] = {"refused": share(~accepted)}
+            if images.writers is not None:
+                part["writers"] = images.writers
+            if images.digits:
+                right = said[title].argmax(1) == images.labels
+                part |= {"right": share(right), "accepted_wrong": share(accepted & ~right)}
+                if images.kinds is not None:
+                    part["ones_right"] = share(right[images.labels == 1])
+                    slashed = images.kinds == SLASHED
+                    if slashed.any():
+                        part["slashed_zeros_right"] = share(right[slashed])
+            else:
+                part["auroc"] = separation(of_test, said[title].max(1))
+            found.setdefault("sets", {})[title] = part
+        if self.own is not None:
+            found[OWN] = self.own.figures(said[OWN], threshold)
+        return found
+
+
+def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") -> np.ndarray:
+    """(N, 10) float32 for images (N, 1, 28, 28) uint8, through the file that is released."""
+    parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
+    bar = tqdm(parts, desc=f"{artefact.name} {title}")
+    return np.concatenate([artefact.session.run(["probabilities"], {"images": part})[0] for part in bar])
+
+
+def record(found: dict[str, Any], answers: Answers, names: list[str], models: Path, results: Path) -> None:
+    """Write the figures into the artefacts, consensus.json, and all that was measured into `results`."""
+    for name in names:
+        write_figures(models / f"{name}.onnx", found[name])
+    values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
+    values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
+    consensus.write(models, answers.temperatures, answers.thresholds, values)
+    results.mkdir(parents=True, exist_ok=True)
+    saved = {name: answers.of[name]["test"].astype(np.float16) for name in names}
+    saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)
+    saved["labels"] = answers.sets["test"].labels.astype(np.uint8)
+    np.savez_compressed(results / PROBABILITIES, **saved)
+    (results / MEASURED).write_text(json.dumps(rounded(found), indent=1) + "\n")
+
+
+def add_numbers(found: dict[str, Any], images: Path, models: Path) -> None:
+    """Add how well `/read` reads the numbers among a user's own images, if there are any."""
+    if read := numbers.measure(images, models):
+        found[CONSENSUS]["numbers"] = read
+
+
+def write_figures(path: Path, found: dict[str, Any]) -> None:
+    """Put the validation and test figures into the metadata of an artefact, atomically."""
+    model = onnx.load(path)
+    properties: dict[str, Any] = {p.key: p.value for p in model.metadata_props}
+    for split in SPLITS:
+        properties |= {f"{split}_{name}": round(value, 6) for name, value in found[split].items()}
+    for name, value in found.get("detection", {}).items():
+        properties[f"test_{name}"] = round(value, 6)
+    set_properties(model, properties)
+    partial = path.with_name(f".{path.name}.partial")
+    onnx.save(model, partial)
+    os.replace(partial, path)
+
+
+def rounded(value: Any) -> Any:  # noqa: ANN401  figures nest in lists and dicts
+    """A figure, or all figures within lists and dicts, to six decimals."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [rounded(inner) for inner in value]
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,72 @@
+"""The images that artefacts are measured on: MNIST, other writers' digits, and what is no digit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from service.picture.digit import canonicalise
+from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
+from training.data.nondigits import NONE, several
+from training.data.writers import Source
+
+SEED = 0  # of how strokes are drawn and non-digits are made
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of images, all of digits or all of what is none."""
+
+    images: np.ndarray  # (N, 1, 28, 28) uint8
+    labels: np.ndarray  # (N,) int64; NONE for what is no digit
+    kinds: np.ndarray | None = None  # (N,) str: what was written
+    writers: int | None = None  # how many people wrote it, where that is known
+
+    @property
+    def digits(self) -> bool:
+        return bool((self.labels != NONE).all())
+
+
+def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
+    """MNIST's validation and test images, scikit-learn's digits, and several test images in one frame.
+
+    "load_digits" are 1,797 digits of 8x8 pixels, which pass through the service's canonicaliser.
+    """
+    for split in ("validation", "test"):
+        images, labels = mnist.load(split, root)
+        yield split, Images(images.numpy(), labels.numpy())
+    small = load_digits()
+    seen = np.stack([canonicalise(np.uint8(image * (255 / 16))).image for image in small.images])
+    yield "load_digits", Images(seen[:, None], small.target)
+    yield "several", _several(mnist.load("test", root)[0])
+
+
+def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
+    """The test writers' digits; letters and signs of kinds that were trained on, by other hands; and of unseen kinds.
+
+    optdigits' writers are as many as its authors say; each doodle is of another person.
+    """
+    yield "unipen", _drawn(unipen.digits("test", writers))
+    yield "uji", _drawn(uji.digits("test", writers))
+    yield "optdigits", _drawn(optdigits.digits("test", writers), optdigits.TEST_WRITERS)
+    yield "letters", _drawn(unipen.letters("test", writers))
+    yield "omniglot", _drawn(omniglot.letters("test", writers))
+    yield "doodles", _drawn(doodles.drawings("test", writers))
+    yield "unseen_signs", _drawn(unipen.unseen_signs(writers))
+    yield "unseen_alphabets", _drawn(omniglot.unseen_alphabets(writers))
+
+
+def _drawn(source: Source, writers: int | None = None) -> Images:
+    images = source.draw(np.arange(len(source)), np.random.default_rng(SEED))[:, None]
+    return Images(images, source.labels, source.kinds, writers or len(np.unique(source.writers)))
+
+
+def _several(images: torch.Tensor) -> Images:
+    """Two or three of the images in one frame, as many as there are images."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        made = (several(mnist.to_unit(images)) * 255).round().to(torch.uint8).numpy()
+    return Images(made, np.full(len(made), NONE))

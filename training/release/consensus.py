@@ -1,0 +1,45 @@
+"""models/consensus.json: the temperature and the threshold of every choice of models, fitted on validation images."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from service.inference.consensus import FILE, choices, mean_probabilities
+from training.loop.validation import REFUSED
+from training.release.calibration import temperature
+
+
+def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    """The temperature and the threshold of every choice of models.
+
+    answers: probabilities (N, 10) of MNIST's validation digits, by model; labels: (N,). A threshold refuses the share
+    REFUSED of these digits. Returns two dicts by `service.inference.consensus.key`.
+    """
+    temperatures, thresholds = {}, {}
+    for choice in choices(answers):
+        stacked = np.stack([answers[name] for name in choice.split(",")])
+        # A single model is calibrated already, inside its graph.
+        fitted = 1.0 if len(stacked) == 1 else temperature(np.log(mean_probabilities(stacked)), labels)
+        temperatures[choice] = round(fitted, 4)
+        confidences = mean_probabilities(stacked, temperatures[choice]).max(1)
+        thresholds[choice] = round(float(np.quantile(confidences, REFUSED)), 4)
+    return temperatures, thresholds
+
+
+def write(
+    models: Path, temperatures: dict[str, float], thresholds: dict[str, float], figures: dict[str, float]
+) -> None:
+    """Write consensus.json for all artefacts of the folder, atomically; figures: of all models together."""
+    paths = sorted(models.glob("*.onnx"))
+    content = {
+        "sha256": {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
+        "temperature": temperatures,
+        "threshold": thresholds,
+        "figures": {name: round(value, 6) for name, value in figures.items()},
+    }
+    partial = models / f".{FILE}.partial"
+    partial.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(partial, models / FILE)
