@@ -72,7 +72,7 @@ function curves(names, runs, metadata) {
     const says = metadata[name] ?? {};
     for (const run of own) {
       const released = ["commit", "seed", "initial_weights"].every((key) => says[key] === run[key]);
-      const points = run.metrics.map(({ epoch, validation_accuracy }) => [epoch, 1 - validation_accuracy]);
+      const points = run.metrics.map(({ epoch, validation }) => [epoch, 1 - validation.mnist.accuracy]);
       drawn.line(points, released ? "released" : "run");
     }
     return element("figure", {}, element("figcaption", { textContent: titleOf(name) }), drawn.svg);
