@@ -66,6 +66,7 @@ def open_session(
     gpu: int = 0,
     shape: tuple[int, int, int] | None = None,
     graph: bool = False,
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """An onnxruntime session of a model's bytes or path.
 
@@ -74,11 +75,14 @@ def open_session(
     shape: fix the graph's N, H and W. Computations on shapes are then done once, here; on a GPU they would run on the
     CPU and stop it for each run.
     graph: on a GPU, capture all kernels of a run as one CUDA graph, which needs a fixed shape.
+    profile: write what each node costs to a file of this name, for benchmarks.
     Raises onnxruntime's own errors; it never falls back to another provider.
     """
     options, unwanted = session_options(threads), []
     for name, size in zip("NHW", shape or (), strict=False):
         options.add_free_dimension_override_by_name(name, size)
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     if floats:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.add_session_config_entry("session.enable_quant_qdq_cleanup", "1")
