@@ -31,9 +31,9 @@ SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the are
 RESOLUTION = 7  # cells a side of a pooled region
 CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, digits at most), one kind drawn a step
 PLAIN = 1 / 4  # share of the batch that is not put on canvases
-CANDIDATES = 32  # proposals with the highest objectness of each size of anchors, before suppression
-REGIONS = 32  # proposals that reach the box head, and boxes in the answer
-AGAIN = 16  # regions that the box head looks at twice
+REGIONS = 32  # at most: proposals of each size of anchors, proposals that reach the box head, boxes in the answer
+PER_REGION = 98  # pixels of an image for each region: 28x28, which holds one digit, has 8, and 64x49 has 32
+AGAIN = 2  # the box head looks twice at one region of so many, the surest
 BEHIND = 100.0  # more than any objectness
 SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the lesser of two is dropped
 
@@ -58,7 +58,7 @@ class Network(nn.Module):
             bg_iou_thresh=0.3,
             batch_size_per_image=64,
             positive_fraction=0.5,
-            pre_nms_top_n={"training": 256, "testing": CANDIDATES * len(SIZES)},
+            pre_nms_top_n={"training": 256, "testing": REGIONS * len(SIZES)},
             post_nms_top_n={"training": 64, "testing": REGIONS},
             nms_thresh=SAME_REGION,
         )
@@ -114,12 +114,14 @@ class Network(nn.Module):
     def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
         height, width = images.shape[2:]
+        count = torch.sym_min(REGIONS, height * width // PER_REGION)  # exported, it follows the image's size
         features = self.backbone(images)
-        boxes = self._proposals(features, height, width)
+        boxes = self._proposals(features, height, width, count)
         boxes, logits = self._look(features, boxes, height, width)
         # The surest are looked at again, where they were moved to (Gidaris & Komodakis, arXiv 1505.01749).
-        moved, said = self._look(features, boxes[:, :AGAIN], height, width)
-        return _surest(torch.cat([moved, boxes[:, AGAIN:]], 1), torch.cat([said, logits[:, AGAIN:]], 1))
+        again = count // AGAIN
+        moved, said = self._look(features, boxes[:, :again], height, width)
+        return _surest(torch.cat([moved, boxes[:, again:]], 1), torch.cat([said, logits[:, again:]], 1))
 
     def _look(
         self, features: torch.Tensor, boxes: torch.Tensor, height: int, width: int
@@ -135,14 +137,14 @@ class Network(nn.Module):
         moved = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, count, 4)
         return _surest(_clip(moved, height, width), logits.view(n, count, 11))
 
-    def _proposals(self, features: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """The region proposal network's best boxes (N, K, 4) that are not the same region twice."""
+    def _proposals(self, features: torch.Tensor, height: int, width: int, count: int) -> torch.Tensor:
+        """The region proposal network's `count` best boxes (N, K, 4) that are not the same region twice."""
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
         # Its channels are all sizes of the first ratio, then all of the second. Each size has its own best: a large
         # digit, which many large anchors fit, would else leave no place to a small one.
         objectness = objectness[0].view(n, len(RATIOS), len(SIZES), -1).permute(0, 2, 3, 1).flatten(2)
-        objectness, order = objectness.topk(CANDIDATES, 2)  # (N, sizes, CANDIDATES)
+        objectness, order = objectness.topk(count, 2)  # (N, sizes, count)
         order = order.flatten(0, 1)
         deltas = deltas[0].view(n, len(RATIOS), len(SIZES), 4, -1).permute(0, 2, 4, 1, 3)
         deltas = _take(deltas.reshape(n * len(SIZES), -1, 4), order)
@@ -155,11 +157,11 @@ class Network(nn.Module):
         anchors = anchors.view(-1, len(RATIOS), len(SIZES), 4).permute(2, 0, 1, 3).reshape(1, len(SIZES), -1, 4)
         anchors = _take(anchors.expand(n, -1, -1, -1).flatten(0, 1), order)
         boxes = self.rpn.box_coder.decode_single(deltas.flatten(0, 1), anchors.flatten(0, 1))
-        objectness, order = objectness.flatten(1).topk(CANDIDATES * len(SIZES), 1)
+        objectness, order = objectness.flatten(1).topk(count * len(SIZES), 1)
         boxes = _take(_clip(boxes.view(n, -1, 4), height, width), order)
         # Behind all others, but still in order: among equals each runtime would choose differently.
         objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
-        return _take(boxes, objectness.topk(REGIONS, 1)[1])
+        return _take(boxes, objectness.topk(count, 1)[1])
 
 
 def _of_ten(logits: torch.Tensor) -> torch.Tensor:
