@@ -27,6 +27,7 @@ def create_app(
         title="Quintet",
         version=__version__,
         description=schema.DESCRIPTION,
+        generate_unique_id_function=lambda route: route.name,  # operation ids, which clients are generated from
         docs_url=None,  # FastAPI's own page loads Swagger UI from another host
         redoc_url=None,
     )

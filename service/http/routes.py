@@ -27,6 +27,7 @@ router = APIRouter(dependencies=[schema.KEY])
 
 @router.get(
     "/models",
+    tags=["models"],
     summary="What is served",
     response_model=list[schema.Model],
     responses=schema.errors(401, 500, 503),
@@ -43,6 +44,7 @@ async def models(request: Request) -> Any:
 
 @router.post(
     "/predict",
+    tags=["digits"],
     summary="Read one digit",
     response_model=schema.Prediction,
     responses=ERRORS,
@@ -62,6 +64,7 @@ async def predict(request: Request, options: Annotated[schema.PredictOptions, Qu
 
 @router.post(
     "/predict/batch",
+    tags=["digits"],
     summary="Read one digit from each of several images",
     response_model=list[schema.Prediction | schema.Error],
     responses=ERRORS,
@@ -100,6 +103,7 @@ async def predict_batch(request: Request, options: Annotated[schema.PredictOptio
 
 @router.post(
     "/read",
+    tags=["digits"],
     summary="Read any number of digits",
     response_model=schema.Text,
     responses=ERRORS,

@@ -11,9 +11,9 @@ from service.http.errors import FAILED, LOST
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
 
 Send a photograph, a scan or a drawing; the service finds the ink. What cannot be read is answered with a status and one
-sentence. Beside what is listed here there are `/livez`, `/readyz` and `/metrics`, and BentoML's own `/classify`, which
-takes 28x28 arrays. Where there is an API key, all but health and the pages ask for the header
-`Authorization: Bearer KEY`."""
+sentence. Beside what is listed here there are `/livez`, `/readyz`, `/metrics`, BentoML's own `/classify`, which takes
+28x28 arrays, and the Open Inference Protocol at `/v2`. Where there is an API key, all but health and the pages ask for
+the header `Authorization: Bearer KEY`."""
 MEANING = {
     400: "not an image, damaged, or no ink in it",
     401: "API key missing or wrong",
