@@ -63,7 +63,7 @@ def run(
             checkpoint_path=str(folder.resolve() / CHECKPOINT),
             delete_checkpoint_on_success=False,  # else a second call would do everything again
         )
-        dataset = ray.data.read_datasource(_datasource(pieces, settings.max_bytes))
+        dataset = ray.data.read_datasource(_datasource(pieces, settings.max_bytes), override_num_blocks=len(pieces))
         looked = dataset.map_batches(
             partial(_look, settings=settings, keep=read), batch_size=BATCH, batch_format="pyarrow"
         )
