@@ -156,8 +156,13 @@ def measure(hardship, images, labels, predictor, count):
 
 def photographed(hardship, images, generator):
     """A photograph of digits (K, 28, 28) uint8 as the bytes of a JPEG."""
+    return encoded(hardship(images, generator))
+
+
+def encoded(picture):
+    """A picture (H, W, 3), grey levels, as the bytes of a JPEG."""
     file = BytesIO()
-    Image.fromarray(np.uint8(hardship(images, generator).clip(0, 255))).save(file, "JPEG", quality=88)
+    Image.fromarray(np.uint8(picture.clip(0, 255))).save(file, "JPEG", quality=88)
     return file.getvalue()
 
 

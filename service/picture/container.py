@@ -20,6 +20,7 @@ MOST_PARSED = 1_000_000  # bytes of a JPEG's tables, Exif and Photoshop blocks, 
 MOST_JUNK = 10_000  # bytes that belong to nothing, which Pillow steps over one at a time
 MOST_RLE = 1_000_000  # pixels, and bytes, of a BMP with run-length coding, which Pillow decodes in Python
 MOST_SCANS = 100  # of a JPEG; libtiff stops there too, and a progressive photograph has about ten
+WEBP = 0.85  # of the pixels that others may have: libwebp holds three copies of them, and Pillow two
 SCANNED = 400_000_000  # pixels that the scans of a JPEG go over in all: 16 megapixels 25 times
 
 
@@ -48,7 +49,7 @@ def inspect(data: bytes, formats: tuple[str, ...], max_pixels: int) -> Header | 
                 header = read(data)
             except (IndexError, struct.error) as error:
                 raise InvalidImage(DAMAGED) from error
-            check_size(header.width, header.height, max_pixels)
+            check_size(header.width, header.height, int(max_pixels * WEBP) if name == "WEBP" else max_pixels)
             return header
     return None
 

@@ -1,5 +1,6 @@
 """A grey picture of one digit to the 28x28 pixels that the models take: find the ink, choose the digit, frame it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 
 from service.picture.errors import BlankImage
 from service.picture.framing import INK_SIZE, SIZE, THIN, centre_of_mass, even, extent, frame, is_framed
-from service.picture.ink import breadth, find_flat_ink, find_ink, is_dark, level, strokes
+from service.picture.ink import PAPER, Slopes, breadth, clearest, find_flat_ink, find_inks, is_dark, level, strokes
 from service.picture.sheet import clear_table
 
 SMALL, ENLARGED = 40, 56  # pixels of the longer side: in so few, strokes are a pixel or two wide; what they are made to
@@ -33,7 +34,7 @@ class Canonical:
     size: tuple[int, int]  # width and height of the picture
     ink: np.ndarray | None = None  # (H, W) float32, what was framed; None where the picture passed unchanged
 
-    def to_picture(self, box):
+    def to_picture(self, box: Iterable[float]) -> list[float]:
         """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
         offsets, limits = (self.x, self.y) * 2, self.size * 2
         return [
@@ -42,7 +43,7 @@ class Canonical:
         ]
 
 
-def canonicalise(picture):
+def canonicalise(picture: np.ndarray) -> Canonical:
     """Find the digit in a picture (H, W) uint8, in any polarity, and frame it as MNIST does.
 
     A picture in that framing already passes unchanged. Raises BlankImage if there is no ink.
@@ -84,28 +85,32 @@ def canonicalise(picture):
     )
 
 
-def _find(picture, slopes=None):
+def _find(picture: np.ndarray, slopes: Slopes | None = None) -> tuple[np.ndarray, np.ndarray, float, Slopes | None]:
     """Ink (H, W) float32 and the digit's mask (H, W) bool at working size, and that size per pixel of the picture."""
     longest = max(picture.shape)
     scale = min(max(longest, WORK[0]), WORK[1]) / longest
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    ink, mask, slopes = find_ink(work.astype(np.float32), _digit, slopes)
-    return ink, mask, scale, slopes
+    inks = find_inks(work.astype(np.float32), PAPER, slopes)
+    ink, mask = clearest(((one, _digit(one.levels, one.sure, one.likely)) for one in inks), pen=PAPER[-1] / 2)
+    return ink.levels, mask, scale, ink.slopes
 
 
-def _find_small(picture):
+def _find_small(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Like `_find`, where strokes are a pixel or two wide: paper has no texture then, and all soft edges are ink."""
     scale = ENLARGED / max(picture.shape)
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
     ink = find_flat_ink(picture)
     ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
-    around = cv2.dilate(np.uint8(_digit(ink, *strokes(ink))), np.ones((round(scale) | 1,) * 2, np.uint8))
+    digit = _digit(ink, *strokes(ink))
+    if not digit.any():
+        raise BlankImage
+    around = cv2.dilate(np.uint8(digit), np.ones((round(scale) | 1,) * 2, np.uint8))
     ink *= around
     return ink, ink > FAINTEST * ink.max(), scale
 
 
-def _is_nearly_framed(picture, ink, mask, scale):
+def _is_nearly_framed(picture: np.ndarray, ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
     """Whether the framing of a 28x28 picture is near enough to MNIST's, or the picture too dirty to tell."""
     if picture.shape != (SIZE, SIZE):
         return False
@@ -121,8 +126,8 @@ def _is_nearly_framed(picture, ink, mask, scale):
     return plausible and breadth(mask) / scale >= THIN * INK_SIZE
 
 
-def _digit(ink, sure, likely):
-    """Which pixels of ink (H, W) belong to the digit: (H, W) bool. Raises BlankImage if nothing stands out."""
+def _digit(ink: np.ndarray, sure: np.ndarray, likely: np.ndarray) -> np.ndarray:
+    """Which pixels of ink (H, W) belong to the digit: (H, W) bool, none if nothing stands out."""
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
     edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     depth = cv2.distanceTransform(cv2.copyMakeBorder(np.uint8(likely), 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[1:-1, 1:-1]
@@ -140,7 +145,7 @@ def _digit(ink, sure, likely):
     weight[edges] *= 0.25  # what touches the edge is more often a shadow or a neighbour
     digit = int(weight.argmax())
     if mass[digit] == 0:
-        raise BlankImage
+        return np.zeros_like(likely)
     x, y, width, height = boxes[digit, :4]
     near = NEAR * max(width, height)
     keep = np.zeros(count, bool)

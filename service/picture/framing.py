@@ -13,7 +13,7 @@ INK_SIZE = 20  # pixels of the longer side of the ink in it
 THIN = 0.115  # of the longer side: a pen thinner than this is drawn as thick, for on 20 pixels it would fade
 
 
-def frame(ink, mask):
+def frame(ink: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, float, float, float]:
     """The ink (H, W) float32 of one digit as MNIST frames it, where its mask (H, W) bool says the digit is.
 
     Returns (28, 28) uint8, its pixels per pixel of the ink, and where in it the ink's upper left corner is: x and y.
@@ -28,13 +28,13 @@ def frame(ink, mask):
     return image, fit, x - (left - grown) * fit, y - (top - grown) * fit
 
 
-def extent(mask):
+def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
     """(x_min, y_min, x_max, y_max) of the pixels that are set."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def is_framed(picture):
+def is_framed(picture: np.ndarray) -> bool:
     """Whether a picture is as MNIST's are: 28x28, on black, ink 20 pixels long, its mass in the middle."""
     if picture.shape != (SIZE, SIZE) or picture.max() < 128:
         return False
@@ -44,19 +44,19 @@ def is_framed(picture):
     return abs(longest - INK_SIZE) <= 1 and abs(x - SIZE / 2) <= 1.5 and abs(y - SIZE / 2) <= 1.5
 
 
-def even(ink, mask):
+def even(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Ink of the digit alone, 0 to 255 whatever the pen, with the soft edge of its strokes."""
     around = cv2.dilate(np.uint8(mask), np.ones((3, 3), np.uint8))
     return (ink * around * (255 / level(ink[mask], 0.75))).clip(0, 255)
 
 
-def centre_of_mass(picture):
+def centre_of_mass(picture: np.ndarray) -> tuple[float, float]:
     """Centre of mass (y, x), in pixels from the upper left corner."""
     moments = cv2.moments(picture)
     return moments["m01"] / moments["m00"] + 0.5, moments["m10"] / moments["m00"] + 0.5
 
 
-def _thicken(crop, mask):
+def _thicken(crop: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int]:
     """Draw a thin pen thicker. Returns the crop and by how many pixels it grew on each side."""
     missing = round(THIN * max(crop.shape) - breadth(mask))
     if missing < 1:
@@ -67,7 +67,7 @@ def _thicken(crop, mask):
     return cv2.dilate(crop, kernel), grown
 
 
-def _centre(small):
+def _centre(small: np.ndarray) -> tuple[np.ndarray, int, int]:
     """Place the ink in 28x28 with its centre of mass in the middle, all of it inside. Returns also its corner."""
     height, width = small.shape
     y, x = centre_of_mass(small)

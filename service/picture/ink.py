@@ -1,9 +1,15 @@
 """A grey picture to its ink: paper, shadows, grain and printed rules taken away, in any polarity."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from service.picture.errors import BlankImage
+
+Slopes = list[float | None]  # of the rules across and of those down the paper, None for no such rules
 
 PAPER = 0.3, 0.1  # of the longer side: nothing wider is a stroke; the second where shadows pass for one
 SHARPER = 1.25  # the second paper only if what it leaves has edges this much steeper
@@ -19,61 +25,81 @@ FAINT = 0.75  # of the pen's: a rule has less ink along it,
 MANY = 4  # or is one of so many in its direction
 
 
-def find_ink(work, choose, slopes=None, papers=PAPER, many=MANY):
-    """How much darker (or lighter) than its paper each pixel is, 0 where it is not, and what of it is wanted.
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """What stands out from the paper of a picture (H, W)."""
 
-    work: (H, W) float32, grey levels; choose: from ink, where it surely and where it likely is, to a mask (H, W)
-    bool of what is wanted; slopes: of the paper's rules, if they are known; papers: how wide strokes can be, each is
-    tried; many: rules in one direction that cannot be strokes. Returns ink (H, W) float32, grey levels, the mask, and
-    the slopes. Raises BlankImage if nothing stands out.
+    levels: np.ndarray  # (H, W) float32, grey levels by which each pixel is darker (or lighter) than its paper, or 0
+    sure: np.ndarray  # (H, W) bool, where there is ink
+    likely: np.ndarray  # (H, W) bool, where that ink is likely to go on
+    steepness: np.ndarray  # (H, W) float32, of the grey levels: strokes have sharp edges, shadows fade
+    slopes: Slopes | None  # of the paper's printed rules, None if there are none
+
+
+def find_inks(
+    work: np.ndarray, papers: tuple[float, ...], slopes: Slopes | None = None, many: int = MANY
+) -> Iterator[Ink]:
+    """The ink of a picture, once for each of `papers`; they differ where a shadow is as wide as a stroke.
+
+    work: (H, W) float32, grey levels; papers: the width, of the longer side, from which on what is dark is paper;
+    slopes: of the paper's rules, if they are known; many: rules in one direction that cannot be strokes.
     """
     work = cv2.GaussianBlur(work, (0, 0), min(max(work.shape) / 320, 1))
     work -= _light(work)
     if not is_dark(work):
         work = -work
-    slope = cv2.magnitude(cv2.Sobel(work, cv2.CV_32F, 1, 0), cv2.Sobel(work, cv2.CV_32F, 0, 1))
-    best = -1.0
+    steepness = cv2.magnitude(cv2.Sobel(work, cv2.CV_32F, 1, 0), cv2.Sobel(work, cv2.CV_32F, 0, 1))
     for widest in papers:
-        try:
-            ink = _above_paper(work, widest)
-            sure, likely = strokes(ink)
+        with suppress(BlankImage):
+            levels = _above_paper(work, widest)
+            sure, likely = strokes(levels)
             if slopes is not None or _runs_across(likely):
-                slopes = _take_out_rules(ink, likely, slopes, many)
-                sure, likely = strokes(ink)
-            mask = choose(ink, sure, likely)
-        except BlankImage as error:
-            blank = error
+                slopes = _take_out_rules(levels, likely, slopes, many)
+                sure, likely = strokes(levels)
+            yield Ink(levels=levels, sure=sure, likely=likely, steepness=steepness, slopes=slopes)
+
+
+def clearest(choices: Iterable[tuple[Ink, np.ndarray]], pen: float) -> tuple[Ink, np.ndarray]:
+    """Of inks, each with a mask (H, W) bool of what is wanted of it, the first, or a later one with sharper edges.
+
+    No more are looked at once a mask is as narrow as a pen, `pen` of the longer side. Raises BlankImage if all masks
+    are empty.
+    """
+    best: tuple[Ink, np.ndarray] | None = None
+    best_sharpness = 0.0
+    for ink, mask in choices:
+        if not mask.any():
             continue
-        sharp = _sharpness(mask, slope)
-        if sharp > SHARPER * best:
-            best, found = sharp, (ink, mask, slopes)
-        if breadth(mask) < papers[-1] / 2 * max(mask.shape) and not _touches(mask):
+        sharpness = _sharpness(mask, ink.steepness)
+        if best is None or sharpness > SHARPER * best_sharpness:
+            best, best_sharpness = (ink, mask), sharpness
+        if breadth(mask) < pen * max(mask.shape) and not _touches(mask):
             break  # no shadow is as narrow as a pen
-    if best < 0:
-        raise blank
-    return found
+    if best is None:
+        raise BlankImage
+    return best
 
 
-def sample(values):
+def sample(values: np.ndarray) -> np.ndarray:
     """Rows and columns of (H, W), evenly spread, at most SAMPLE of each."""
     height, width = values.shape
     return values[:: -(-height // SAMPLE), :: -(-width // SAMPLE)]
 
 
-def level(values, share):
+def level(values: np.ndarray, share: float) -> float:
     """The value that a share of all is below: a quantile, without what numpy's own costs for a few values."""
     place = min(int(share * values.size), values.size - 1)
     return float(np.partition(values, place, axis=None)[place])
 
 
-def find_flat_ink(picture):
-    """The same of a picture (H, W) uint8 too small for anything but one level of paper; nothing is chosen from it."""
+def find_flat_ink(picture: np.ndarray) -> np.ndarray:
+    """Grey levels of ink (H, W) float32 in a picture (H, W) uint8 too small for anything but one level of paper."""
     work = picture.astype(np.float32)
     paper = level(np.concatenate([work[0], work[-1], work[:, 0], work[:, -1]]), 0.5)
     return ((paper - work) if is_dark(work) else (work - paper)).clip(0)
 
 
-def _light(work):
+def _light(work: np.ndarray) -> np.ndarray:
     """A slanted light: the quadratic (H, W) that most of the picture follows."""
     height, width = work.shape
     grid = cv2.resize(work, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
@@ -90,19 +116,20 @@ def _light(work):
     return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _sharpness(mask, slope):
+def _sharpness(mask: np.ndarray, steepness: np.ndarray) -> float:
     """How steep the edges of a mask are: shadows fade, strokes do not."""
-    mask = np.uint8(mask)
-    edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return level(slope[edge > 0], 0.5) if edge.any() else 0.0
+    edge = cv2.morphologyEx(
+        np.uint8(mask), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE
+    )
+    return level(steepness[edge > 0], 0.5) if edge.any() else 0.0
 
 
-def _touches(mask):
+def _touches(mask: np.ndarray) -> bool:
     """Whether anything of a mask lies at the edge."""
-    return mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
-def is_dark(work):
+def is_dark(work: np.ndarray) -> bool:
     """Whether ink is darker than paper: which side of what the rim mostly is, where it differs from what is near.
 
     Both count, and the second more: little ink stands out far, the halves of a shadow only at their border.
@@ -116,7 +143,7 @@ def is_dark(work):
     return bool(((level(work[rim], 0.5) - some) * contrast**2).sum() >= 0)
 
 
-def _above_paper(work, widest):
+def _above_paper(work: np.ndarray, widest: float) -> np.ndarray:
     """The paper is the picture with everything narrower than a stroke can be closed, so that a shadow stays paper."""
     side = round(widest * max(work.shape)) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))  # a square is two passes, a disc is not
@@ -126,7 +153,7 @@ def _above_paper(work, widest):
     return (ink - level(sample(ink)[::2, ::2], 0.5)).clip(0)
 
 
-def _strength(ink):
+def _strength(ink: np.ndarray) -> tuple[float, float]:
     """The level of full ink and the grain of the paper, a standard deviation. Raises BlankImage for no ink."""
     some = sample(ink)
     few = some[::2, ::2]  # enough for the paper, of which there is more
@@ -139,7 +166,7 @@ def _strength(ink):
     raise BlankImage
 
 
-def strokes(ink):
+def strokes(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where ink (H, W) surely is, and where it is likely to go on: two (H, W) bool. Raises BlankImage for none."""
     strongest, grain = _strength(ink)
     levels = np.uint8((ink * (255 / strongest)).clip(0, 255))
@@ -147,12 +174,12 @@ def strokes(ink):
     return levels > otsu, levels > max(0.6 * otsu, 255 * 3 * grain / strongest)
 
 
-def _runs_across(likely):
+def _runs_across(likely: np.ndarray) -> bool:
     """Whether ink is found in nearly every column or row, as it is where there are rules."""
-    return likely.any(0).mean() >= FULL or likely.any(1).mean() >= FULL
+    return bool(likely.any(0).mean() >= FULL or likely.any(1).mean() >= FULL)
 
 
-def _take_out_rules(ink, likely, slopes, many):
+def _take_out_rules(ink: np.ndarray, likely: np.ndarray, slopes: Slopes | None, many: int) -> Slopes | None:
     """Clear printed rules from ink (H, W), ruled or squared, and leave what crosses them.
 
     As staff lines are taken out of music: by how far the ink goes on across the line
@@ -185,7 +212,7 @@ def _take_out_rules(ink, likely, slopes, many):
     return slopes
 
 
-def _thin(likely):
+def _thin(likely: np.ndarray) -> tuple[np.ndarray, int]:
     """The ink (H, W) uint8 that is no thicker than what is commonest, from above to below, and that thickness."""
     ink = np.uint8(likely)
     changes = np.diff(np.pad(ink, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
@@ -194,7 +221,7 @@ def _thin(likely):
     return ink & ~cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8)), most
 
 
-def _rules(ink, most):
+def _rules(ink: np.ndarray, most: int) -> list[tuple[tuple[np.ndarray, np.ndarray], float]]:
     """Thin lines from left to right, straight or slightly bent: of each its pixels, with soft edges, and its slope.
 
     Pixels are rows and columns, not (H, W) bool, for a page may have hundreds of rules.
@@ -216,7 +243,7 @@ def _rules(ink, most):
     return rules
 
 
-def _parallels(ink, most, slope):
+def _parallels(ink: np.ndarray, most: int, slope: float) -> np.ndarray:
     """Where thin ink lies on lines of a slope, also on those that something written interrupts: (H, W) bool."""
     height, width = ink.shape
     y, x = np.mgrid[:height, :width]
@@ -226,7 +253,9 @@ def _parallels(ink, most, slope):
     return np.convolve(on_line >= PART * width * most, np.ones(3), "same").astype(bool)[offset]
 
 
-def breadth(mask):
+def breadth(mask: np.ndarray) -> float:
     """Pixels across the strokes of a mask (H, W) bool."""
     padded = cv2.copyMakeBorder(np.uint8(mask), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    return 4 * cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean() - 1  # a strip's mean is a quarter
+    return float(
+        4 * cv2.distanceTransform(padded, cv2.DIST_L2, 3)[padded > 0].mean() - 1
+    )  # a strip's mean is a quarter

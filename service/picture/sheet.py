@@ -18,7 +18,7 @@ LONG = 2.0  # times its breadth: longer ones on which nothing is written are str
 EDGE = np.ones((3, 3), np.uint8)  # what counts neither to a sheet nor to what is around it
 
 
-def clear_table(picture):
+def clear_table(picture: np.ndarray) -> np.ndarray:
     """The picture (H, W) uint8 with the paper of a sheet carried on beyond its edges, or itself if it shows none."""
     scale = SIDE / max(picture.shape)
     size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
@@ -38,7 +38,7 @@ def clear_table(picture):
     return np.where(cv2.resize(sheet, size, interpolation=cv2.INTER_NEAREST) > 0, picture, paper)
 
 
-def _sheet(small, at):
+def _sheet(small: np.ndarray, at: float) -> np.ndarray | None:
     """Where the inside of a sheet is that is lighter than `at` in a picture (H, W) uint8: (H, W) uint8, or None."""
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(small > at), connectivity=4)
     part = 1 + int(boxes[1:, 4].argmax()) if len(boxes) > 1 else 0

@@ -14,7 +14,7 @@ import numpy as np
 from service.picture.digit import SMALL, WORK
 from service.picture.errors import BlankImage
 from service.picture.framing import even, frame
-from service.picture.ink import find_flat_ink, find_ink, strokes
+from service.picture.ink import clearest, find_flat_ink, find_inks, strokes
 from service.picture.sheet import clear_table
 from service.reading.looks import Looks
 from service.reading.pieces import NEAR, TALL, common_height, cut, gap, hull, lines_of, pieces_of
@@ -138,10 +138,9 @@ def _page(picture):
     for seen in [cleared] + [picture] * (cleared is not picture):  # nothing may be written on the sheet, but beside it
         work = cv2.resize(seen, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         try:
-            ink, likely, _ = find_ink(
-                work.astype(np.float32), lambda ink, sure, likely: likely, papers=STROKE, many=RULES
-            )
-            return ink, _without_shadows(ink, likely), scale
+            inks = find_inks(work.astype(np.float32), STROKE, many=RULES)
+            ink, likely = clearest(((one, one.likely) for one in inks), pen=STROKE[-1] / 2)
+            return ink.levels, _without_shadows(ink.levels, likely), scale
         except BlankImage as error:
             blank = error
     raise blank

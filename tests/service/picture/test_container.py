@@ -54,6 +54,12 @@ def test_a_webp_of_a_large_canvas_is_refused_before_it_is_made():
         look(b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + size + size)
 
 
+def test_a_webp_may_have_fewer_pixels_for_it_takes_more_memory():
+    """One of 16 million pixels took 332 MB."""
+    with pytest.raises(ImageTooLarge, match="4000 x 3500 pixels; the limit is 13600000 in all"):
+        look(encode(Image.new("RGB", (4_000, 3_500)), "WEBP"))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage
-from service.picture.ink import breadth, find_ink, is_dark
+from service.picture.ink import PAPER, breadth, clearest, find_inks, is_dark
 from tests.conftest import draw
 
 
-def everything(ink, sure, likely):
-    return likely
+def ink_of(picture):
+    return clearest(((ink, ink.likely) for ink in find_inks(picture, PAPER)), PAPER[-1] / 2)
 
 
 @pytest.fixture
@@ -19,25 +19,25 @@ def seven():
 def test_ink_is_what_was_drawn_in_either_polarity(seven):
     drawn = seven < 128
     for picture in (seven, 255 - seven):
-        _, likely, slopes = find_ink(picture, everything)
+        ink, likely = ink_of(picture)
         assert (likely & drawn).sum() > 0.95 * drawn.sum()
         assert (likely & ~cv2.dilate(np.uint8(drawn), np.ones((7, 7))).astype(bool)).sum() == 0
-        assert slopes is None
+        assert ink.slopes is None
 
 
 def test_rules_are_found_with_their_slope_and_taken_out(seven):
     page = seven.copy()
     for y in range(5, 200, 20):
         cv2.line(page, (0, y), (199, y + 10), 100, 1, cv2.LINE_AA)
-    ink, _, slopes = find_ink(page, everything)
-    assert slopes[0] == pytest.approx(0.05, abs=0.01) and slopes[1] is None
-    assert ink[:, :30].max() < 0.3 * ink.max()
+    ink, _ = ink_of(page)
+    assert ink.slopes[0] == pytest.approx(0.05, abs=0.01) and ink.slopes[1] is None
+    assert ink.levels[:, :30].max() < 0.3 * ink.levels.max()
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_paper_without_ink_is_refused(level):
     with pytest.raises(InvalidImage, match="no ink stands out"):
-        find_ink(np.full((100, 100), level, np.float32), everything)
+        ink_of(np.full((100, 100), level, np.float32))
 
 
 def test_polarity_is_that_of_the_rim(seven):

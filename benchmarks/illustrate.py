@@ -1,0 +1,99 @@
+"""Pictures of the steps from an upload to 28x28, and of a page that is read: docs/images/*.png, from examples/ alone.
+
+python -m benchmarks.illustrate
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from service.inference.predictor import Predictor
+from service.picture import decode
+from service.picture.digit import canonicalise
+from service.picture.ink import PAPER, find_inks
+from service.picture.sheet import clear_table
+from service.reading.reader import read
+
+HEIGHT = 200  # pixels of a panel
+BOX = 40, 40, 200  # blue, green, red
+WORK = 200  # pixels of the longer side
+
+
+def panel(picture: np.ndarray, title: str) -> np.ndarray:
+    """A picture (H, W) or (H, W, 3) uint8 under its title, HEIGHT pixels high."""
+    colours = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
+    width = max(1, round(HEIGHT * colours.shape[1] / colours.shape[0]))
+    large = cv2.resize(
+        colours, (width, HEIGHT), interpolation=cv2.INTER_AREA if HEIGHT < len(colours) else cv2.INTER_NEAREST
+    )
+    head = np.full((26, max(width, 10 * len(title)), 3), 255, np.uint8)
+    cv2.putText(head, title, (2, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([head, np.pad(large, ((0, 0), (0, head.shape[1] - width), (0, 0)), constant_values=255)])
+
+
+def row(panels: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.pad(one, ((8, 8), (8, 8), (0, 0)), constant_values=255) for one in panels], 1)
+
+
+def grey(path: Path) -> np.ndarray:
+    return decode.grey_from_upload(path.read_bytes(), 16_000_000, decode.FORMATS)[0]
+
+
+def steps(path: Path) -> np.ndarray:
+    """From an upload to the 28x28 that the models see."""
+    picture = grey(path)
+    cleared = clear_table(picture)
+    scale = min(WORK / max(cleared.shape), 1)
+    work = cv2.resize(cleared, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+    ink = next(find_inks(work, PAPER))
+    level = 255 - np.uint8((ink.levels * (255 / ink.levels.max())).clip(0, 255))
+    return row(
+        [
+            panel(cv2.imread(str(path)), "upload"),
+            panel(picture, "1 grey, upright"),
+            panel(cleared, "2 sheet only"),
+            panel(level, "3 ink"),
+            panel(255 - np.uint8(ink.likely) * 255, "4 likely ink"),
+            panel(canonicalise(picture).image, "5 one digit, 28x28"),
+        ]
+    )
+
+
+def page(path: Path, predictor: Predictor) -> np.ndarray:
+    """What is read on a page, with the box of each digit."""
+    picture = cv2.cvtColor(grey(path), cv2.COLOR_GRAY2BGR)
+    marks = read(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), predictor, predictor.names)
+    for mark in marks:
+        x, y, right, bottom = (round(side) for side in mark.box)
+        cv2.rectangle(picture, (x, y), (right, bottom), BOX, 2)
+        cv2.putText(picture, str(mark.digit), (x, max(y - 6, 20)), cv2.FONT_HERSHEY_SIMPLEX, 1.0, BOX, 2, cv2.LINE_AA)
+    seen = [panel(mark.image, str(mark.digit)) for mark in marks]
+    return np.concatenate(
+        [_wide(row([panel(picture, "page")]), row(seen)), _wide(row(seen), row([panel(picture, "")]))]
+    )
+
+
+def _wide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """One picture as wide as the wider of two."""
+    missing = max(one.shape[1], other.shape[1]) - one.shape[1]
+    return np.pad(one, ((0, 0), (0, missing), (0, 0)), constant_values=255)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=Path, default=Path("examples"), help="default: examples")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="default: docs/images")
+    arguments = parser.parse_args(argv)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    predictor = Predictor(Path("models"), "cpu", len(os.sched_getaffinity(0)))
+    for name in ("three.jpg", "seven.png", "two.png"):
+        path = arguments.examples / name
+        cv2.imwrite(str(arguments.out / f"steps-{path.stem}.png"), steps(path))
+    cv2.imwrite(str(arguments.out / "page.png"), page(arguments.examples / "number.jpg", predictor))
+
+
+if __name__ == "__main__":
+    main()
