@@ -5,7 +5,7 @@
 Three sets: `made`, the photographs of benchmarks.photographs; `uploads`, the development set; `writers`, digits and
 numbers of other writers on made paper (benchmarks.handwriting). FOLDER holds uploads/ and writers/; without it, `made`
 alone is measured. A step of /predict is measured by its digit, of /read by the whole text; of the uploads that are no
-digit, by how many are refused. All five models predict; pages are read with two of them. The last line is JSON.
+digit, by how many are refused. Two of the five models look. The last line is JSON.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,9 @@ from service.reading import pieces, reader
 from training.data import mnist
 
 SEED = 1
-QUICK = ["cnn", "vit"]  # the models that pages are read with here: all five would take four times as long
+QUICK = ["cnn", "vit"]  # the models that look here: all five would take four times as long
 Sample = tuple[bytes, str]  # a file, and what is written on it: "" for no digit
+_decoded: dict[bytes, np.ndarray | None] = {}  # None for what is refused
 Change = tuple[object, str, object]  # an attribute of a module and what takes its place
 
 PREDICT: dict[str, list[Change]] = {
@@ -88,9 +89,17 @@ def left_out(changes: list[Change]) -> Iterator[None]:
             setattr(place, name, own)
 
 
-def _verdict(picture: np.ndarray, predictor: Predictor) -> tuple[str, bool]:
-    verdict = predictor.classify(digit.canonicalise(picture).image[None, None], predictor.names).verdicts[0]
-    return str(verdict.digit), verdict.accepted
+def _grey(data: bytes) -> np.ndarray:
+    """A file decoded, once for all steps that do not change how. Raises InvalidImage."""
+    if data not in _decoded:
+        try:
+            _decoded[data] = grey_from_upload(data, 10**9, FORMATS)[0]
+        except InvalidImage:
+            _decoded[data] = None
+    picture = _decoded[data]
+    if picture is None:
+        raise InvalidImage
+    return picture
 
 
 def right_predictions(samples: list[Sample], predictor: Predictor) -> int:
@@ -98,11 +107,12 @@ def right_predictions(samples: list[Sample], predictor: Predictor) -> int:
     right = 0
     for data, truth in samples:
         try:
-            said, accepted = _verdict(grey_from_upload(data, 10**9, FORMATS)[0], predictor)
+            image = digit.canonicalise(_grey(data)).image
         except InvalidImage:
             right += not truth
         else:
-            right += said == truth if truth else not accepted
+            verdict = predictor.classify(image[None, None], QUICK).verdicts[0]
+            right += str(verdict.digit) == truth if truth else not verdict.accepted
     return right
 
 
@@ -111,12 +121,10 @@ def right_texts(samples: list[Sample], predictor: Predictor) -> int:
     right = 0
     for data, truth in samples:
         lines: dict[int, str] = {}
-        try:
-            for mark in reader.read(grey_from_upload(data, 10**9, FORMATS)[0], predictor, QUICK):
+        with suppress(InvalidImage):
+            for mark in reader.read(_grey(data), predictor, QUICK):
                 if mark.accepted:
                     lines[mark.line] = lines.get(mark.line, "") + str(mark.digit)
-        except InvalidImage:
-            pass
         right += "|".join(lines[line] for line in sorted(lines)) == truth
     return right
 
@@ -154,7 +162,11 @@ def measure(
     rows: dict[str, dict[str, int]] = {}
     for name, changes in {"nothing": [], **steps}.items():
         with left_out(changes):
+            if any(place is decode for place, _, _ in changes):
+                _decoded.clear()
             rows[name] = {key: right(part, predictor) for key, part in samples.items()}
+        if any(place is decode for place, _, _ in changes):
+            _decoded.clear()
         full = dict.fromkeys(samples, 0) if name == "nothing" else rows["nothing"]
         print(f"{name:40}" + "".join(f"{rows[name][key] - full[key]:8}" for key in samples), flush=True)
     return rows
@@ -176,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
         one["writers"] = handwriting.digits(arguments.shared / "writers", arguments.writers, generator)
         many["writers"] = handwriting.numbers(arguments.shared / "writers", arguments.writers // 4, generator)
     result: dict[str, dict[str, object]] = {
-        "setting": {"hardware": hardware(), "seed": SEED, "read_with": QUICK},
+        "setting": {"hardware": hardware(), "seed": SEED, "models": QUICK},
         "predict": {"count": {key: len(part) for key, part in one.items()}},
         "read": {"count": {key: len(part) for key, part in many.items()}},
     }
