@@ -1,10 +1,12 @@
-"""Pictures of the steps from an upload to 28x28, and of a page that is read: docs/images/*.png, from examples/ alone.
+"""The pictures and tables of docs/reading.md: from examples/ alone, and from what was recorded in results/.
 
 python -m benchmarks.illustrate
 """
 
 import argparse
+import json
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -82,17 +84,58 @@ def _wide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.pad(one, ((0, 0), (0, missing), (0, 0)), constant_values=255)
 
 
+def hostile(record: dict) -> str:
+    """The table of benchmarks.hostile."""
+    setting = record["setting"]
+    rows = [
+        f"| {kind} | {worst['most_cpu_s']['cpu_s']:.2f} | {worst['most_rise_mb']['rise_mb']:.0f} "
+        f"| {worst['most_log_bytes']['log_bytes']} |"
+        for kind, worst in record["formats"].items()
+    ]
+    head = ["| format | CPU seconds | memory, MB | printed, bytes |", "| --- | --: | --: | --: |"]
+    return "\n".join([*head, *rows, "", f"{setting['files']} files a format on {setting['hardware']}."])
+
+
+def ablation(record: dict) -> str:
+    """The tables of benchmarks.ablation, a route each."""
+    parts = []
+    for route in ("predict", "read"):
+        count, right = record[route]["count"], record[route]["right"]
+        full = right["nothing"]
+        lines = [f"| `/{route}` without | " + " | ".join(count) + " |", "| --- |" + " --: |" * len(count)]
+        lines.append("| nothing, right of all | " + " | ".join(f"{full[key]} of {count[key]}" for key in count) + " |")
+        for name, row in right.items():
+            if name != "nothing":
+                lines.append(f"| {name} | " + " | ".join(f"{row[key] - full[key]:+}" for key in count) + " |")
+        parts.append("\n".join(lines))
+    setting = record["setting"]
+    return "\n\n".join([*parts, f"Read by {' and '.join(setting['models'])}, two of the five models, to save time."])
+
+
+def fill(text: str, name: str, table: str) -> str:
+    """A document with a table put between its marks, `<!-- name -->` and `<!-- /name -->`."""
+    marks = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    return re.sub(marks, lambda found: found[1] + table + "\n" + found[2], text, flags=re.DOTALL)
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=Path, default=Path("examples"), help="default: examples")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="default: docs/images")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: docs")
     arguments = parser.parse_args(argv)
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    document, images = arguments.docs / "reading.md", arguments.docs / "images"
+    text = document.read_text()
+    for table in (hostile, ablation):
+        record = Path("results") / f"{table.__name__}.json"
+        if record.exists():
+            text = fill(text, table.__name__, table(json.loads(record.read_text())))
+    document.write_text(text)
+    images.mkdir(exist_ok=True)
     predictor = Predictor(Path("models"), "cpu", len(os.sched_getaffinity(0)))
     for name in ("three.jpg", "seven.png", "two.png"):
         path = arguments.examples / name
-        cv2.imwrite(str(arguments.out / f"steps-{path.stem}.png"), steps(path))
-    cv2.imwrite(str(arguments.out / "page.png"), page(arguments.examples / "number.jpg", predictor))
+        cv2.imwrite(str(images / f"steps-{path.stem}.png"), steps(path))
+    cv2.imwrite(str(images / "read.png"), page(arguments.examples / "number.jpg", predictor))
 
 
 if __name__ == "__main__":
