@@ -12,6 +12,7 @@ import { offer } from "./snippets.js";
 import { showStrip } from "./strip.js";
 
 const BREATH = 80; // ms, at least, between two questions while a stroke grows
+const PAUSE = 300; // ms without a change of the sheet before what the networks look at is asked for: it takes .1 s of the service
 const PREDICT = "predict";
 const READ = "read";
 
@@ -125,6 +126,8 @@ function showAnswer(one, many, size) {
 /** How the picture became 28x28, and what each network looks at. It takes a while longer, so nobody waits for it. */
 async function explain(blob, now) {
   if (reader === READ) return;
+  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  if (now !== sheet) return;
   const answer = await post("predict?explain=true", blob);
   if (now !== sheet || !answer.explain) return;
   showVotes(answer);
