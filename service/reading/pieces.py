@@ -8,7 +8,6 @@ import numpy as np
 
 from service.picture.errors import TooMuchWork
 from service.picture.framing import even, extent
-from service.picture.ink import breadth
 
 MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
 COVER = 20  # times its own area that the boxes of its pieces may cover of a page: rings within rings cover more
@@ -18,7 +17,6 @@ TALL = 0.4  # of the commonest height: what is smaller is a part of a digit, or 
 CUT_OFF = 0.5  # of the commonest height: what touches the page's edge and is smaller is not all there
 ALONG = 0.1  # of the page's rim: what covers more of it is a table or a shadow
 SPECK = 0.1  # of the commonest height
-BLOT = 3.0  # pens: what is broader was not written
 NEAR = 0.25  # of the commonest height: parts of a digit are no further apart
 WIDE = 0.8  # of its height: what is wider may be several digits
 APART = 3  # pixels of SIGHT to either side in which a seam is the best
@@ -53,7 +51,7 @@ def hull(pieces):
 
 
 def pieces_of(likely):
-    """The connected parts of ink (H, W) bool that a pen can have made, from the largest on.
+    """The connected parts of ink (H, W) bool that may be digits or parts of them, from the largest on.
 
     Raises TooMuchWork if there are too many to be looked at.
     """
@@ -75,13 +73,10 @@ def pieces_of(likely):
     common = common_height(pieces)
     if np.sum(boxes[large, 3] >= TALL * common) > MOST:
         raise TooMuchWork(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
-    breadths = [breadth(piece.mask) for piece in pieces]
-    pen = np.median([broad for broad, piece in zip(breadths, pieces, strict=True) if piece.height >= TALL * common])
     return [
         piece
-        for broad, piece in zip(breadths, pieces, strict=True)
-        if broad <= BLOT * pen
-        and max(piece.width, piece.height) >= SPECK * common
+        for piece in pieces
+        if max(piece.width, piece.height) >= SPECK * common
         and piece.width <= max(LINE * piece.height, common)
         and not _is_cut_off(piece, common, likely.shape)
     ]

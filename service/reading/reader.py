@@ -32,7 +32,6 @@ COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is
 APART = 0.7  # of the commonest height: what stands further apart is another word
 MOSTLY = 0.5  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 COVERED = 0.3  # of the most that a pixel of a smaller mask is covered
-TORN = 0.8  # for each further digit in connected ink: confidence at which it is as likely that there is none
 DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 
 
@@ -229,8 +228,6 @@ def _best_row(line, says, height):
     for stop in range(1, len(line) + 1):
         for start in (start for start, end in says if end == stop):
             score = best[start][0] + (stop - start) * np.log(says[start, stop].confidence)
-            if not line[start].first:
-                score += np.log(TORN)
             best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
         if line[stop - 1].height < TALL * height and not _is_torn(line, stop - 1, stop):
             left_out = (best[stop - 1][0] + np.log(DIRT), stop - 1, False)

@@ -35,12 +35,6 @@ def test_connected_ink_is_one_piece():
     assert common_height(pieces) == 57
 
 
-def test_blot_is_no_piece():
-    ink = bars((20, 20), (100, 20))
-    ink[100:190, 50:250] = True
-    assert len(pieces_of(ink)) == 2
-
-
 def test_a_thin_foot_is_kept_and_a_long_rule_is_not():
     ink = bars((40, 20), (120, 20))
     ink[80:82, 35:75] = True
