@@ -21,6 +21,7 @@ import click
 # each start: it would empty the metrics of those that run.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"  # BentoML and prometheus_client know it by this name
 OWN_METRICS = "OWN_PROMETHEUS_MULTIPROC_DIR"  # BentoML overwrites the other one for its workers
+HOST, PORT = "0.0.0.0", 3000  # where `bentoml serve` listens without its options
 FAILED = signal.SIGUSR1  # a worker tells its supervisor that no other worker could start
 
 
@@ -33,7 +34,8 @@ def prepare() -> None:
     if is_worker():
         os.environ[METRICS] = os.environ.get(OWN_METRICS, os.environ.get(METRICS, ""))
     elif context is not None and context.info_name == "serve" and "port" in context.params:
-        check_address(context.params["host"], context.params["port"])
+        host, port = context.params["host"], context.params["port"]
+        check_address(HOST if host is None else host, PORT if port is None else port)
         _supervise(context)
 
 

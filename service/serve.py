@@ -5,7 +5,6 @@ quintet serve --port 8080
 
 import argparse
 import os
-import socket
 import sys
 from collections.abc import Sequence
 
@@ -21,28 +20,12 @@ def port(text: str) -> int:
     return int(text)
 
 
-def check_free(host: str, number: int) -> None:
-    """Raises OSError if the server could not listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does: one that just ended is no hurdle
-        probe.bind((host, number))
-
-
 def main(argv: Sequence[str] | None = None) -> None:
-    """Replaces this process by the server."""
+    """Replaces this process by the server, which says in one sentence if it cannot listen there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--port", type=port, default=3000, help="default: 3000")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on; default: 0.0.0.0, all of them")
     chosen = parser.parse_args(argv)
-    try:
-        check_free(chosen.host, chosen.port)
-    except OSError as error:
-        sys.exit(
-            f"Quintet cannot listen on {chosen.host}, port {chosen.port}: {error.strerror}; choose another with --port."
-        )
     command = [sys.executable, "-m", "bentoml", "serve", "service.bento:Quintet", "--working-dir", str(PACKAGE.parent)]
     command += ["--host", chosen.host, "--port", str(chosen.port), "--timeout-graceful-shutdown", str(GRACE)]
     os.execv(command[0], command)

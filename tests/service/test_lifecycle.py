@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,17 @@ def test_address_that_cannot_be_listened_on_is_one_sentence(host, port, reason):
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
 def test_free_port_is_fine(host):
     check_address(host, 0)
+
+
+def test_address_that_bentoml_is_not_given_is_its_own(monkeypatch):
+    """Bug: `bentoml serve` without --host did not start."""
+    seen = []
+    context = SimpleNamespace(info_name="serve", params={"host": None, "port": None})
+    monkeypatch.setattr(lifecycle.click, "get_current_context", lambda silent: context)
+    monkeypatch.setattr(lifecycle, "check_address", lambda *address: seen.append(address))
+    monkeypatch.setattr(lifecycle, "_supervise", lambda context: None)
+    lifecycle.prepare()
+    assert seen == [("0.0.0.0", 3000)]
 
 
 @pytest.fixture
