@@ -34,32 +34,44 @@ FLOATS, EIGHT_BITS = "floats", "8 bits"
 MARKED = r"(?<=<!-- roofline -->\n).*?(?=<!-- /roofline -->)"
 
 
-def multiply_adds(model: Path) -> int:
+def multiply_adds(path: Path) -> int:
     """Of one 28x28 image, in all convolutions and matrix products; the rest of a graph counts as nothing."""
+    model = onnx.load(path)
+    for number, node in enumerate(model.graph.node):
+        node.name = f"node_{number}"
+    shapes = _shapes(model)
+    return sum(_of_node(node, shapes) for node in model.graph.node)
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shape of every tensor, by a run with one 28x28 image. The nodes need names of their own."""
     options = session_options(1)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory() as folder:
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "run")
-        session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         session.run(None, {"images": np.zeros((1, 1, 28, 28), np.uint8)})
         events = json.loads(Path(session.end_profiling()).read_text())
-    return sum(_of_node(e["args"]) for e in events if e.get("cat") == "Node" and "output_type_shape" in e["args"])
+    made = {
+        event["name"].removesuffix("_kernel_time"): event["args"]["output_type_shape"]
+        for event in events
+        if event.get("cat") == "Node" and "output_type_shape" in event["args"]
+    }
+    shapes = {weights.name: list(weights.dims) for weights in model.graph.initializer}
+    for node in model.graph.node:
+        outputs = [name for name in node.output if name]
+        for name, tensor in zip(outputs, made.get(node.name, []), strict=False):
+            shapes[name] = next(iter(tensor.values()))  # onnxruntime writes {"float": [1, 10]}
+    return shapes
 
 
-def _of_node(node: dict[str, Any]) -> int:
-    kind = node["op_name"]
-    if kind not in ("Conv", "Gemm", "MatMul"):
+def _of_node(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:
+    if node.op_type not in ("Conv", "Gemm", "MatMul"):
         return 0
-    first, second = (_shape(tensor) for tensor in node["input_type_shape"][:2])
-    # A convolution's weights are (out, in, height, width). A Gemm may have its second matrix turned, so the length that
-    # is summed over is taken from the first.
-    summed = int(np.prod(second[1:])) if kind == "Conv" else first[-1]
-    return int(np.prod(_shape(node["output_type_shape"][0]))) * summed
-
-
-def _shape(tensor: dict[str, list[int]]) -> list[int]:
-    """onnxruntime's {"float": [1, 10]}."""
-    return next(iter(tensor.values()))
+    # A convolution's weights are (out, in, height, width). A Gemm may have its second matrix transposed, so the length
+    # that is summed over is taken from the first.
+    summed = int(np.prod(shapes[node.input[1]][1:])) if node.op_type == "Conv" else shapes[node.input[0]][-1]
+    return int(np.prod(shapes[node.output[0]])) * summed
 
 
 def peak(threads: int, arithmetic: str, calls: int) -> float:

@@ -86,6 +86,7 @@ def trained():
 @torch.no_grad()
 def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
     """Our inference, written for export and without its second look, against torchvision's over the same parts."""
+    monkeypatch.setattr(faster_rcnn, "PER_REGION", 1)  # as many regions as torchvision looks at
     monkeypatch.setattr(faster_rcnn, "AGAIN", 1_000)  # one of so many: none
     images = digits(10)[0]
     boxes, scores, _ = trained.detect(images)

@@ -137,7 +137,9 @@ class Network(nn.Module):
         moved = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, count, 4)
         return _surest(_clip(moved, height, width), logits.view(n, count, 11))
 
-    def _proposals(self, features: torch.Tensor, height: int, width: int, count: int) -> torch.Tensor:
+    def _proposals(
+        self, features: torch.Tensor, height: int, width: int, count: torch.types.IntLikeType
+    ) -> torch.Tensor:
         """The region proposal network's `count` best boxes (N, K, 4) that are not the same region twice."""
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
