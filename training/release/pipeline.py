@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from training import networks
 from training.loop.fit import WEIGHTS, Data
 from training.loop.history import read
@@ -55,7 +57,7 @@ class Pipeline:
     def plan(self) -> list[Step]:
         """What is left of each network, the longest first. The speed of those left to train is measured."""
         found = []
-        for name in networks.NAMES:
+        for name in tqdm(networks.NAMES, desc="measuring the speed of each"):
             recipe = self.recipe(name)
             done = min(len(read(self.runs / name)), recipe.epochs)
             seconds = 0.0
