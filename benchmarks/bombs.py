@@ -243,7 +243,8 @@ def tiff_large(generator: np.random.Generator) -> bytes:
     compression = str(generator.choice(["tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd", "jpeg", "group3", "group4"]))
     mode = str(generator.choice(["L", "RGB", "RGBA", "CMYK", "I;16", "F"]))
     mode = {"group3": "1", "group4": "1"}.get(compression, "RGB" if compression == "jpeg" else mode)
-    image = Image.new(mode, jpeg_shape(generator, SIDE * SIDE)[::-1], 77)
+    height, width = jpeg_shape(generator, SIDE * SIDE)
+    image = Image.new(mode, (width, height), 77)
     return encode(image, "TIFF", compression=compression)[: BODY + 10**6]
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
 from io import BytesIO
 
 import cv2
@@ -25,7 +26,7 @@ WARM_UP = 10  # calls before the clock
 SEED = 0
 
 
-def photograph(width=4000, height=3000):
+def photograph(width: int = 4000, height: int = 3000) -> bytes:
     """A digit by a ballpoint on lit, grainy paper: bytes of a JPEG."""
     generator = np.random.default_rng(SEED)
     light = np.linspace(0.6, 1.0, width)[None, :] * np.linspace(1.0, 0.8, height)[:, None]
@@ -35,31 +36,31 @@ def photograph(width=4000, height=3000):
     return _encode(page * (1 - ink / 255 * 0.7), "JPEG")
 
 
-def screenshot(width=800, height=600):
+def screenshot(width: int = 800, height: int = 600) -> bytes:
     page = np.full((height, width), 255, np.uint8)
     cv2.putText(page, "3", (300, 420), cv2.FONT_HERSHEY_SIMPLEX, 10, 0, 16, cv2.LINE_AA)
     return _encode(page, "PNG")
 
 
-def tiny():
+def tiny() -> bytes:
     """A digit of 28x28 that is not framed as MNIST's are: bytes of a PNG."""
     page = np.full((28, 28), 255, np.uint8)
     cv2.putText(page, "2", (2, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
     return _encode(page, "PNG")
 
 
-def framed():
+def framed() -> bytes:
     """What `tiny` becomes: it has to pass unchanged."""
     return _encode(canonicalise(grey_from_upload(tiny(), 28 * 28, FORMATS)[0]).image, "PNG")
 
 
-def _encode(page, kind):
+def _encode(page: np.ndarray, kind: str) -> bytes:
     file = BytesIO()
     Image.fromarray(np.uint8(page.clip(0, 255))).save(file, kind)
     return file.getvalue()
 
 
-def measure(data, calls):
+def measure(data: bytes, calls: int) -> np.ndarray:
     """Milliseconds (calls, 2) of decoding and of canonicalising."""
     times = np.empty((WARM_UP + calls, 2))
     for call in times:
@@ -71,8 +72,8 @@ def measure(data, calls):
     return times[WARM_UP:] * 1e3
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
     arguments = parser.parse_args(argv)
     setting = {

@@ -12,40 +12,45 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnxruntime import InferenceSession
 from tqdm import tqdm
 
 from benchmarks.offline import hardware
 from service import settings as environment
 from service.inference.device import open_session, session_options
 
+Run = Callable[[], object]
+
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
 CALLS = 6  # of a variant in its turn
 REST = 0.05  # seconds before it, in which threads that spin come to rest
 
 
-def sessions(paths, threads, spinning=False):
+def sessions(paths: Sequence[Path], threads: int, spinning: bool = False) -> list[InferenceSession]:
     options = session_options(threads)
     if spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    return [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in paths]
+    return [InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in paths]
 
 
-def in_turn(chosen):
+def in_turn(chosen: Sequence[InferenceSession]) -> Run:
     return lambda: [session.run(None, {"images": IMAGE}) for session in chosen]
 
 
-def side_by_side(chosen, pool):
+def side_by_side(chosen: Sequence[InferenceSession], pool: ThreadPoolExecutor) -> Run:
     return lambda: list(pool.map(lambda session: session.run(None, {"images": IMAGE}), chosen))
 
 
-def variants(paths, cores, pool):
+def variants(paths: Sequence[Path], cores: int, pool: ThreadPoolExecutor) -> dict[str, Run]:
     """{what it is: a function that answers one image with all models}"""
-    found = {}
+    found: dict[str, Run] = {}
+    plain: list[InferenceSession] = []
     for threads in sorted({1, cores}):
         plain = sessions(paths, threads)
         found[f"{threads} threads, in turn"] = in_turn(plain)
@@ -58,39 +63,39 @@ def variants(paths, cores, pool):
     return found
 
 
-def milliseconds(run):
+def milliseconds(run: Run) -> float:
     start = time.perf_counter()
     run()
     return (time.perf_counter() - start) * 1e3
 
 
-def loading(paths, threads, folder):
+def loading(paths: Sequence[Path], threads: int, folder: Path) -> dict[str, float]:
     """Seconds to load all sessions: from the artefacts, and from graphs that onnxruntime optimised before."""
     saved = []
     for path in paths:
         options = session_options(threads)
         options.optimized_model_filepath = str(folder / path.name)
-        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        InferenceSession(path, options, providers=["CPUExecutionProvider"])
         saved.append(folder / path.name)
 
-    def again():
+    def again() -> list[InferenceSession]:
         options = session_options(threads)
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in saved]
+        return [InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in saved]
 
     plain = min(milliseconds(lambda: sessions(paths, threads)) for _ in range(3))
     return {"artefacts": plain / 1e3, "optimised before": min(milliseconds(again) for _ in range(3)) / 1e3}
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20, help="default: 20")
     arguments = parser.parse_args(argv)
     settings = environment.load()
     paths = sorted(settings.models.glob("*.onnx"))
     with ThreadPoolExecutor(len(paths)) as pool, tempfile.TemporaryDirectory() as folder:
         found = variants(paths, settings.threads, pool)
-        times = {title: [] for title in found}
+        times: dict[str, list[float]] = {title: [] for title in found}
         for _ in tqdm(range(arguments.rounds)):
             for title, run in found.items():
                 time.sleep(REST)

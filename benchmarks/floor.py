@@ -5,6 +5,7 @@ No BentoML, no FastAPI, no limits, no metrics. The fastest this predictor can be
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -19,13 +20,13 @@ batcher = Batcher(predictor)
 readers = CapacityLimiter(settings.threads + 1)
 
 
-async def predict(request):
+async def predict(request: Request) -> JSONResponse:
     names = predictor.choose(request.query_params.get("models"))
     data = await request.body()
     return JSONResponse(await answer(data, batcher, names, settings, readers))
 
 
-async def ready(_request):
+async def ready(_request: Request) -> JSONResponse:
     return JSONResponse({})
 
 

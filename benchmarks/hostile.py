@@ -90,7 +90,7 @@ def search(kind: str, files: int, seed: int) -> list[Cost]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--files", type=int, default=60, help="hostile files of each format; default: 60")
     parser.add_argument("--seed", type=int, default=0, help="of the files; default: 0")
     parser.add_argument("--record", type=Path, help="JSON file to write")

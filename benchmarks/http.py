@@ -18,9 +18,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -34,6 +36,9 @@ from benchmarks.offline import hardware
 from service import settings as environment
 from service.picture.decode import FORMATS, grey_from_upload
 from service.picture.digit import canonicalise
+
+Process = subprocess.Popen[bytes]
+Row = dict[str, Any]  # what one load gave
 
 HOST = "127.0.0.1"
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -54,7 +59,7 @@ def commands(port: int, workers: int) -> dict[str, list[str]]:
 
 
 @contextmanager
-def serving(kind, workers, threads):
+def serving(kind: str, workers: int, threads: int) -> Iterator[tuple[int, Process, float]]:
     """A running server of one kind, as its port and its process; also says how many seconds it took to be ready."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -86,20 +91,20 @@ def serving(kind, workers, threads):
             process.wait()
 
 
-def _wait(process, port):
+def _wait(process: Process, port: int) -> None:
     deadline = time.perf_counter() + START
     while time.perf_counter() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"{' '.join(process.args)} ended while starting.")
+            raise RuntimeError(f"{process.args} ended while starting.")
         try:
             urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=1)
             return
         except OSError:
             time.sleep(0.02)
-    raise RuntimeError(f"{' '.join(process.args)} was not ready after {START:.0f} s.")
+    raise RuntimeError(f"{process.args} was not ready after {START:.0f} s.")
 
 
-def small():
+def small() -> bytes:
     """A digit of 28x28 pixels as PNG: the least that an upload can be, so that what surrounds it weighs most."""
     picture, _ = grey_from_upload((EXAMPLES / "seven.png").read_bytes(), 10**6, FORMATS)
     file = BytesIO()
@@ -107,7 +112,7 @@ def small():
     return file.getvalue()
 
 
-def measure(port, path, image, connections, seconds):
+def measure(port: int, path: str, image: bytes, connections: int, seconds: float) -> Row:
     """Requests/s, latency percentiles and the statuses of one load with the bytes of an image."""
     message = load.request(path, image, "application/octet-stream", HOST)
     found = load.measure(HOST, port, [message], connections, seconds, WARM_UP)
@@ -125,10 +130,10 @@ def measure(port, path, image, connections, seconds):
     }
 
 
-def compare(arguments):
+def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every case of service and floor, in rounds; of each case the median round."""
     cases = [(models, connections) for models in CHOICES for connections in arguments.connections]
-    rounds = {}
+    rounds: dict[tuple[str, str, int], list[Row]] = {}
     bar = tqdm(total=arguments.rounds * 2 * len(cases))
     ready = []
     for turn in range(arguments.rounds):
@@ -148,7 +153,7 @@ def compare(arguments):
     return {"ready_s": ready, "rows": rows}
 
 
-def table(rows):
+def table(rows: Sequence[Row]) -> str:
     lines = [f"{'models':<7} {'connections':>11} {'server':<8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} of floor"]
     floors = {(r["models"], r["connections"]): r for r in rows if r["server"] == "floor"}
     for row in sorted(rows, key=lambda r: (r["models"], r["connections"], r["server"])):
@@ -160,7 +165,7 @@ def table(rows):
     return "\n".join(lines)
 
 
-def plot(rows, path):
+def plot(rows: Sequence[Row], path: Path) -> None:
     """Requests/s by connections, a line for each server and choice of models."""
     from matplotlib import pyplot as plt
 
@@ -177,8 +182,8 @@ def plot(rows, path):
     figure.savefig(path, dpi=110)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each case and round; default: 5")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3, of which the median is shown")
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="default: 1 4 16 64")

@@ -13,8 +13,10 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,6 +25,9 @@ from tqdm import tqdm
 from service import settings as environment
 from service.inference.predictor import Predictor
 
+Run = Callable[[np.ndarray], object]  # a batch of images to whatever an engine answers
+Row = dict[str, Any]
+
 BATCHES = 1, 8, 32, 128
 COMPILED = 1, 32  # batches that PyTorch compiles, half a minute each
 WARM_UP = 10  # calls before the clock
@@ -30,7 +35,7 @@ SEED = 0
 ENGINES = "onnxruntime", "eager", "compiled"
 
 
-def pictures():
+def pictures() -> tuple[np.ndarray, np.ndarray | None]:
     """Images (N, 1, 28, 28) uint8 and their labels (N,), None for noise."""
     try:
         from training.data import mnist
@@ -41,7 +46,7 @@ def pictures():
         return np.random.default_rng(SEED).integers(0, 256, (128, 1, 28, 28), np.uint8), None
 
 
-def measure(run, images, batch, calls):
+def measure(run: Run, images: np.ndarray, batch: int, calls: int) -> list[float]:
     """Milliseconds of each of `calls` calls of run(batch of images)."""
     parts = [np.ascontiguousarray(np.roll(images, -batch * i, 0)[:batch]) for i in range(min(calls, 16))]
     for i in range(WARM_UP):
@@ -54,7 +59,7 @@ def measure(run, images, batch, calls):
     return milliseconds
 
 
-def row(engine, model, batch, milliseconds):
+def row(engine: str, model: str, batch: int, milliseconds: Sequence[float]) -> Row:
     p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99)).round(3).tolist()
     return {
         "engine": engine,
@@ -67,7 +72,7 @@ def row(engine, model, batch, milliseconds):
     }
 
 
-def in_torch(name, threads, device, compiled):
+def in_torch(name: str, threads: int, device: str, compiled: bool) -> Run:
     """The network `name` in PyTorch, from images (N, 1, 28, 28) uint8 to probabilities."""
     import torch
 
@@ -83,7 +88,7 @@ def in_torch(name, threads, device, compiled):
         torch._dynamo.reset()  # else it compiles the second batch for any size, and a later network not at all
         graph = torch.compile(graph, dynamic=False)
 
-    def run(images):
+    def run(images: np.ndarray) -> object:
         with torch.inference_mode():
             result = graph(torch.from_numpy(images).to(device))
         return [part.cpu() for part in result] if isinstance(result, tuple) else result.cpu()
@@ -91,14 +96,14 @@ def in_torch(name, threads, device, compiled):
     return run
 
 
-def accuracy(predictor, names, images, labels):
+def accuracy(predictor: Predictor, names: list[str], images: np.ndarray, labels: np.ndarray) -> float:
     """Share of the images whose verdict is right."""
     parts = range(0, len(images), BATCHES[-1])
     verdicts = [v for start in parts for v in predictor.classify(images[start : start + BATCHES[-1]], names).verdicts]
     return float(np.mean([verdict.digit for verdict in verdicts] == labels))
 
 
-def hardware():
+def hardware() -> str:
     """The processor's name, or what the platform says if it does not give one."""
     try:
         with open("/proc/cpuinfo") as lines:
@@ -107,7 +112,7 @@ def hardware():
         return platform.processor() or platform.machine()
 
 
-def table(rows):
+def table(rows: Sequence[Row]) -> str:
     lines = [f"{'engine':<12} {'model':<12} {'batch':>5} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'images/s':>9}"]
     for r in rows:
         times = f"{r['latency_p50_ms']:>8.2f} {r['latency_p95_ms']:>8.2f} {r['latency_p99_ms']:>8.2f}"
@@ -115,7 +120,7 @@ def table(rows):
     return "\n".join(lines)
 
 
-def plot(rows, path):
+def plot(rows: Sequence[Row], path: Path) -> None:
     """Images/s by batch size, a line for each model; engines side by side."""
     from matplotlib import pyplot as plt
 
@@ -132,8 +137,8 @@ def plot(rows, path):
     figure.savefig(path, dpi=110)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
     parser.add_argument("--torch", action="store_true", help="also PyTorch, eager and compiled")
     parser.add_argument("--plot", type=Path, help="a picture of images/s")

@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -43,7 +42,7 @@ class Seen:
         return self.canonical.image[None, None]
 
 
-def see(data: bytes, max_pixels: int, formats: Sequence[str], arrived: float | None = None) -> Seen:
+def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float | None = None) -> Seen:
     """Decode and canonicalise the bytes of an image that came at `arrived`, a time by time.perf_counter.
 
     Raises InvalidImage, ImageTooLarge.
@@ -120,7 +119,7 @@ def describe(
         ink = seen.canonical.ink
         result["explain"] = {
             "image": _data_url(seen.canonical.image),
-            "ink": None if ink is None else _data_url(np.uint8(ink.clip(0, 255))),
+            "ink": None if ink is None else _data_url(ink.clip(0, 255).astype(np.uint8)),
         }
         if explained is not None:
             result["explain"]["models"] = {name: looked.as_json() for name, looked in explained.items()}

@@ -107,13 +107,20 @@ class Quintet:
         return {name: [s.answers.by_name[name].probabilities[s.first].tolist() for s in shares] for name in names}
 
 
-Quintet.add_asgi_middleware(KnownPaths, mounted=application)
+# BentoML types its parameter as a class that takes only an application; it passes the options on all the same.
+Quintet.add_asgi_middleware(KnownPaths, mounted=application)  # pyright: ignore[reportArgumentType]
 if settings.cors_origins:
     Quintet.add_asgi_middleware(
-        CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+        CORSMiddleware,  # pyright: ignore[reportArgumentType]
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
     )
-Quintet.add_asgi_middleware(Traffic)
-Quintet.add_asgi_middleware(Gate, settings=settings)
+Quintet.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
+Quintet.add_asgi_middleware(Gate, settings=settings)  # pyright: ignore[reportArgumentType]
 Quintet.add_asgi_middleware(
-    NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images
+    NativeEndpoint,  # pyright: ignore[reportArgumentType]
+    path="/classify",
+    max_bytes=settings.max_bytes,
+    max_images=settings.max_images,
 )

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.files import find
-from service.picture.decode import FORMATS
+from service.picture.decode import FORMATS, Format
 
 PREFIX = "QUINTET_"
 KUBERNETES = "QUINTET_SERVICE_", "QUINTET_PORT"  # it sets these beside a Service called quintet
@@ -29,30 +29,38 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    models: Path = Field(find("models"), description="folder of the artefacts")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda refuses to start where it does not load")
-    workers: int = Field(1, ge=1, description="processes, each with its own sessions")
+    models: Path = Field(default=find("models"), description="folder of the artefacts")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="cuda refuses to start where it does not load"
+    )
+    workers: int = Field(default=1, ge=1, description="processes, each with its own sessions")
     threads: int = Field(
-        len(os.sched_getaffinity(0)),
+        default=len(os.sched_getaffinity(0)),
         ge=1,
         description="threads of one inference; at most one image more is decoded at once",
     )
-    max_bytes: int = Field(10_000_000, ge=1, description="largest image, as uploaded")
-    max_pixels: int = Field(16_000_000, ge=1, description="largest image, width times height")
-    max_batch: int = Field(32, ge=1, description="most images in one call of /predict/batch")
-    max_images: int = Field(1_024, ge=1, description="most images in one call of /classify")
-    formats: Annotated[tuple[Literal[FORMATS], ...], *Listed] = Field(
-        FORMATS, min_length=1, description="which decoders are tried"
+    max_bytes: int = Field(default=10_000_000, ge=1, description="largest image, as uploaded")
+    max_pixels: int = Field(default=16_000_000, ge=1, description="largest image, width times height")
+    max_batch: int = Field(default=32, ge=1, description="most images in one call of /predict/batch")
+    max_images: int = Field(default=1_024, ge=1, description="most images in one call of /classify")
+    formats: Annotated[tuple[Format, ...], *Listed] = Field(
+        default=FORMATS, min_length=1, description="which decoders are tried"
     )
-    concurrency: int = Field(128, ge=1, description="complete requests answered or waiting at once, for each worker")
-    upload_timeout: float = Field(60.0, gt=0, description="seconds until a body has to be there")
-    timeout: float = Field(30.0, gt=0, description="seconds from there to the answer, waiting included")
+    concurrency: int = Field(
+        default=128, ge=1, description="complete requests answered or waiting at once, for each worker"
+    )
+    upload_timeout: float = Field(default=60.0, gt=0, description="seconds until a body has to be there")
+    timeout: float = Field(default=30.0, gt=0, description="seconds from there to the answer, waiting included")
     drain: float = Field(
-        5.0, ge=0, description="seconds after SIGTERM in which /readyz fails and requests are still answered"
+        default=5.0, ge=0, description="seconds after SIGTERM in which /readyz fails and requests are still answered"
     )
-    access_log: bool = Field(False, description="a line in the log for each request")
-    api_key: SecretStr | None = Field(None, min_length=1, description="what `Authorization: Bearer` has to carry")
-    cors_origins: Annotated[tuple[str, ...], *Listed] = Field((), description="whose pages may call, `*` for all")
+    access_log: bool = Field(default=False, description="a line in the log for each request")
+    api_key: SecretStr | None = Field(
+        default=None, min_length=1, description="what `Authorization: Bearer` has to carry"
+    )
+    cors_origins: Annotated[tuple[str, ...], *Listed] = Field(
+        default=(), description="whose pages may call, `*` for all"
+    )
 
 
 def load() -> Settings:

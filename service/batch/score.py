@@ -30,7 +30,7 @@ def look(image: Image, settings: Settings, keep: bool) -> Row:
 class Scorer:
     """The models, loaded once a process. Raises what Predictor raises."""
 
-    def __init__(self, settings: Settings, wanted: str | None, read: bool, threads: int):
+    def __init__(self, settings: Settings, wanted: str | None, read: bool, threads: int) -> None:
         self.settings, self.read = settings, read
         self.predictor = Predictor(settings.models, settings.device, threads)
         self.names = self.predictor.choose(wanted)

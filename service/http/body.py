@@ -1,16 +1,18 @@
 """Request bodies, counted while they arrive: nothing larger than allowed is ever held."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
 
 FIELDS = 10  # of a multipart upload besides its images, at most
 FRAMING = 65_536  # bytes that a multipart body may have around the image
 
 
-async def image_of(request, field, limit):
+async def image_of(request: Request, field: str, limit: int) -> bytes:
     """The bytes of the uploaded image: the multipart field `field`, or the body of an image/* request.
 
     Raises HTTPException with the status and the sentence that the client gets, ClientDisconnect if it went away.
@@ -31,7 +33,7 @@ async def image_of(request, field, limit):
     return data
 
 
-async def images_of(request, field, limit, most):
+async def images_of(request: Request, field: str, limit: int, most: int) -> list[bytes]:
     """The bytes of each uploaded image of a batch, in order: the multipart fields `field`, `limit` bytes in all.
 
     Raises like `image_of`.
@@ -51,8 +53,8 @@ async def images_of(request, field, limit, most):
 
 
 @asynccontextmanager
-async def _form(request, body, most):
-    async def stream():
+async def _form(request: Request, body: bytes, most: int) -> AsyncIterator[FormData]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     try:
@@ -69,33 +71,33 @@ async def _form(request, body, most):
         await form.close()
 
 
-async def _file(value, field):
+async def _file(value: UploadFile | str, field: str) -> bytes:
     if isinstance(value, UploadFile):
         return await value.read()
     message = f"The multipart field {field!r} holds text; send the file itself (an address is never fetched)."
     raise HTTPException(422, message)
 
 
-def _missing(form, field):
+def _missing(form: FormData, field: str) -> HTTPException:
     fields = ", ".join(repr(name[:40]) for name in form) or "none"
     return HTTPException(422, f"The multipart field {field!r} is missing; the fields sent: {fields}.")
 
 
-def is_empty(headers):
+def is_empty(headers: Headers) -> bool:
     """Whether a request with these headers has no body."""
     return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
-def content_type_of(request):
+def content_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def wrong_type(content_type, remedy):
+def wrong_type(content_type: str, remedy: str) -> HTTPException:
     given = f"Content-Type {content_type[:80]!r} is" if content_type else "A body without a Content-Type is"
     return HTTPException(415, f"{given} not allowed; {remedy}.")
 
 
-async def body_of(request, limit):
+async def body_of(request: Request, limit: int) -> bytes:
     """The body of a request, counted while it arrives. Raises HTTPException 413 above `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -108,6 +110,6 @@ async def body_of(request, limit):
     return bytes(body)
 
 
-def _too_large(size, limit):
+def _too_large(size: int, limit: int) -> HTTPException:
     message = f"The upload has at least {size} bytes; the limit is {limit}."
     return HTTPException(413, message)

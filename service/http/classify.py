@@ -6,6 +6,7 @@ included; and an error is a list, or pydantic's several lines (read in BentoML 1
 
 import json
 import logging
+from typing import Any
 
 import numpy as np
 from bentoml.exceptions import BentoMLException
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.body import body_of, content_type_of, wrong_type
 from service.http.errors import FAILED
@@ -20,7 +22,7 @@ from service.http.errors import FAILED
 JSON = "application/json"
 
 
-def digit_images(value):
+def digit_images(value: Any) -> np.ndarray:
     """What came as `images` to (N, 28, 28) uint8. Raises ValueError for anything else."""
     try:
         images = np.asarray(value)
@@ -36,7 +38,7 @@ def digit_images(value):
 class NativeEndpoint:
     """ASGI middleware for the one path of a BentoML-native endpoint."""
 
-    def __init__(self, app, path, max_bytes, max_images):
+    def __init__(self, app: ASGIApp, path: str, max_bytes: int, max_images: int) -> None:
         self.app, self.path, self.max_bytes, self.max_images = app, path, max_bytes, max_images
         # Each value becomes an object when it is parsed: 10 MB of "[],[]," were 700 MB and 4 s. And numpy makes all
         # strings of a list as long as its longest: 300 kB were 350 MB.
@@ -47,7 +49,7 @@ class NativeEndpoint:
             b"[": (max_images * (1 + 28) + 1, f"more lists than {max_images} images have"),
         }
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self.path:
             await self.app(scope, receive, send)
             return
@@ -66,12 +68,13 @@ class NativeEndpoint:
         except ClientDisconnect:
             return
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-        failed, parts = None, []
+        failed: int | None = None
+        parts: list[bytes] = []
 
-        async def replay():
+        async def replay() -> Message:
             return next(messages, None) or await receive()
 
-        async def pass_on(message):
+        async def pass_on(message: Message) -> None:
             nonlocal failed
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 failed = message["status"]
@@ -101,7 +104,7 @@ class _Fault(logging.Filter):
 is_fault = _Fault()  # of the log: drops BentoML's tracebacks of errors that the client made, and was told
 
 
-def explain(status, answer):
+def explain(status: int, answer: bytes) -> str:
     """One sentence for what BentoML answered, in whatever form."""
     if status >= 500:
         return FAILED

@@ -33,7 +33,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.key = settings.api_key and settings.api_key.get_secret_value().encode()
+        self.key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         self.arriving = 0  # requests whose body is not complete
         self.inside = 0  # requests whose body is complete, and that are not answered yet
         self.held = 0  # bytes of the bodies of both

@@ -61,8 +61,7 @@ class Metrics:
         """A batch was run."""
         for name, answer in by_name.items():
             self.inference[name].observe(answer.milliseconds / 1e3)
-            images = len(answer.probabilities)
-        self.batch.observe(images)
+        self.batch.observe(max(len(answer.probabilities) for answer in by_name.values()))
 
     def answered(self, answer: dict[str, Any]) -> None:
         """An image was answered, see `service.answer.describe`, or a page, see `service.answer.describe_page`."""

@@ -1,6 +1,6 @@
 """The HTTP contract as /docs shows it: what is sent, what comes back, what can go wrong."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
@@ -182,7 +182,7 @@ class Model(BaseModel):
     )
 
 
-def errors(*statuses):
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route."""
     return {
         status: {
@@ -194,13 +194,13 @@ def errors(*statuses):
     }
 
 
-def upload(field):
+def upload(field: str) -> dict[str, Any]:
     """The request body of a route that takes one image, which FastAPI cannot derive."""
     raw = dict.fromkeys(("image/*", "application/octet-stream"), {"schema": BINARY})
     return OPEN | {"requestBody": {"required": True, "content": _form(field, BINARY) | raw}}
 
 
-def uploads(field):
+def uploads(field: str) -> dict[str, Any]:
     """The request body of a route that takes several images, and an answer to it."""
     kind = {"type": "array", "minItems": 1, "items": BINARY}
     answer = {"application/json": {"example": [PREDICTION, {"error": SENTENCE[400]}]}}
@@ -210,5 +210,5 @@ def uploads(field):
     }
 
 
-def _form(field, kind):
+def _form(field: str, kind: dict[str, Any]) -> dict[str, Any]:
     return {"multipart/form-data": {"schema": {"type": "object", "required": [field], "properties": {field: kind}}}}

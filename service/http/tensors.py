@@ -117,7 +117,9 @@ def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tupl
     return request, _read(tensor, rest)
 
 
-def reply(request: Infer, head: Mapping[str, Any], outputs: Mapping[str, tuple[Spec, np.ndarray]]):
+def reply(
+    request: Infer, head: Mapping[str, Any], outputs: Mapping[str, tuple[Spec, np.ndarray]]
+) -> tuple[bytes, int | None]:
     """The body of an answer and the length of its JSON, None if it is all JSON.
 
     head: `model_name` and the like. outputs: all that the model gives, in its order.

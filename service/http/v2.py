@@ -158,7 +158,7 @@ async def _infer(request: Request, name: str) -> Response:
     return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH: str(json_length)})
 
 
-async def _arrays(serving, name: str, images: np.ndarray) -> Outputs:
+async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
     """What one artefact, or all together, say of images (N, 1, 28, 28) uint8."""
     predictor = serving.predictor
     names = predictor.names if name == CONSENSUS else [name]

@@ -127,7 +127,8 @@ class Predictor:
                     found = self.fixed.detect(pages, detector.name)
                     if found is not None:
                         return found["boxes"], found["scores"]
-                boxes, scores = detector.session.run(["boxes", "scores"], {"images": pages}, self._giving_back)
+                found = detector.session.run(["boxes", "scores"], {"images": pages}, self._giving_back)
+                boxes, scores = map(np.asarray, found)
             except Exception as error:
                 self._check_device(error)
                 raise
@@ -142,7 +143,7 @@ class Predictor:
         if not model.explanations:
             return {}
         with self.turns:
-            outputs = model.session.run(model.explanations, {"images": images})
+            outputs = map(np.asarray, model.session.run(model.explanations, {"images": images}))
         return dict(zip(model.explanations, outputs, strict=True))
 
     def _check_device(self, error: Exception) -> None:

@@ -5,6 +5,7 @@ import threading
 import warnings
 from contextlib import nullcontext
 from io import BytesIO
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 from service.picture.container import DAMAGED, check_size, inspect
 from service.picture.errors import InvalidImage
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG also opens MPO, what some phones make of it
+Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"]  # JPEG also opens MPO, what some phones make of it
+FORMATS: tuple[Format, ...] = get_args(Format)
 READABLE = 1024  # pixels of the longer side that are enough to read a digit; more is averaged away early
 LARGE = 4_000_000  # pixels: one picture of more is decoded at a time, for it takes up to 16 bytes a pixel
 GLANCE = 96  # pixels of the longer side that are enough to tell which colours show the ink
