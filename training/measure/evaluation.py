@@ -162,7 +162,7 @@ def write_figures(path: Path, found: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def rounded(value: Any) -> Any:  # noqa: ANN401  figures nest in lists and dicts
+def rounded(value: Any) -> Any:
     """A figure, or all figures within lists and dicts, to six decimals."""
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}

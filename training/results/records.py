@@ -41,5 +41,5 @@ class Recorded:
         return found[0]["latency_p50_ms"] if found else None
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401  JSON is anything
+def _read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
