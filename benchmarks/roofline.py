@@ -103,7 +103,7 @@ def speed(model: Path, threads: int, batch: int, calls: int) -> float:
     """Images a second in the fastest call."""
     session = open_session(model, "cpu", threads)
     images = np.random.default_rng(0).integers(0, 256, (128, 1, 28, 28), np.uint8)
-    run: Callable[[np.ndarray], Any] = lambda part: session.run(["probabilities"], {"images": part})
+    run: Callable[[np.ndarray], Any] = lambda part: session.run(["probabilities"], {"images": part})  # noqa: E731
     return batch / min(measure(run, images, batch, calls)) * 1e3
 
 

@@ -19,7 +19,7 @@ class OtherRun(ValueError):
 
 def has_parquet() -> bool:
     try:
-        import pyarrow.parquet
+        import pyarrow.parquet  # noqa: F401
     except ImportError:
         return False
     return True

@@ -163,7 +163,7 @@ def test_head_that_does_not_arrive_is_408(monkeypatch, parts):
 
 def test_bentoml_serves_with_this_protocol():
     """BentoML offers no way to choose one, so it is entered where uvicorn looks: that has to go on working."""
-    import service.bento
+    import service.bento  # noqa: F401
 
     config = uvicorn.Config(echo)  # as BentoML makes it
     config.load()
