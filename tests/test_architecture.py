@@ -23,6 +23,7 @@ ALLOWED = {
         "service.settings",
         "service.lifecycle",
     },
+    "service.batch": {"service.answer", "service.inference", "service.picture", "service.settings"},
     "service.cli": {"service.answer", "service.inference", "service.picture", "service.settings"},
     "service.serve": {"service.files"},
     "service.__main__": set(),
