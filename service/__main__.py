@@ -24,7 +24,11 @@ COMMANDS = {  # name: where it is, what it does
     "report": ("training.report:main", "write docs/results.md and its plots from what was measured"),
     "benchmark": ("benchmarks.NAME:main", "measure speed or robustness; `quintet benchmark` lists the names"),
 }
-EXTRAS = {"training": "train", "benchmarks": "dev"}  # what a package needs besides the service's dependencies
+EXTRAS = {
+    "service.batch": "batch",
+    "training": "train",
+    "benchmarks": "dev",
+}  # what a package needs besides the service
 
 
 def benchmarks() -> list[str]:
@@ -45,11 +49,11 @@ def run(title: str, place: str, arguments: Sequence[str]) -> int:
     try:
         return load(place)(arguments) or 0
     except ModuleNotFoundError as error:
-        package = place.partition(".")[0]
         missing = (error.name or "").partition(".")[0]
-        if package not in EXTRAS or missing in ("service", *EXTRAS):
+        extra = next((extra for package, extra in EXTRAS.items() if place.startswith(package)), None)
+        if extra is None or missing in ("service", "training", "benchmarks"):
             raise
-        print(f"{title} needs {missing}: pip install 'quintet[{EXTRAS[package]}]'", file=sys.stderr)
+        print(f"{title} needs {missing}: pip install 'quintet[{extra}]'", file=sys.stderr)
         return 2
 
 
