@@ -7,7 +7,7 @@ from pathlib import Path
 RECORD = "experiments.json"
 HEAD = """# Experiments
 
-Written by `quintet report` from `results/experiments.json`: what was tried, what it gave, and what was not released. The
+Written by `quintet report` from `results/experiments.json`: what was tried, what it gave, what was not released. The
 figures are development figures: they come from validation images or from the development set, which were looked at
 while the work went on. [results.md](results.md) has the test figures and every run.
 
