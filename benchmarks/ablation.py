@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import handwriting, photographs
 from benchmarks.offline import hardware
 from service.inference.predictor import Predictor
-from service.picture import decode, digit, framing, ink
+from service.picture import decode, digit, framing, ink, rules
 from service.picture.decode import FORMATS, grey_from_upload
 from service.picture.errors import InvalidImage
 from service.reading import pieces, reader
@@ -38,8 +38,8 @@ PREDICT: dict[str, list[Change]] = {
     "slanted light": [(ink, "_light", lambda work: 0.0)],
     "light ink on dark paper": [(ink, "is_dark", lambda work: True), (digit, "is_dark", lambda work: True)],
     "sheet on a table": [(digit, "clear_table", lambda picture: picture)],
-    "printed rules": [(ink, "_take_out_rules", lambda found, likely, slopes, many: None)],
-    "interrupted rules": [(ink, "_parallels", lambda thin, most, slope: np.zeros(thin.shape, bool))],
+    "printed rules": [(ink, "take_out_rules", lambda found, likely, slopes, many: None)],
+    "interrupted rules": [(rules, "_parallels", lambda thin, most, slope: np.zeros(thin.shape, bool))],
     "narrower paper": [(digit, "PAPER", ink.PAPER[:1])],
     "little ink": [(ink, "LITTLE", ink.MUCH)],
     "dirt on an empty page": [(digit, "TINY", 0)],

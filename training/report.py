@@ -16,7 +16,7 @@ MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that 
 def write(models: Path, results: Path, root: Path | None = None, folder: Path = Path()) -> None:
     """Write results/*.png and, in `folder`, docs/results.md and two parts of README.md."""
     from training.data import mnist
-    from training.results import browse, plots
+    from training.results import browse, experiments, plots
     from training.results.page import text
     from training.results.records import Recorded
     from training.results.tables import elsewhere, summary
@@ -32,6 +32,8 @@ def write(models: Path, results: Path, root: Path | None = None, folder: Path = 
     docs = folder / "docs"
     docs.mkdir(exist_ok=True)
     (docs / "results.md").write_text(text(recorded))
+    if (results / experiments.RECORD).exists():
+        (docs / "experiments.md").write_text(experiments.page(results))
     readme = folder / "README.md"
     content = readme.read_text()
     for name, part in (("summary", summary(recorded)), ("elsewhere", elsewhere(recorded))):

@@ -8,7 +8,9 @@ import numpy as np
 
 from service.picture.errors import BlankImage
 from service.picture.framing import INK_SIZE, SIZE, THIN, centre_of_mass, even, extent, frame, is_framed
-from service.picture.ink import PAPER, Slopes, breadth, clearest, find_flat_ink, find_inks, is_dark, level, strokes
+from service.picture.ink import PAPER, clearest, find_flat_ink, find_inks, is_dark, strokes
+from service.picture.measures import breadth, level
+from service.picture.rules import Slopes
 from service.picture.sheet import clear_table
 
 SMALL, ENLARGED = 40, 56  # pixels of the longer side: in so few, strokes are a pixel or two wide; what they are made to

@@ -6,7 +6,7 @@ White ink on black, the longer side of the ink 20 pixels, its centre of mass in 
 import cv2
 import numpy as np
 
-from service.picture.ink import breadth, level
+from service.picture.measures import breadth, level
 
 SIZE = 28  # pixels a side of the result
 INK_SIZE = 20  # pixels of the longer side of the ink in it

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from service.picture.ink import level
+from service.picture.measures import level
 
 SIDE = 64  # pixels of the longer side that a sheet is looked for at
 LEVELS = 0.1, 0.2, 0.35, 0.55  # of the way from the table's grey level to the lightest: the sheet's darkest

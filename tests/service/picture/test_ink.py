@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage
-from service.picture.ink import PAPER, breadth, clearest, find_inks, is_dark
+from service.picture.ink import PAPER, clearest, find_inks, is_dark
+from service.picture.measures import breadth
 from tests.conftest import draw
 
 
