@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.unipen_format import Sample, Stroke, Unipen
+
 RAW = "https://raw.githubusercontent.com/{0}/{1}"
 ARCHIVE = "https://codeload.github.com/{0}/tar.gz/{1}"
 FULL = 255  # length that the longer side of a sample is scaled to
 STRAIGHT = 0.7  # units that a point may be off the line between its neighbours and be left out
-
-Stroke = list[tuple[float, float]]  # points, y downwards
-Sample = tuple[str, str, str, list[Stroke]]  # label, writer, collection, strokes
 
 
 @dataclass(frozen=True)
@@ -92,87 +91,6 @@ def simplified(points: np.ndarray) -> np.ndarray:
 
 
 # UNIPEN: https://doi.org/10.5281/zenodo.1195803
-
-
-class Unipen:
-    """The files of train_r01_v07: data/CATEGORY/CONTRIBUTOR/... with segments of strokes in include/CONTRIBUTOR/...
-
-    Contributors and writers become numbers in the order in which they appear.
-    """
-
-    PARTS = {"1a": "digits", "1b": "upper", "1c": "lower", "1d": "symbols"}
-    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_351, "symbols": 17_286}  # of the CD's own table
-
-    def __init__(self, files: dict[str, str]) -> None:
-        """files: texts by their paths below the repository."""
-        self.files = files
-        self.writers: dict[str, int] = {}
-        self.collections: dict[str, int] = {}
-
-    def samples(self, part: str) -> Iterable[Sample]:
-        """Every labelled sample of a part, "digits" and so on."""
-        category = next(key for key, name in self.PARTS.items() if name == part)
-        for path in sorted(path for path in self.files if path.startswith(f"data/{category}/")):
-            contributor = path.split("/")[2]
-            lines = self.included(path)
-            strokes = components(lines)
-            writer = next((line.split(maxsplit=1)[1] for line in lines if line.startswith(".WRITER_ID ")), path)
-            number = self.writers.setdefault(f"{contributor} {writer}", len(self.writers))
-            collection = self.collections.setdefault(contributor, len(self.collections))
-            for line in self.files[path].splitlines():
-                if (found := SEGMENT.match(line)) and len(found["label"]) == 1:
-                    drawn = [
-                        stroke for at in components_of(found["where"]) for stroke in strokes[at : at + 1] if stroke
-                    ]
-                    if drawn:
-                        yield found["label"], str(number), str(collection), drawn
-
-    def included(self, path: str, depth: int = 0) -> list[str]:
-        """The lines of a file with those of the files that it includes in their place."""
-        lines = []
-        for line in self.files[path].splitlines():
-            included = f"include/{line.split(maxsplit=1)[1].strip()}" if line.startswith(".INCLUDE ") else ""
-            if included in self.files and depth < 5:
-                lines += self.included(included, depth + 1)
-            else:
-                lines.append(line)
-        return lines
-
-
-SEGMENT = re.compile(r'\.SEGMENT\s+CHARACTER\s+(?P<where>\S+)\s+\S+\s+"(?P<label>.*)"\s*$')
-
-
-def components_of(where: str) -> list[int]:
-    """The pen components of a segment: "2-3,7" is 2, 3 and 7; "4:10-5:2" counts whole components, 4 and 5."""
-    found = []
-    for part in where.split(","):
-        ends = [int(end.split(":")[0]) for end in part.split("-")]
-        found += range(ends[0], ends[-1] + 1)
-    return found
-
-
-def components(lines: list[str]) -> list[Stroke]:
-    """The pen components of UNIPEN's lines, those of a lifted pen empty; y downwards, in inches where that is known."""
-    columns, per_x, per_y = ["X", "Y"], 1.0, 1.0
-    found: list[Stroke] = []
-    down = False
-    for line in lines:
-        words = line.split()
-        if not words:
-            continue
-        if words[0] == ".COORD":
-            columns = words[1:]
-        elif words[0] == ".X_POINTS_PER_INCH":
-            per_x = float(words[1])
-        elif words[0] == ".Y_POINTS_PER_INCH":
-            per_y = float(words[1])
-        elif words[0] in (".PEN_DOWN", ".PEN_UP"):
-            down = words[0] == ".PEN_DOWN"
-            found.append([])
-        elif not words[0].startswith(".") and down and len(words) >= len(columns):
-            x, y = float(words[columns.index("X")]), float(words[columns.index("Y")])
-            found[-1].append((x / per_x, -y / per_y))
-    return found
 
 
 def fetch_unipen(root: Path) -> None:

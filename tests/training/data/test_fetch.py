@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from training.data import fetch
+from training.data import fetch, unipen_format
 from training.data.strokes import Strokes
 
 INCLUDED = """.VERSION 1.0
@@ -35,7 +35,7 @@ LABELS = """.VERSION 1.0
 
 @pytest.fixture
 def unipen():
-    return fetch.Unipen({"data/1a/abc/one.dat": LABELS, "include/abc/data/one.dat": INCLUDED})
+    return unipen_format.Unipen({"data/1a/abc/one.dat": LABELS, "include/abc/data/one.dat": INCLUDED})
 
 
 def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
@@ -48,8 +48,8 @@ def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
 
 
 def test_components_are_counted_whole():
-    assert fetch.components_of("2-3,7") == [2, 3, 7]
-    assert fetch.components_of("4:10-5:2") == [4, 5]
+    assert unipen_format.components_of("2-3,7") == [2, 3, 7]
+    assert unipen_format.components_of("4:10-5:2") == [4, 5]
 
 
 def test_a_curve_keeps_the_points_that_make_it():
