@@ -76,6 +76,7 @@ def measure(
 ) -> dict[str, Any]:
     """Every figure of one training, as shares."""
     found: dict[str, Any] = dict(validation.measure(network))
+    nothing: dict[str, Any] = dict.fromkeys([*MOVES, *DEGRADATIONS])
     images, labels = validation.sets["mnist"]
     threshold = float(predict(network, images).softmax(1).amax(1).double().quantile(REFUSED))
     found["degraded_accuracy"] = {}
@@ -85,8 +86,7 @@ def measure(
         found["several_refused"] = (predict(network, made).softmax(1).amax(1) < threshold).float().mean().item()
         for kind in DEGRADATIONS:
             torch.manual_seed(0)
-            nothing = Augment(**dict.fromkeys([*MOVES, *DEGRADATIONS]))
-            changed = degrade(mnist.to_unit(images[:DEGRADED]), replace(nothing, **{kind: 1.0}))
+            changed = degrade(mnist.to_unit(images[:DEGRADED]), Augment(**nothing | {kind: 1.0}))
             digits = predict(network, (changed * 255).round().to(torch.uint8)).argmax(1)
             found["degraded_accuracy"][kind] = (digits == labels[:DEGRADED]).float().mean().item()
     logits = predict(network, pictures[0])

@@ -51,7 +51,7 @@ def run(seed: int, images: torch.Tensor, labels: torch.Tensor) -> tuple[nn.Seque
     """Train once. Returns the network and the seconds it took."""
     device = images.device
     torch.manual_seed(seed)
-    net = network().to(device, memory_format=torch.channels_last)
+    net = network().to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), lr=LR, betas=BETAS, fused=True)
     steps = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(

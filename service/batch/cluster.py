@@ -40,9 +40,9 @@ def run(
     Raises ValueError for more than there are CPUs for.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    import ray
-    from ray.data import ActorPoolStrategy, DataContext
-    from ray.data.checkpoint import CheckpointConfig
+    import ray  # pyright: ignore[reportMissingImports]
+    from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
+    from ray.data.checkpoint import CheckpointConfig  # pyright: ignore[reportMissingImports]
 
     cores = len(os.sched_getaffinity(0))
     if address is None:  # Ray's CPUs are places for processes: those that are not actors share a core
@@ -112,9 +112,9 @@ def _read(piece: Piece, limit: int) -> Iterator["pyarrow.Table"]:
 
 def _datasource(pieces: list[Piece], limit: int) -> Any:
     """One task a piece. Ray's own readers would load files without our limits, and fail at one that is damaged."""
-    from ray.data import Datasource
-    from ray.data.block import BlockMetadata
-    from ray.data.datasource import ReadTask
+    from ray.data import Datasource  # pyright: ignore[reportMissingImports]
+    from ray.data.block import BlockMetadata  # pyright: ignore[reportMissingImports]
+    from ray.data.datasource import ReadTask  # pyright: ignore[reportMissingImports]
 
     class Images(Datasource):
         def estimate_inmemory_data_size(self) -> None:

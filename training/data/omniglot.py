@@ -61,7 +61,8 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 _, alphabet, character, drawing = entry.split("/")
                 kind = f"{alphabet}/{int(character.removeprefix('character'))}"
                 if kind not in LOOKALIKES:
-                    picture = cv2.imdecode(np.frombuffer(file.read(entry), np.uint8), cv2.IMREAD_GRAYSCALE)
+                    content = np.frombuffer(file.read(entry), np.uint8)
+                    picture = np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE))
                     pictures[kind, int(drawing.split("_")[1].removesuffix(".png"))] = 255 - picture
     kinds, drawers = zip(*pictures, strict=True)
     return np.stack(list(pictures.values())), np.array(kinds), np.array(drawers)

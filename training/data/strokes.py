@@ -4,6 +4,7 @@ Strokes beat pictures as training data: each is drawn anew every time, and what 
 would show it of an upload.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -76,7 +77,7 @@ def draw(strokes: Strokes, rows: np.ndarray, generator: np.random.Generator) -> 
     points = (points - low[each]) * (SIDE / longest)[each, None] + MARGIN
     fixed = np.round(points * (1 << SUBPIXEL)).astype(np.int32)
     sizes = np.ceil((high - low) * (SIDE / longest)[:, None]).astype(int) + 2 * MARGIN
-    pens = np.round(SIDE * np.exp(generator.uniform(*np.log(PEN), n))).astype(int)
+    pens = np.round(SIDE * np.exp(generator.uniform(math.log(PEN[0]), math.log(PEN[1]), n))).astype(int)
     images = np.empty((n, SIZE, SIZE), np.uint8)
     for i, row in enumerate(rows):
         bounds = strokes.stroke[strokes.sample[row] : strokes.sample[row + 1] + 1] - first[i] + starts[i]

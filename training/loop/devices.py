@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import distributed, nn
@@ -76,7 +77,8 @@ class Objective(nn.Module):
 
     def __init__(self, network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.network, self.degrade = network, degrade
+        self.network: Any = network  # with a `loss`, see training.networks
+        self.degrade = degrade
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.network.loss(images, labels, self.degrade)

@@ -21,7 +21,8 @@ def initialise(network: nn.Module, name: str, source: str | None) -> str:
         return "random"
     if not hasattr(network, "load_weights"):
         raise ValueError(f"{name} has no pretrained weights; use --weights none.")
-    network.load_weights(source)
+    load: Any = network.load_weights
+    load(source)
     return "ImageNet" if source == "imagenet" else Path(source).stem
 
 

@@ -35,12 +35,13 @@ def find(session: InferenceSession, canvases: torch.Tensor) -> tuple[np.ndarray,
     """Boxes (P, K, 4) in pixels and scores (P, K, 10) for pages (P, 1, H, W) uint8."""
     parts = tqdm(canvases.split(BATCH), desc="pages")
     found = [session.run(["boxes", "scores"], {"images": part.numpy()}) for part in parts]
-    return np.concatenate([boxes for boxes, _ in found]), np.concatenate([scores for _, scores in found])
+    boxes, scores = (np.concatenate([np.asarray(output) for output in outputs]) for outputs in zip(*found, strict=True))
+    return boxes, scores
 
 
 def precision(boxes: np.ndarray, scores: np.ndarray, targets: list[dict[str, torch.Tensor]]) -> dict[str, float]:
     """COCO's AP over overlaps of .5 to .95, AP50, AP75 and the recall (AR) of each box's best class."""
-    truth = COCO()
+    truth: Any = COCO()
     truth.dataset = {
         "info": {},
         "images": [{"id": page} for page in range(len(targets))],

@@ -124,7 +124,7 @@ def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") ->
     """(N, 10) float32 for images (N, 1, 28, 28) uint8, through the file that is released."""
     parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
     bar = tqdm(parts, desc=f"{artefact.name} {title}")
-    return np.concatenate([artefact.session.run(["probabilities"], {"images": part})[0] for part in bar])
+    return np.concatenate([np.asarray(artefact.session.run(["probabilities"], {"images": part})[0]) for part in bar])
 
 
 def record(found: dict[str, Any], answers: Answers, names: list[str], models: Path, results: Path) -> None:
@@ -135,7 +135,7 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], models: Pa
     values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
     consensus.write(models, answers.temperatures, answers.thresholds, values)
     results.mkdir(parents=True, exist_ok=True)
-    saved = {name: answers.of[name]["test"].astype(np.float16) for name in names}
+    saved: dict[str, Any] = {name: answers.of[name]["test"].astype(np.float16) for name in names}
     saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)
     saved["labels"] = answers.sets["test"].labels.astype(np.uint8)
     np.savez_compressed(results / PROBABILITIES, **saved)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +39,8 @@ def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
     for split in ("validation", "test"):
         images, labels = mnist.load(split, root)
         yield split, Images(images.numpy(), labels.numpy())
-    small = load_digits()
-    seen = np.stack([canonicalise(np.uint8(image * (255 / 16))).image for image in small.images])
+    small: Any = load_digits()
+    seen = np.stack([canonicalise((image * (255 / 16)).astype(np.uint8)).image for image in small.images])
     yield "load_digits", Images(seen[:, None], small.target)
     yield "several", _several(mnist.load("test", root)[0])
 

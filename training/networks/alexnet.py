@@ -34,6 +34,8 @@ class Network(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(512, 10),
         )
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 

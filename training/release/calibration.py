@@ -1,5 +1,7 @@
 """Temperature scaling (Guo et al., https://arxiv.org/abs/1706.04599), fitted on validation images."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
@@ -17,4 +19,5 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean()
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(RANGE), method="bounded").x))
+    found: Any = minimize_scalar(loss, bounds=np.log(RANGE), method="bounded")
+    return float(np.exp(found.x))

@@ -28,7 +28,8 @@ class Classifier(nn.Module):
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.network, self.temperature = network, temperature
+        self.network: Any = network  # see training.networks
+        self.temperature = temperature
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """images (N, 1, 28, 28) uint8 -> probabilities (N, 10) float32."""

@@ -31,7 +31,7 @@ def check_parity(graph: Classifier, path: Path, images: torch.Tensor) -> None:
         with torch.no_grad():
             expected = graph(page)
         expected = [t.numpy() for t in (expected if isinstance(expected, tuple) else (expected,))]
-        found = session.run(list(graph.outputs), {"images": page.numpy()})
+        found = [np.asarray(output) for output in session.run(list(graph.outputs), {"images": page.numpy()})]
         largest = np.abs(expected[0] - found[0]).max()
         if largest > TOLERANCE:
             raise RuntimeError(f"{path}: probabilities differ from PyTorch's by {largest:.2g}; at most {TOLERANCE}.")
@@ -45,7 +45,8 @@ def check_accuracy(path: Path, images: torch.Tensor, labels: torch.Tensor, logit
     Raises RuntimeError otherwise.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found = [session.run(["probabilities"], {"images": part.numpy()})[0] for part in images.split(BATCH)]
+    parts = images.split(BATCH)
+    found = [np.asarray(session.run(["probabilities"], {"images": part.numpy()})[0]) for part in parts]
     right = int((np.concatenate(found).argmax(1) == labels.numpy()).sum())
     expected = int((logits.argmax(1) == labels).sum())
     if right < expected - 1:

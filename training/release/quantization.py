@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -26,7 +26,7 @@ class Digits(CalibrationDataReader):
     def __init__(self, images: torch.Tensor) -> None:
         self.batches = iter(images.split(BATCH))
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
+    def get_next(self) -> Any:  # a dict, in the end None
         batch = next(self.batches, None)
         return None if batch is None else {"images": batch.numpy()}
 
