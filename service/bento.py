@@ -56,7 +56,7 @@ async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
     name="quintet",
     workers=settings.workers,
     logging={"access": {"enabled": settings.access_log, "request_content_type": False}},  # one not ASCII makes it fail
-    tracing={"excluded_urls": "."},  # all of them: spans halve the requests/s, even where nothing takes them
+    tracing={"excluded_urls": "."},  # all of them: docs/operations.md has what it costs
     traffic={"timeout": settings.upload_timeout + settings.timeout + 10},  # the gate's limits come first
 )
 @bentoml.asgi_app(mounted, path="/")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
@@ -87,13 +88,16 @@ def test_port_that_cannot_be_is_refused(number, capsys):
     assert f"{number!r} is no port; a port is a number from 1 to 65535." in capsys.readouterr().err
 
 
-def test_port_in_use_is_one_sentence():
+def test_port_in_use_is_one_sentence(small_models):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         number = other.getsockname()[1]
-        with pytest.raises(SystemExit) as ended:
-            main(["serve", "--host", "127.0.0.1", "--port", str(number)])
-    assert ended.value.code == (
-        f"Quintet cannot listen on 127.0.0.1, port {number}: Address already in use; choose another with --port."
+        command = [sys.executable, "-m", "service", "serve", "--host", "127.0.0.1", "--port", str(number)]
+        environment = os.environ | {"QUINTET_MODELS": str(small_models)}
+        ended = subprocess.run(command, cwd=REPOSITORY, env=environment, timeout=60, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().splitlines()[-1] == (
+        f"Quintet does not start: cannot listen on port {number} of 127.0.0.1: "
+        "something else listens there; choose another port."
     )
