@@ -126,9 +126,8 @@ def test_first_view_is_small(open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/results"])
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not here: npm install --no-save axe-core")
 def test_axe_finds_nothing(open_page, path, scheme):
-    if not AXE.exists():
-        pytest.skip("axe-core is not here: npm install --no-save axe-core")
     page = open_page(path, **DESK | {"color_scheme": scheme})
     if path == "/":
         page.get_by_role("button", name="1969 and 42").click()

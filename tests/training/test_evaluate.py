@@ -112,4 +112,4 @@ def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
 def test_no_artefact_is_one_sentence(tmp_path):
     with pytest.raises(SystemExit) as error:
         evaluate.main(["--models", str(tmp_path)])
-    assert error.value.code == f"{tmp_path} holds no artefact; create one with: python -m training.export"
+    assert error.value.code == f"{tmp_path} holds no artefact; create one with: python -m training.export NAME"

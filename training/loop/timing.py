@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import chain, count
 
 import torch
 
@@ -25,7 +26,7 @@ def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, th
         batches = Batches(recipe.sources, recipe.batch_size, device, data.root, data.writers)
         run = Run(name, replace(recipe, weights=None), 0, device, batches.steps)
         run.network.train()
-        images = batches.epoch([0])
+        images = chain.from_iterable(batches.epoch([number]) for number in count())  # one may be too short
         start = 0.0
         for step in range(WARM_UP + STEPS):
             if step == WARM_UP:
