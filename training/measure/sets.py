@@ -1,7 +1,7 @@
 """The images that artefacts are measured on: MNIST, other writers' digits, and what is no digit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,14 @@ def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
 def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
     """The test writers' digits; letters and signs of kinds that were trained on, by other hands; and of unseen kinds.
 
-    optdigits' writers are as many as its authors say; each doodle is of another person.
+    optdigits' writers are as many as its authors say; how many people drew the doodles is not known.
     """
     yield "unipen", _drawn(unipen.digits("test", writers))
     yield "uji", _drawn(uji.digits("test", writers))
     yield "optdigits", _drawn(optdigits.digits("test", writers), optdigits.TEST_WRITERS)
     yield "letters", _drawn(unipen.letters("test", writers))
     yield "omniglot", _drawn(omniglot.letters("test", writers))
-    yield "doodles", _drawn(doodles.drawings("test", writers))
+    yield "doodles", replace(_drawn(doodles.drawings("test", writers)), writers=None)
     yield "unseen_signs", _drawn(unipen.unseen_signs(writers))
     yield "unseen_alphabets", _drawn(omniglot.unseen_alphabets(writers))
 

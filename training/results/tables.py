@@ -16,11 +16,11 @@ DIGITS = {
 }
 NONDIGITS = {
     "several": "several MNIST digits in one frame",
-    "letters": "UNIPEN letters and signs, kinds trained on",
-    "omniglot": "Omniglot, alphabets trained on",
-    "doodles": "Quick, Draw!, kinds trained on",
-    "unseen_signs": "UNIPEN, ten signs never trained on",
-    "unseen_alphabets": "Omniglot, two alphabets never trained on",
+    "letters": "UNIPEN letters and signs",
+    "omniglot": "Omniglot, six alphabets",
+    "doodles": "Quick, Draw!: cats, rainbows, trains",
+    "unseen_signs": "UNIPEN, ten signs that no recipe trains on",
+    "unseen_alphabets": "Omniglot, two alphabets that no recipe trains on",
 }
 
 
