@@ -24,7 +24,7 @@ from training.data.pages import compose, ink_boxes
 from training.loop.recipe import Recipe
 
 # Two digits side by side are two digits to a detector, and no background.
-RECIPE = Recipe(epochs=18, batch_size=256, lr=2e-3, clip=5.0, several=None)
+RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, several=None)
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the area in pixels, height / width

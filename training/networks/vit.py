@@ -16,7 +16,7 @@ from training.data.mnist import SIZE
 from training.data.nondigits import cross_entropy
 from training.loop.recipe import Recipe
 
-RECIPE = Recipe(epochs=24, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
+RECIPE = Recipe(epochs=16, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
 GRID = SIZE // 4  # 7 patches a side
 WIDTH, BLOCKS, HEADS, MLP = 96, 6, 3, 192
 
