@@ -1,0 +1,145 @@
+"""How soon the page shows its answer after a stroke, in a real browser; with --picture, a picture of the page.
+
+The clock runs from the pointer's release to the first frame that shows the answer to the finished drawing. Chromium
+runs without a window on the same machine, so the browser and the service share the cores. A digit is one stroke; a
+number has one stroke for each of its digits, and the last one is timed. The pointer moves once in 16 ms, as a mouse
+does. The last line of the output is JSON.
+
+    python -m benchmarks.page
+    python -m benchmarks.page --picture docs/images/page.png
+"""
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, expect, sync_playwright
+
+from benchmarks.http import EXAMPLES, HOST, serving
+from benchmarks.offline import hardware
+from service import settings as environment
+
+Points = list[tuple[float, float]]  # of a stroke, x and y in shares of the sheet
+Row = dict[str, Any]
+
+SEVEN: Points = [(0.3, 0.2), (0.7, 0.2), (0.62, 0.45), (0.5, 0.85)]
+ONE: Points = [(0.55, 0.15), (0.5, 0.85)]
+STEP = 16.0  # ms from one place of the pointer to the next
+STEPS = 10  # places on each straight part of a stroke
+PAUSE = 1_000.0  # ms before the next drawing, in which the page asks for its explanation
+DESK = {"width": 1280, "height": 860}  # pixels
+PATIENCE = 20_000.0  # ms
+
+# The last time that #text changed before the answer was complete, and the frame that showed it.
+STOPWATCH = """() => {
+    const $ = (id) => document.getElementById(id);
+    let released = Infinity, shown = 0;
+    const body = document.body.dataset;
+    addEventListener("pointerup", (event) => { released = event.timeStamp; delete body.settled; }, true);
+    const note = () => requestAnimationFrame(() => { shown = performance.now(); });
+    new MutationObserver(note).observe($("text"), { childList: true });
+    new MutationObserver(() => requestAnimationFrame(() => {
+        if ($("answer").getAttribute("aria-busy") === "false") body.settled = shown - released; // ms
+    })).observe($("answer"), { attributeFilter: ["aria-busy"] });
+}"""
+
+
+@contextmanager
+def chromium(address: str, **options: Any) -> Iterator[Page]:
+    """The page of the service at `address`, ready to be drawn on."""
+    with sync_playwright() as playwright:
+        root = os.geteuid() == 0
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), chromium_sandbox=not root)
+        page = browser.new_page(base_url=address, locale="en-GB", viewport=DESK, **options)
+        page.set_default_timeout(PATIENCE)
+        page.goto("/")
+        expect(page.locator("#networks li").first).to_be_visible(timeout=PATIENCE)
+        yield page
+        browser.close()
+
+
+def draw(page: Page, points: Points) -> None:
+    """One stroke by the mouse."""
+    pad = page.locator("#pad").bounding_box()
+    assert pad is not None
+    places = [(pad["x"] + x * pad["width"], pad["y"] + y * pad["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for start, end in zip(places, places[1:], strict=False):
+        for share in np.arange(1, STEPS + 1) / STEPS:
+            page.wait_for_timeout(STEP)
+            page.mouse.move(*(start[axis] + share * (end[axis] - start[axis]) for axis in (0, 1)))
+    page.mouse.up()
+
+
+def number(digits: str) -> list[Points]:
+    """The strokes of several digits beside each other."""
+    width = 1 / len(digits)
+    return [
+        [((index + x) * width, 0.25 + y / 2) for x, y in {"1": ONE, "7": SEVEN}[digit]]
+        for index, digit in enumerate(digits)
+    ]
+
+
+def timed(page: Page, strokes: Sequence[Points]) -> tuple[str, float]:
+    """Draw on an empty sheet: what is read, and how many ms after the last stroke."""
+    page.click("#clear")
+    for points in strokes:
+        draw(page, points)
+        page.locator("body[data-settled]").wait_for()
+    text, milliseconds = page.locator("#text").inner_text(), float(page.evaluate("document.body.dataset.settled"))
+    page.wait_for_timeout(PAUSE)
+    return text, milliseconds
+
+
+def stopwatch(page: Page, drawings: int) -> list[Row]:
+    cases = {"7": [SEVEN], "17": number("17"), "171717": number("171717")}
+    rows = []
+    page.evaluate(STOPWATCH)
+    draw(page, SEVEN)
+    for wanted, strokes in cases.items():
+        found = [timed(page, strokes) for _ in range(drawings)]
+        times = [milliseconds for _, milliseconds in found]
+        p50, p95 = np.percentile(times, [50, 95]).round(1).tolist()
+        right = sum(text == wanted for text, _ in found)
+        rows.append({"drawn": wanted, "n": drawings, "right": right, "settled_p50_ms": p50, "settled_p95_ms": p95})
+    return rows
+
+
+def picture(page: Page, path: Path) -> None:
+    """The page with an example on its sheet."""
+    page.set_input_files("#file", EXAMPLES / "three.jpg")
+    expect(page.locator("#strip")).to_be_visible(timeout=PATIENCE)
+    page.evaluate("document.activeElement.blur()")
+    page.screenshot(path=path, full_page=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--drawings", type=int, default=10, help="of each kind; default: 10")
+    parser.add_argument("--picture", type=Path, help="save a picture of the page there, and measure nothing")
+    arguments = parser.parse_args(argv)
+    settings = environment.load()
+    with serving("service", settings.workers, settings.threads) as (port, _, _):
+        with chromium(f"http://{HOST}:{port}") as page:
+            if arguments.picture:
+                picture(page, arguments.picture)
+                return
+            rows = stopwatch(page, arguments.drawings)
+    for row in rows:
+        print(
+            f"{row['drawn']:>8}: {row['settled_p50_ms']:6.1f} ms median, {row['settled_p95_ms']:6.1f} ms p95, "
+            f"{row['right']} of {row['n']} read right"
+        )
+    setting = {"hardware": hardware(), "workers": settings.workers, "threads": settings.threads}
+    print(json.dumps({"setting": setting, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
