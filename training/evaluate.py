@@ -1,8 +1,8 @@
 """Measure the artefacts of models/ and fix their consensus: python -m training.evaluate.
 
-Each artefact's figures go into its own metadata; the temperatures, the thresholds and the file hashes that the service
-goes by go into models/consensus.json; everything measured goes into results/, for training.report. With NAMES it only
-measures these and writes nothing.
+The command writes each artefact's figures into that artefact's metadata. It writes the temperatures, thresholds and
+file hashes that the service needs into models/consensus.json, and all measurements into results/, for training.report.
+With NAMES it measures only these artefacts and writes nothing.
 """
 
 import argparse
@@ -16,7 +16,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="measure only these and write nothing")
     parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
-    parser.add_argument("--writers", type=Path, help="other writers; default: $WRITERS_ROOT, else data/writers")
+    parser.add_argument(
+        "--writers", type=Path, help="folder of the other writers' data; default: $WRITERS_ROOT, else data/writers"
+    )
     parser.add_argument("--images", type=Path, help="folder of labelled images: an index.csv, or folders 0 to 9")
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     arguments = parser.parse_args(argv)

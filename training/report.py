@@ -1,8 +1,9 @@
 """Write docs/results.md, its pictures and the README's figures from what was recorded: python -m training.report.
 
-Reads results/evaluation.json and test_probabilities.npz (training.evaluate), the artefacts, and where they are there
-runs.json, offline.json, speed.json, time_to_99.json, ablation_training.json (benchmarks) and mnist_alone/. --runs first
-records the training of the released networks in runs.json. No figure is typed.
+The command reads the artefacts, results/evaluation.json and results/test_probabilities.npz (both from
+training.evaluate). If they exist, it also reads runs.json, mnist_alone/ and the benchmarks' records offline.json,
+speed.json, time_to_99.json and ablation_training.json. With --runs it first records the training of the released
+networks in runs.json. No figure is typed by hand.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Train one network (python -m training.train NAME), or release all of them (python -m training.train --all).
 
-A run leaves runs/NAME/ with a checkpoint to resume from, the figures of each epoch and the averaged weights; with
---seeds N, runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes docs/results.md; it
-prints its plan with the times first, goes on where it was stopped, and trains --jobs networks at a time, each with one
-thread. `training.loop.devices` says how to use several devices.
+A run writes a checkpoint to resume from, the figures of each epoch and the averaged weights into runs/NAME/; with
+--seeds N, into runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes
+docs/results.md. It prints its plan with the expected times first, continues where it was stopped, and trains --jobs
+networks at a time with one thread each. `training.loop.devices` explains how to use several devices.
 """
 
 import argparse
@@ -23,11 +23,13 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--seed", type=int, default=0, help="default: 0")
     result.add_argument("--seeds", type=positive, metavar="N", help="train N times: SEED, SEED + 1, ...")
     result.add_argument("--sources", choices=("all", "mnist"), default="all", help="'mnist': train on MNIST alone")
-    result.add_argument("--weights", help="'imagenet', 'none' or a state dict's path; default: the recipe's")
+    result.add_argument("--weights", help="'imagenet', 'none' or the path of a state dict; default: the recipe's")
     result.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     result.add_argument("--threads", type=positive, help="of the CPU; default: all cores")
     result.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
-    result.add_argument("--writers", type=Path, help="other writers; default: $WRITERS_ROOT, else data/writers")
+    result.add_argument(
+        "--writers", type=Path, help="folder of the other writers' data; default: $WRITERS_ROOT, else data/writers"
+    )
     result.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
     result.add_argument("--resume", action="store_true", help="continue from the last finished epoch")
     every = result.add_argument_group("all networks")

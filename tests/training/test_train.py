@@ -93,7 +93,7 @@ def test_an_existing_run_is_not_overwritten(small_mnist, tmp_path):
 
 def test_resuming_with_other_settings_is_refused(small_mnist, tmp_path):
     fit("cnn", dataclasses.replace(SHORT, epochs=1), 0, CPU, tmp_path, Data(root=small_mnist))
-    with pytest.raises(ValueError, match="made with other settings; delete its folder"):
+    with pytest.raises(ValueError, match="has other settings .*; delete its folder"):
         fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist), resume=True)
 
 
@@ -117,10 +117,10 @@ def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     "arguments, message",
     [
         (["cnn", "--weights", "imagenet"], "cnn has no pretrained weights; use --weights none."),
-        (["vgg16", "--weights", __file__], f"--weights {__file__!r} is no state dict that PyTorch can load."),
+        (["vgg16", "--weights", __file__], f"--weights {__file__!r} is not a state dict that PyTorch can load."),
         (
             ["vgg16", "--weights", "nowhere.pt"],
-            "--weights 'nowhere.pt' does not exist; use 'imagenet', 'none' or a state dict's path.",
+            "--weights 'nowhere.pt' does not exist; use 'imagenet', 'none' or the path of a state dict.",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """Fetch MNIST and the other writers' data from their public sources: python -m training.data.
 
-What is there already stays. docs/model-card.md cites each set and says what its licence asks for.
+Existing data is kept. docs/model-card.md cites each set and lists what its licence requires.
 """
 
 import argparse

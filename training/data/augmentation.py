@@ -1,8 +1,8 @@
 """Augmentation of a whole batch at once, on the device that holds it.
 
-It has two halves, because a detector puts digits on a page in between: `move` changes the writing, `degrade` the
-picture. A recipe's `Augment` says how far and how often. Each degradation here pays on pictures that have it
-(results/ablation_training.json); on clean pictures none does.
+`move` changes the writing and `degrade` the picture. They are separate functions because a detector places the moved
+digits on a page before it degrades the page. A recipe's `Augment` sets the amounts and probabilities. Each degradation
+improves the accuracy on pictures degraded in that way (results/ablation_training.json); none improves it on clean ones.
 """
 
 import math
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+from training.data.chance import uniform
 from training.loop.recipe import Augment
 
 FIELD = 4  # knots a side of a smooth random field
@@ -32,7 +33,7 @@ def degrade(images: torch.Tensor, knobs: Augment) -> torch.Tensor:
 def _apply(
     steps: tuple[Callable[[torch.Tensor], torch.Tensor], ...], images: torch.Tensor, knobs: Augment
 ) -> torch.Tensor:
-    """Apply each step to a random share of the batch, which the knob of the step's name gives."""
+    """Apply each step to a random share of the batch; the field of `knobs` with the step's name is that share."""
     for step in steps:
         probability: float | None = getattr(knobs, step.__name__)
         if probability is None:
@@ -43,14 +44,14 @@ def _apply(
     return images.clamp(0, 1)
 
 
-def _uniform(images: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """One number an image, (N, 1, 1, 1)."""
-    return torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(low, high)
+def _amount(images: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """One number for each image, (N, 1, 1, 1), evenly spread from low to high."""
+    return uniform(images, low, high).view(-1, 1, 1, 1)
 
 
 def _happens(images: torch.Tensor, probability: float) -> torch.Tensor:
-    """One yes or no an image, (N, 1, 1, 1)."""
-    return _uniform(images, 0, 1) < probability
+    """One yes or no for each image, (N, 1, 1, 1)."""
+    return _amount(images, 0, 1) < probability
 
 
 def _places(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +62,7 @@ def _places(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _warp(images: torch.Tensor, knobs: Augment) -> torch.Tensor:
-    """One resampling for rotation, shear, scale, shift and elastic displacement together."""
+    """Rotate, shear, scale, shift and bend the images, all in one resampling."""
     n, _, height, width = images.shape
 
     def spread(amount: float) -> torch.Tensor:
@@ -92,20 +93,21 @@ def _thinner(images: torch.Tensor) -> torch.Tensor:
 
 def stroke(images: torch.Tensor) -> torch.Tensor:
     """Make the pen thicker or thinner: move each pixel towards the maximum of its neighbours or their minimum."""
-    amount = _uniform(images, -0.6, 0.9)  # the thin side less far: a hair line would vanish
+    amount = _amount(images, -0.6, 0.9)  # thinning stops earlier, or hairlines would vanish
     change = torch.where(amount > 0, _thicker(images) - images, images - _thinner(images))
     return images + amount * change
 
 
 def outline(images: torch.Tensor) -> torch.Tensor:
+    """Keep only the edges of the strokes."""
     return _thicker(images) - _thinner(images)
 
 
 def smear(images: torch.Tensor) -> torch.Tensor:
-    """Average along a line of any direction, as a moving camera does."""
+    """Blur along a line of random direction, like the picture of a moving camera."""
     reach = 4
     y, x = torch.meshgrid(*2 * [torch.arange(-reach, reach + 1, device=images.device)], indexing="ij")
-    angle, length = _uniform(images, 0, math.pi), _uniform(images, 1, reach)
+    angle, length = _amount(images, 0, math.pi), _amount(images, 1, reach)
     along, across = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()  # (N, 1, 9, 9)
     kernels = (1 - across.abs()).clamp(min=0) * (along.abs() <= length)
     kernels = kernels / kernels.sum((2, 3), keepdim=True)
@@ -113,51 +115,52 @@ def smear(images: torch.Tensor) -> torch.Tensor:
 
 
 def jitter(images: torch.Tensor) -> torch.Tensor:
-    """Take each pixel from a place nearby, as frosted glass does."""
+    """Take each pixel from a random place nearby, like a picture behind frosted glass."""
     n, _, height, width = images.shape
-    away = torch.randn(n, height, width, 2, device=images.device) * _uniform(images, 0.4, 1.2)  # pixels
+    away = torch.randn(n, height, width, 2, device=images.device) * _amount(images, 0.4, 1.2)  # pixels
     still = torch.eye(2, 3, device=images.device).expand(n, -1, -1)
     grid = F.affine_grid(still, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid + away * (2 / width), align_corners=False)
 
 
 def specks(images: torch.Tensor) -> torch.Tensor:
-    """Add spots where a smooth random field is high: of ink in two of three images, else of paper."""
+    """Add spots where a smooth random field is high: spots of ink in two of three images, of paper in the others."""
     field = 3 * F.avg_pool2d(torch.randn_like(images), 3, stride=1, padding=1)  # deviation 1
-    colour = _happens(images, 2 / 3) * _uniform(images, 0.4, 1.0)
-    return torch.where(field > _uniform(images, 1.1, 2.2), colour, images)
+    colour = _happens(images, 2 / 3) * _amount(images, 0.4, 1.0)
+    return torch.where(field > _amount(images, 1.1, 2.2), colour, images)
 
 
 def lines(images: torch.Tensor) -> torch.Tensor:
+    """Draw one to three random strokes across each image."""
     for _ in range(int(torch.randint(1, 4, ()))):
         images = torch.maximum(images, _line(images))
     return images
 
 
 def _line(images: torch.Tensor) -> torch.Tensor:
-    """One stroke an image through a random point: straight or zigzag, whole or dotted."""
+    """One stroke for each image, through a random point: straight or zigzag, continuous or dotted."""
     height, width = images.shape[-2:]
     y, x = _places(images)
-    y, x = y - height * _uniform(images, 0.05, 0.95), x - width * _uniform(images, 0.05, 0.95)
-    angle = _uniform(images, 0, math.pi)
+    y, x = y - height * _amount(images, 0.05, 0.95), x - width * _amount(images, 0.05, 0.95)
+    angle = _amount(images, 0, math.pi)
     along, across = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
-    phase = along / _uniform(images, 3, 9) % 1
-    zigzag = (4 * (phase - 0.5).abs() - 1) * _uniform(images, 0, 3) * _happens(images, 0.5)
-    drawn = (_uniform(images, 0.6, 1.5) - (across - zigzag).abs()).clamp(0, 1)
-    return drawn * _uniform(images, 0.4, 1.0) * (phase < _uniform(images, 0.3, 1.7))
+    phase = along / _amount(images, 3, 9) % 1
+    zigzag = (4 * (phase - 0.5).abs() - 1) * _amount(images, 0, 3) * _happens(images, 0.5)
+    drawn = (_amount(images, 0.6, 1.5) - (across - zigzag).abs()).clamp(0, 1)
+    return drawn * _amount(images, 0.4, 1.0) * (phase < _amount(images, 0.3, 1.7))
 
 
 def fog(images: torch.Tensor) -> torch.Tensor:
-    """Make the paper grey; the ink keeps its share of the contrast that is left."""
+    """Make the paper grey, and reduce the contrast of the ink in proportion."""
     clouds = torch.rand(len(images), 1, FIELD, FIELD, device=images.device)
     clouds = F.interpolate(clouds, images.shape[-2:], mode="bicubic", align_corners=True).clamp(0, 1)
-    paper = torch.where(_happens(images, 0.3), 1.0, clouds) * _uniform(images, 0.1, 0.65)
+    paper = torch.where(_happens(images, 0.3), 1.0, clouds) * _amount(images, 0.1, 0.65)
     return paper + images * (1 - paper)
 
 
 def stripe(images: torch.Tensor) -> torch.Tensor:
     """Invert a band across the whole picture."""
     rows, columns = _places(images)
-    start, width = _uniform(images, -0.25, 0.75), _uniform(images, 0.2, 0.5)  # shares of a side
+    start, width = _amount(images, -0.25, 0.75), _amount(images, 0.2, 0.5)  # shares of a side
     place = torch.where(_happens(images, 0.7), columns / images.shape[3], rows / images.shape[2])
     return torch.where((place >= start) & (place < start + width), 1 - images, images)

@@ -1,4 +1,4 @@
-"""Batches of all sources, each by its share."""
+"""Training batches that mix all sources in the shares that a recipe gives."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
 from training.data.writers import Source
 from training.loop.recipe import Sources
 
-# What a recipe's `Sources` names besides MNIST.
+# The sources besides MNIST, by their names in a recipe's `Sources`.
 LOAD: dict[str, Callable[[str, Path | str | None], Source]] = {
     "unipen": unipen.digits,
     "uji": uji.digits,
@@ -23,7 +23,7 @@ LOAD: dict[str, Callable[[str, Path | str | None], Source]] = {
 
 
 class Batches:
-    """The training images: MNIST's as a tensor on the device, the others drawn for each batch."""
+    """The training images. MNIST is one tensor on the device; images of the other sources are drawn for each batch."""
 
     def __init__(
         self,
@@ -33,17 +33,17 @@ class Batches:
         root: Path | str | None = None,
         writers: Path | str | None = None,
     ) -> None:
-        """root: of MNIST; writers: of the other sources; None for where they usually are."""
+        """root: folder of MNIST; writers: folder of the other sources; None: the default folders."""
         self.batch_size, self.device = batch_size, device
         self.counts = counts(shares, batch_size)
         self.images, self.labels = (tensor.to(device) for tensor in mnist.load("train", root))
         self.written = {name: LOAD[name]("train", writers) for name in self.counts if name != "mnist"}
-        self.steps = len(self.images) // batch_size  # of an epoch
+        self.steps = len(self.images) // batch_size  # in one epoch
 
     def epoch(self, seed: list[int], rank: int = 0, size: int = 1) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """One epoch's batches: images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,).
+        """Yield the batches of one epoch: images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,).
 
-        The same seed gives the same batches; of `size` processes, each gets its own part of every batch.
+        The same seed gives the same batches. With `size` processes, each process gets its own part of every batch.
         """
         generator = np.random.default_rng(seed)
         order = torch.from_numpy(generator.permutation(len(self.images))).to(self.device)
@@ -64,10 +64,13 @@ class Batches:
 
 
 def counts(shares: Sources, batch_size: int) -> dict[str, int]:
-    """How many images of a batch come from each source; the rounding is MNIST's. Raises ValueError if none is left."""
+    """The number of images of each source in a batch; MNIST fills what rounding leaves.
+
+    Raises ValueError if the shares do not sum to 1 or leave no image to MNIST.
+    """
     found = {name: round(share * batch_size) for name, share in asdict(shares).items() if name != "mnist"}
     found = {name: count for name, count in found.items() if count}
     left = batch_size - sum(found.values())
     if abs(sum(asdict(shares).values()) - 1) > 1e-6 or left < 1:
-        raise ValueError(f"The shares of the sources have to sum to 1 and to leave some to MNIST: {shares}.")
+        raise ValueError(f"The shares of the sources must sum to 1 and leave a share to MNIST; found {shares}.")
     return {"mnist": left} | found

@@ -9,11 +9,11 @@ from service.picture.framing import frame
 from training.data.nondigits import NONE
 from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, Source, check_split, existing, folder
 
-INK = 0.5  # of full ink: what counts as drawn
+INK = 0.5  # share of full ink above which a pixel belongs to the drawing
 
 
 def drawings(split: str, root: Path | str | None = None) -> Source:
-    """The doodles of a split: each is of another person, as far as is known."""
+    """The doodles of a split. The set does not name its authors; each doodle counts as a person of its own."""
     check_split(split)
     with np.load(existing(folder(root) / "quickdraw" / "doodles.npz")) as file:
         pictures, kinds = file["images"], file["label"]
@@ -25,7 +25,7 @@ def drawings(split: str, root: Path | str | None = None) -> Source:
 
 
 def _draw(pictures: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A doodle or its mirror image, framed as a digit is."""
+    """Doodles, half of them mirrored, framed like digits."""
     images = np.empty((len(rows), *pictures.shape[1:]), np.uint8)
     for i, row in enumerate(rows):
         ink = pictures[row].astype(np.float32)

@@ -1,7 +1,7 @@
-"""The other writers' data from where it is published, into the form that this package reads.
+"""Download the other writers' data from their publishers and convert it to the form that this package reads.
 
-Each file comes from a named commit of a public repository. A known SHA-256 is checked; the counts of the parsed sets
-are printed beside the published ones. Nothing of the data is stored in this repository.
+Each file comes from a fixed commit of a public repository. Known SHA-256 sums are checked, and the sizes of the parsed
+sets are printed beside the published sizes. This repository stores none of the data.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from training.data.unipen_format import Sample, Stroke, Unipen
 RAW = "https://raw.githubusercontent.com/{0}/{1}"
 ARCHIVE = "https://codeload.github.com/{0}/tar.gz/{1}"
 FULL = 255  # length that the longer side of a sample is scaled to
-STRAIGHT = 0.7  # units that a point may be off the line between its neighbours and be left out
+STRAIGHT = 0.7  # units of that length: a point closer than this to the line between its neighbours is left out
 
 
 @dataclass(frozen=True)
 class Published:
-    """One set: where it comes from, under which licence, and how its files become ours."""
+    """One data set: its licence, its address, and the function that downloads and converts it."""
 
     name: str
     licence: str
@@ -35,18 +35,18 @@ class Published:
 
 
 def download(address: str, sha256: str | None = None) -> bytes:
-    """What is at an address. Raises ValueError if its SHA-256 is another, OSError if it cannot be had."""
+    """The content of an address. Raises OSError if it cannot be downloaded, ValueError if its SHA-256 differs."""
     with urllib.request.urlopen(address, timeout=60) as answer:
         content = answer.read()
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
-        raise ValueError(f"{address} has the SHA-256 {found}; expected {sha256}.")
+        raise ValueError(f"{address} has SHA-256 {found}; expected {sha256}.")
     print(f"{address}: {len(content):,} bytes, SHA-256 {found}{' (as expected)' if sha256 else ''}")
     return content
 
 
 def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
-    """Write samples as `training.data.strokes.Strokes` loads them. Returns how many there are."""
+    """Write samples in the form that `training.data.strokes.Strokes` loads. Returns their number."""
     points, strokes, counts, about = [], [], [], []
     for label, writer, collection, drawn in samples:
         scaled = scale(drawn)
@@ -69,7 +69,7 @@ def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
 
 
 def scale(strokes: list[Stroke]) -> list[np.ndarray]:
-    """Strokes moved to the origin and scaled so that the longer side is FULL, without the points on straight lines."""
+    """Move strokes to the origin, scale their longer side to FULL, and drop points on straight lines."""
     everything = np.concatenate([np.array(stroke, float) for stroke in strokes])
     low, longest = everything.min(0), np.ptp(everything, 0).max()
     factor = FULL / longest if longest else 0.0
@@ -77,7 +77,7 @@ def scale(strokes: list[Stroke]) -> list[np.ndarray]:
 
 
 def simplified(points: np.ndarray) -> np.ndarray:
-    """Points (N, 2) without those within STRAIGHT of the line between those that stay (Douglas and Peucker)."""
+    """Points (N, 2) simplified by Douglas and Peucker's algorithm with the tolerance STRAIGHT."""
     if len(points) < 3:
         return points
     along = points[-1] - points[0]
@@ -112,7 +112,7 @@ def fetch_unipen(root: Path) -> None:
 
 
 def uji_samples(content: bytes) -> Iterable[Sample]:
-    """The digits of ujipenchars2.json: {"rawData": {digit: [sample]}}, each writer's two samples one after another."""
+    """The digits of ujipenchars2.json: {"rawData": {digit: [sample]}}. A writer's two samples follow each other."""
     for digit, samples in sorted(json.loads(content)["rawData"].items()):
         for number, strokes in enumerate(samples):
             yield digit, str(number // 2), "", [[(x, y) for x, y in stroke] for stroke in strokes]
@@ -128,7 +128,7 @@ def fetch_uji(root: Path) -> None:
 
 
 def bitmaps(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Bitmaps (N, 32, 32) uint8 of 0 and 1 and labels (N,) of a file of UCI: 32 lines of 32 each, then the label."""
+    """Bitmaps (N, 32, 32) uint8 of 0 and 1, and labels (N,). In UCI's file the label follows 32 lines of 32 bits."""
     lines = [line.strip() for line in content.decode().splitlines()]
     found, rows = [], []
     for line in lines:

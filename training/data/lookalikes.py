@@ -1,13 +1,13 @@
-"""What is no digit, but cannot be told from one once it is scaled to a digit's size: neither trained on nor measured.
+"""Characters that look like a digit once they are scaled to its size. They are neither trained on nor measured.
 
-Decided by looking at sheets of 36 samples of each UNIPEN kind and of all 20 of each Omniglot character: a kind is here
-if about a fifth of its samples would be read as a digit by a person who expects digits.
+We chose them by eye, from 36 samples of each UNIPEN character and all 20 of each Omniglot character. A character is in
+the list if a person who expects digits would read about a fifth of its samples as digits. The comments name the digits.
 """
 
 UNIPEN = frozenset(
     "OoQD"  # 0
     "lIi"  # 1; a quarter of the i have no dot
-    "|/\\!'`,.;()[]"  # 1, or anything: without their size, strokes and dots have no meaning
+    "|/\\!'`,.;()[]"  # 1; a lone stroke or dot has no meaning without its size
     "Zz"  # 2
     "}"  # 3
     "Ss"  # 5

@@ -1,4 +1,4 @@
-"""MNIST as whole tensors, and the one split that everything here is trained, chosen and tested on."""
+"""MNIST as whole tensors, and its split into images for training, validation and test."""
 
 import gzip
 import os
@@ -9,7 +9,7 @@ import torch
 from torchvision.datasets import MNIST
 
 SIZE = 28  # pixels a side
-HELD_OUT = 12  # every twelfth training image validates: 5,000 of the 60,000, spread over all writers
+HELD_OUT = 12  # every twelfth training image is for validation: 5,000 of the 60,000, spread over all writers
 SPLITS = ("train", "validation", "test")
 
 
@@ -17,8 +17,8 @@ def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torc
     """Read one split: "train" (55,000), "validation" (5,000) or "test" (10,000).
 
     Returns images (N, 1, 28, 28) uint8, 0 background to 255 ink, and labels (N,) int64.
-    `root` defaults to the environment's MNIST_ROOT, else data/; torchvision downloads what is not there.
-    Raises ValueError for another split, FileNotFoundError if the files are neither there nor to be had.
+    `root` defaults to the environment's MNIST_ROOT, else data/. torchvision downloads missing files.
+    Raises ValueError for an unknown split, FileNotFoundError if the files are missing and cannot be downloaded.
     """
     if split not in SPLITS:
         raise ValueError(f"Unknown split {split!r}; known splits: {', '.join(SPLITS)}.")
@@ -30,7 +30,7 @@ def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torc
             MNIST(root, download=True)
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
-                f"MNIST is not in {str(root)!r} and could not be downloaded; set MNIST_ROOT to where it is."
+                f"{str(root)!r} does not hold MNIST, and the download failed; set MNIST_ROOT to its folder."
             ) from error
     images = torch.from_numpy(_read(files / f"{prefix}-images-idx3-ubyte", header=16))
     images = images.view(-1, 1, SIZE, SIZE)
@@ -43,11 +43,11 @@ def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torc
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:
-    """(N, 1, H, W) uint8, 0 to 255, to float32, 0 background to 1 ink: what every network takes."""
+    """Convert images (N, 1, H, W) from uint8, 0 to 255, to float32, 0 to 1: the input of every network."""
     return images.float() / 255
 
 
 def _read(path: Path, header: int) -> np.ndarray:
-    """The bytes after the header of an IDX file, unpacked or not, http://yann.lecun.com/exdb/mnist."""
+    """The bytes after the header of an IDX file (http://yann.lecun.com/exdb/mnist), compressed or not."""
     content = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
     return np.frombuffer(bytearray(content), np.uint8, offset=header)

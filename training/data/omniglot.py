@@ -1,6 +1,6 @@
 """Omniglot's characters of eight alphabets, 20 drawers each (https://github.com/brendenlake/omniglot, MIT licence).
 
-None is a digit, but many a character looks like one: `training.data.lookalikes` names those that are left out.
+None of them is a digit. Those that look like one are left out (`training.data.lookalikes`).
 """
 
 import zipfile
@@ -16,14 +16,14 @@ from training.data.nondigits import NONE
 from training.data.writers import Source, check_split, existing, folder
 
 FILES = ("images_background_small1.zip", "images_background_small2.zip")  # Greek and Latin are in both
-UNSEEN = ("Balinese", "Japanese_(katakana)")  # alphabets that are never trained on
+UNSEEN = ("Balinese", "Japanese_(katakana)")  # alphabets that no network is trained on
 VALIDATION_DRAWERS, TEST_DRAWERS = (15, 16, 17), (18, 19, 20)  # of the 20 of each alphabet
-PENS = (1, 3, 5, 7, 9)  # pixels that the thin lines of the 105x105 drawings are broadened by
-SLANT, TURN = 0.2, 8.0  # columns a row, degrees: standard deviations
+PENS = (1, 3, 5, 7, 9)  # pixels: width of the ellipse that thickens the thin lines of the 105x105 drawings
+SLANT, TURN = 0.2, 8.0  # standard deviations: columns per row, degrees
 
 
 def letters(split: str, root: Path | str | None = None) -> Source:
-    """The characters that a split's drawers wrote, of the alphabets that are trained on."""
+    """The characters by a split's drawers, without the UNSEEN alphabets."""
     check_split(split)
     names = {"validation": VALIDATION_DRAWERS, "test": TEST_DRAWERS}
     pictures, kinds, drawers = _load(folder(root) / "omniglot")
@@ -33,7 +33,7 @@ def letters(split: str, root: Path | str | None = None) -> Source:
 
 
 def unseen_alphabets(root: Path | str | None = None) -> Source:
-    """The alphabets that are never trained on, by all their drawers."""
+    """The characters of the UNSEEN alphabets, by all their drawers."""
     pictures, kinds, drawers = _load(folder(root) / "omniglot")
     return _source(pictures, kinds, drawers, _unseen(kinds))
 
@@ -51,7 +51,7 @@ def _source(pictures: np.ndarray, kinds: np.ndarray, drawers: np.ndarray, chosen
 
 @cache
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures (N, 105, 105) uint8 of 255 ink on 0, kinds "Alphabet/number" (N,) and drawers (N,), no look-alikes."""
+    """Pictures (N, 105, 105) uint8 with ink 255, kinds "Alphabet/number" (N,) and drawers (N,), without look-alikes."""
     pictures: dict[tuple[str, int], np.ndarray] = {}
     for name in FILES:
         with zipfile.ZipFile(existing(path / name)) as file:
@@ -70,7 +70,7 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _draw(pictures: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     images = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    room = pictures.shape[1] // 4  # for slant, turn and pen
+    room = pictures.shape[1] // 4  # margin for slant, turn and pen
     side = pictures.shape[1] + 2 * room
     for i, row in enumerate(rows):
         pen = int(generator.choice(PENS))

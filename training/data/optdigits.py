@@ -1,8 +1,8 @@
 """optdigits' original 32x32 bitmaps: 43 Turkish writers (https://archive.ics.uci.edu/dataset/80, CC BY 4.0).
 
-Each bitmap was stretched until the digit filled it, so a 1 is as broad as a 0. It gets a usual width back. The files
-tell 30 writers from 13 others, but not who wrote what. The 13 test; of the 30, one file trains and one validates, so
-validation here is not by writer.
+The set's authors stretched each digit to fill its bitmap, so a 1 is as wide as a 0. We give each digit a usual width
+again. The files separate 30 writers from 13 others, but do not say who wrote which digit. The 13 are for test; of the
+30 writers' two files, one is for training and one for validation, so validation here is not by writer.
 """
 
 from functools import partial
@@ -15,15 +15,15 @@ from service.picture.framing import SIZE, frame
 from training.data.writers import Source, check_split, existing, folder
 
 TEST_WRITERS = 13
-PARTS = {"train": "train", "validation": "cv", "test": "other_writers"}  # the file's names
-HEIGHT = 64  # pixels that a bitmap is enlarged to
+PARTS = {"train": "train", "validation": "cv", "test": "other_writers"}  # the names in the file
+HEIGHT = 64  # pixels: height of the enlarged bitmap
 WIDTHS, WIDTHS_OF_ONE = (0.6, 0.85), (0.25, 0.4)  # width over height
 SMOOTH = 1.5  # pixels, standard deviation of the blur that rounds the corners of enlarged pixels
-SLANT = 0.15  # columns a row, standard deviation
+SLANT = 0.15  # columns per row, standard deviation
 
 
 def digits(split: str, root: Path | str | None = None) -> Source:
-    """The digits of a split. Who wrote them is not known, but for the part: every writer is 0."""
+    """The digits of a split. The set does not say who wrote which digit, so every writer is 0."""
     check_split(split)
     with np.load(existing(folder(root) / "optdigits" / "optdigits.npz")) as file:
         rows = np.flatnonzero(file["part"] == PARTS[split])

@@ -1,4 +1,4 @@
-"""Pages of digits with their boxes, composed on the fly from single digits, all of a batch at once."""
+"""Compose pages of digits, with a box around each, from a batch of single digits."""
 
 import math
 
@@ -9,16 +9,17 @@ from training.data.nondigits import NONE
 
 SIDES = 12, 64  # pixels of a digit's longer side, drawn evenly on a logarithmic scale
 OVERLAP = 0.1  # largest share of the smaller box that another box may cover
-TRIES = 12  # places tried for a digit before it is left out
-INK = 0.35  # of full ink: where a box ends
-GRAIN = 0.15  # mean of the 3 x 3 pixels around one: with less, it is grain
+TRIES = 12  # random places tried for a digit; if none is free, the digit is left out
+INK = 0.35  # share of full ink at which a box ends
+GRAIN = 0.15  # a pixel counts as grain if the mean of the 3x3 pixels around it is below this share of full ink
 
 
 def ink_boxes(digits: torch.Tensor) -> torch.Tensor:
     """Tight boxes (N, 4), (x_min, y_min, x_max, y_max) in pixels, around the ink of digits (N, 1, H, W) in 0 to 1.
 
-    An edge lies between two pixels, where the ink between them passes INK: so a box is as fine as the image that is
-    drawn from the digit at another size. A digit without ink gets the whole image. A lone bright pixel is no ink.
+    An edge lies where the ink, interpolated between two pixels, passes INK. It is not rounded to whole pixels, so it
+    stays exact when the digit is drawn at another size. The box of a digit without ink is the whole image. Lone bright
+    pixels do not count as ink.
     """
     ink = (digits * (F.avg_pool2d(digits, 3, stride=1, padding=1) > GRAIN))[:, 0]
     ink = ink + ~(ink > INK).flatten(1).any(1)[:, None, None]
@@ -29,7 +30,7 @@ def ink_boxes(digits: torch.Tensor) -> torch.Tensor:
 
 
 def _crossing(profile: torch.Tensor) -> torch.Tensor:
-    """Where each row of profile (N, L), of which the centres are at .5, 1.5, ..., first rises above INK: (N,)."""
+    """Where each row of `profile` (N, L), with pixel centres at .5, 1.5, ..., first rises above INK: (N,)."""
     first = (profile > INK).float().argmax(1, keepdim=True)
     above, before = profile.gather(1, first), F.pad(profile, (1, 0)).gather(1, first)
     return (first - 0.5 + (INK - before) / (above - before))[:, 0].clamp(min=0)
@@ -38,11 +39,11 @@ def _crossing(profile: torch.Tensor) -> torch.Tensor:
 def compose(
     digits: torch.Tensor, labels: torch.Tensor, size: int, per_canvas: int
 ) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-    """Scatter digits over square canvases, any place, any size within SIDES, hardly overlapping.
+    """Place digits on square canvases, at random places and sizes within SIDES, with little overlap.
 
-    digits: (N, 1, H, W) float32, 0 to 1; labels: (N,), NONE for what is drawn and gets no box; size: pixels a side.
-    N is a multiple of `per_canvas`, of which as many are used as find room. Returns canvases
-    (N / per_canvas, 1, size, size) and a list of {"boxes": (M, 4), "labels": (M,)}, one a canvas.
+    digits: (N, 1, H, W) float32, 0 to 1, N a multiple of `per_canvas`; labels: (N,), NONE for a non-digit, which is
+    drawn without a box; size: pixels a side. A digit that finds no free place is left out. Returns canvases
+    (N / per_canvas, 1, size, size) and for each canvas {"boxes": (M, 4), "labels": (M,)}.
     """
     count = len(digits) // per_canvas
     source = ink_boxes(digits)  # (N, 4)
@@ -61,7 +62,7 @@ def compose(
 
 
 def _place(extent: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes (C, P, 4) for extents (C, P, 2), and which of them (C, P) found room; the first always does."""
+    """Boxes (C, P, 4) for extents (C, P, 2), and which of them (C, P) found a place; the first always does."""
     count, per_canvas, _ = extent.shape
     boxes = extent.new_zeros(count, per_canvas, 4)
     placed = torch.zeros(count, per_canvas, dtype=torch.bool, device=extent.device)

@@ -1,7 +1,7 @@
-"""Pen strokes, drawn with any pen, slant and shape, then framed by the service's own `frame`.
+"""Pen strokes, drawn with random pens and shapes and framed by the service's own `frame`.
 
-Strokes beat pictures as training data: each is drawn anew every time, and what a network sees of it is what the service
-would show it of an upload.
+Strokes are better training data than pictures. Each is drawn differently every time, and its image passes through the
+same code as an upload to the service.
 """
 
 import math
@@ -15,11 +15,11 @@ import numpy as np
 from service.picture.framing import SIZE, frame
 
 SIDE = 72  # pixels of the longer side of what is drawn, before it is framed
-MARGIN = 16  # pixels around it: more than half of the broadest pen
-SUBPIXEL = 4  # bits after the point of a coordinate that OpenCV draws
-PEN = 0.04, 0.17  # breadth of the pen, as a share of the longer side; MNIST's is about .12
-SLANT, TURN, STRETCH = 0.2, 8.0, 0.15  # columns a row, degrees, log of width over height: standard deviations of each
-LIMIT = 2.0  # standard deviations: nothing is drawn further from how it was written
+MARGIN = 16  # pixels around it: more than half of the widest pen
+SUBPIXEL = 4  # fractional bits of the coordinates that OpenCV draws
+PEN = 0.04, 0.17  # width of the pen, as a share of the longer side; MNIST's is about .12
+SLANT, TURN, STRETCH = 0.2, 8.0, 0.15  # standard deviations: columns per row, degrees, log of width over height
+LIMIT = 2.0  # standard deviations beyond which slant, turn and stretch are clipped
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Strokes:
     sample: np.ndarray  # (N + 1,)
     label: np.ndarray  # (N,) str
     writer: np.ndarray  # (N,) int
-    source: np.ndarray  # (N,) str: country and number of who collected it, "" where that is not known
+    source: np.ndarray  # (N,) str: the collection it comes from, "" where unknown
 
     def __len__(self) -> int:
         return len(self.label)
@@ -58,12 +58,12 @@ class Strokes:
 
 
 def draw_some(strokes: Strokes, rows: np.ndarray, which: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Draw the samples `rows[which]`; partial(draw_some, strokes, rows) is what a `Source` draws with."""
+    """Draw the samples `rows[which]`. A `Source` has partial(draw_some, strokes, rows) as its `draw`."""
     return draw(strokes, rows[which], generator)
 
 
 def draw(strokes: Strokes, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Draw samples `rows` (N,), each with a pen, slant, turn and stretch of its own: (N, 28, 28) uint8."""
+    """Draw samples `rows` (N,), each with a random pen, slant, turn and stretch: (N, 28, 28) uint8."""
     n = len(rows)
     first, last = strokes.stroke[strokes.sample[rows]], strokes.stroke[strokes.sample[rows + 1]]
     counts = last - first
@@ -89,7 +89,7 @@ def draw(strokes: Strokes, rows: np.ndarray, generator: np.random.Generator) -> 
 
 
 def _shapes(n: int, generator: np.random.Generator) -> np.ndarray:
-    """How each sample is slanted, turned and stretched: matrices (n, 2, 2)."""
+    """A random slant, turn and stretch for each sample, as matrices (n, 2, 2)."""
     slant, turn, stretch = generator.standard_normal((3, n)).clip(-LIMIT, LIMIT) * [
         [SLANT],
         [np.radians(TURN)],

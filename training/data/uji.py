@@ -10,7 +10,7 @@ from training.data.writers import Source, check_split, existing, folder, split_o
 
 
 def digits(split: str, root: Path | str | None = None) -> Source:
-    """The digits of a split's writers: two of each digit by each."""
+    """The digits of a split's writers, who wrote each digit twice."""
     check_split(split)
     strokes = Strokes.load(existing(folder(root) / "uji_digits" / "digits.npz"))
     writers = np.unique(strokes.writer)

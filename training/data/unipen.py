@@ -1,6 +1,6 @@
 """UNIPEN's digits, letters and signs as pen strokes (train_r01_v07, https://doi.org/10.5281/zenodo.1195803, CC BY 4.0).
 
-Writers and those who collected are numbers here, as the International Unipen Foundation asks.
+Writers and collections appear only as numbers, as the International Unipen Foundation requests.
 """
 
 from functools import cache, partial
@@ -14,9 +14,10 @@ from training.data.strokes import Strokes, draw_some
 from training.data.writers import Source, at_most, check_split, existing, folder, split_of
 
 DIGITS, LETTERS = ("digits",), ("upper", "lower", "symbols")
-UNSEEN = frozenset("#%+<=?^{~@")  # ten signs that are never trained on: they measure what is refused unseen
-SLASHED = "0 slashed"  # the kind of a zero in two strokes; of 240 such zeros looked at, 95 % are slashed
-DIGITS_A_WRITER, LETTERS_A_WRITER = 100, 300  # at most, in training: three writers would be a quarter of all
+UNSEEN = frozenset("#%+<=?^{~@")  # signs that no network is trained on, to measure how many unknown signs are refused
+SLASHED = "0 slashed"  # the kind of a zero written in two strokes; of 240 such zeros we looked at, 95 % are slashed
+# At most so many in training. Without these limits, three writers would have written a quarter of all samples.
+DIGITS_A_WRITER, LETTERS_A_WRITER = 100, 300
 
 
 def digits(split: str, root: Path | str | None = None) -> Source:
@@ -38,7 +39,7 @@ def letters(split: str, root: Path | str | None = None) -> Source:
 
 
 def unseen_signs(root: Path | str | None = None) -> Source:
-    """The signs that are never trained on, by the writers of the test split."""
+    """The UNSEEN signs, by the writers of the test split."""
     rows, strokes = _rows("test", root, LETTERS)
     rows = rows[np.isin(strokes.label[rows], sorted(UNSEEN))]
     return _source(strokes, rows, np.full(len(rows), NONE), strokes.label)
@@ -49,7 +50,7 @@ def _source(strokes: Strokes, rows: np.ndarray, labels: np.ndarray, kinds: np.nd
 
 
 def _rows(split: str, root: Path | str | None, parts: tuple[str, ...]) -> tuple[np.ndarray, Strokes]:
-    """The rows of a split, and the strokes that they are of."""
+    """The strokes of `parts`, and the rows of a split in them."""
     check_split(split)
     path = folder(root) / "unipen"
     strokes = _load(path, parts)
@@ -64,7 +65,7 @@ def _load(path: Path, parts: tuple[str, ...]) -> Strokes:
 
 @cache
 def _splits(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Every writer (W,), whether of digits or of letters, and the writer's split (W,)."""
+    """All writers (W,), of digits and of letters, and the split of each (W,)."""
     everything = _load(path, DIGITS), _load(path, LETTERS)
     writers, first = np.unique(np.concatenate([part.writer for part in everything]), return_index=True)
     collections = np.concatenate([part.source for part in everything])[first]

@@ -1,4 +1,4 @@
-"""UNIPEN's own text files, https://doi.org/10.1109/ICPR.1994.576870, to labelled samples of pen strokes."""
+"""Parse UNIPEN's text files (https://doi.org/10.1109/ICPR.1994.576870) into labelled samples of pen strokes."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ class Unipen:
     """
 
     PARTS = {"1a": "digits", "1b": "upper", "1c": "lower", "1d": "symbols"}
-    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_351, "symbols": 17_286}  # of the CD's own table
+    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_351, "symbols": 17_286}  # by the CD's own table
 
     def __init__(self, files: dict[str, str]) -> None:
         """files: texts by their paths below the repository."""
@@ -25,7 +25,7 @@ class Unipen:
         self.collections: dict[str, int] = {}
 
     def samples(self, part: str) -> Iterable[Sample]:
-        """Every labelled sample of a part, "digits" and so on."""
+        """The labelled samples of a part, such as "digits"."""
         category = next(key for key, name in self.PARTS.items() if name == part)
         for path in sorted(path for path in self.files if path.startswith(f"data/{category}/")):
             contributor = path.split("/")[2]
@@ -43,7 +43,7 @@ class Unipen:
                         yield found["label"], str(number), str(collection), drawn
 
     def included(self, path: str, depth: int = 0) -> list[str]:
-        """The lines of a file with those of the files that it includes in their place."""
+        """The lines of a file; each .INCLUDE line is replaced by the lines of the included file."""
         lines = []
         for line in self.files[path].splitlines():
             included = f"include/{line.split(maxsplit=1)[1].strip()}" if line.startswith(".INCLUDE ") else ""
@@ -55,7 +55,7 @@ class Unipen:
 
 
 def components_of(where: str) -> list[int]:
-    """The pen components of a segment: "2-3,7" is 2, 3 and 7; "4:10-5:2" counts whole components, 4 and 5."""
+    """The pen components of a segment: "2-3,7" means 2, 3 and 7; "4:10-5:2" means 4 and 5, its points are ignored."""
     found = []
     for part in where.split(","):
         ends = [int(end.split(":")[0]) for end in part.split("-")]
@@ -64,7 +64,10 @@ def components_of(where: str) -> list[int]:
 
 
 def components(lines: list[str]) -> list[Stroke]:
-    """The pen components of UNIPEN's lines, those of a lifted pen empty; y downwards, in inches where that is known."""
+    """The pen components in UNIPEN's lines, y downwards, in inches if the resolution is known.
+
+    The component of a lifted pen is empty.
+    """
     columns, per_x, per_y = ["X", "Y"], 1.0, 1.0
     found: list[Stroke] = []
     down = False

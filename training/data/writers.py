@@ -1,7 +1,7 @@
-"""What other people than MNIST's wrote: where it lies, how it is split by writer, and the form that every source has.
+"""Digits and non-digits by people outside MNIST: their folder, their splits, and the form that every source has.
 
-Splits are by writer, never by image: of the writers 70 % train, 15 % validate, 15 % test. A network that is measured on
-a writer has never seen that hand.
+The splits are by writer, never by image: 70 % of the writers are for training, 15 % for validation and 15 % for test.
+No network is trained on a writer that it is measured on.
 """
 
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 SPLITS = ("train", "validation", "test")
-# Writers in the order of who collected them take turns, so that each collection is in each split: 14, 3 and 3 of 20.
+# The writers, sorted by collection, are numbered 0 to 19 in turn, so that each collection is in each split.
 VALIDATION_TURNS, TEST_TURNS, TURNS = (3, 10, 17), (6, 13, 19), 20
 
 
 @dataclass(frozen=True)
 class Source:
-    """Handwriting of one split, drawn anew each time it is asked for."""
+    """Handwriting of one split, drawn differently each time."""
 
     draw: Callable[[np.ndarray, np.random.Generator], np.ndarray]  # rows (M,) -> images (M, 28, 28) uint8
     labels: np.ndarray  # (N,) int64, NONE for what is no digit
@@ -35,10 +35,10 @@ def folder(root: Path | str | None = None) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """`path` itself. Raises FileNotFoundError, naming the ways out, if there is no such file."""
+    """`path` itself. Raises FileNotFoundError with advice if there is no such file."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing; fetch it with: python -m training.data, set WRITERS_ROOT to where it is, or train on "
+            f"{path} is missing. Fetch it with: python -m training.data, set WRITERS_ROOT to its folder, or train on "
             f"MNIST alone with --sources mnist."
         )
     return path
@@ -61,7 +61,7 @@ def split_of(writers: np.ndarray, collections: np.ndarray) -> np.ndarray:
 
 
 def at_most(rows: np.ndarray, writers: np.ndarray, kinds: np.ndarray, limit: int) -> np.ndarray:
-    """At most `limit` of the `rows` (M,) of each writer, evenly over what was written; writers and kinds: (N,)."""
+    """At most `limit` of the `rows` (M,) of each writer, spread evenly over the kinds; writers and kinds: (N,)."""
     kept = []
     for writer in np.unique(writers[rows]):
         own = rows[writers[rows] == writer]

@@ -1,8 +1,8 @@
-"""What a run computes on: a processor, a GPU, or several of them that train one network together.
+"""The devices that a run trains on: a CPU, a GPU, or several that train one network together.
 
-Several: torchrun --nproc-per-node N -m training.train NAME. Each process takes its share of every batch and augments it
-with random numbers of its own; DistributedDataParallel averages the gradients, so all hold the same network. The first
-process alone writes.
+To use several, run torchrun --nproc-per-node N -m training.train NAME. Each process takes its share of every batch and
+augments it with its own random numbers. DistributedDataParallel averages the gradients, so all processes hold the same
+network. Only the first process writes files.
 """
 
 import os
@@ -20,7 +20,7 @@ CPUINFO = Path("/proc/cpuinfo")  # where Linux describes the processor
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for "auto", "cpu" or "cuda". Raises ValueError if CUDA is asked for and not there."""
+    """The torch device for "auto", "cpu" or "cuda". Raises ValueError if CUDA is requested but missing."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: PyTorch finds no CUDA device; use --device cpu or auto.")
     if name == "auto":
@@ -29,7 +29,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
-    """bfloat16 where the hardware multiplies it, else nothing."""
+    """A context that computes in bfloat16 if the hardware can multiply it, else in float32."""
     if device.type == "cuda":
         multiplies = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -38,7 +38,7 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 
 def hardware(device: torch.device) -> str:
-    """The name of the processor that trains, and on a CPU how many threads it may use."""
+    """The name of the GPU, or of the CPU and the number of its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -47,7 +47,7 @@ def hardware(device: torch.device) -> str:
 
 @cache
 def _cpu(key: str) -> str:
-    """A line of the processor's description; empty where there is none."""
+    """One entry of Linux's description of the processor; empty if there is none."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
@@ -66,14 +66,14 @@ def join(device: torch.device) -> tuple[int, int, torch.device]:
 
 
 def leave() -> None:
-    """Wait for the others and part from them."""
+    """Wait for the other processes and leave their group."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
 
 
 class Objective(nn.Module):
-    """A network's loss as a forward pass, which is what DistributedDataParallel hooks into."""
+    """A network's loss as a forward pass, because DistributedDataParallel acts only on `forward`."""
 
     def __init__(self, network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -85,6 +85,6 @@ class Objective(nn.Module):
 
 
 def objective(network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor], size: int) -> nn.Module:
-    """The loss of a network, its gradients averaged over `size` processes."""
+    """The loss of a network. Its gradients are averaged over `size` processes."""
     module = Objective(network, degrade)
     return module if size == 1 else DistributedDataParallel(module, gradient_as_bucket_view=True)

@@ -1,8 +1,8 @@
-"""A run from its first epoch, or from its checkpoint, to the end of its recipe.
+"""Train a network from its first epoch, or from a checkpoint, to the end of its recipe.
 
-After each epoch its folder holds a checkpoint to resume from, a line in metrics.jsonl, and the averaged weights in
-averaged.pt. No epoch is chosen: the rate falls to almost nothing, and what is kept are the last epoch's weights. The
-test images are not opened here.
+After each epoch the run's folder holds a checkpoint to resume from, one more line in metrics.jsonl, and the averaged
+weights in averaged.pt. The last epoch's weights are kept: the learning rate has fallen to almost zero by then, and no
+epoch is chosen by its figures. This module never opens the test images.
 """
 
 import fcntl
@@ -29,16 +29,16 @@ CHECKPOINT, WEIGHTS, LOCK = "checkpoint.pt", "averaged.pt", "lock"
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Where the images are; None for where they usually are."""
+    """The folders of the data; None: the default folders."""
 
-    root: Path | None = None  # the folder of MNIST/
-    writers: Path | None = None  # the folder of the other writers
+    root: Path | None = None  # the folder that holds MNIST/
+    writers: Path | None = None  # the folder of the other writers' data
 
 
 def fit(
     name: str, recipe: Recipe, seed: int, device: torch.device, folder: Path, data: Data, resume: bool = False
 ) -> list[dict[str, Any]]:
-    """Train to the end of the recipe, with the other processes of torchrun, if any. Returns one dict an epoch.
+    """Train to the end of the recipe, together with the other processes of torchrun. Returns one dict per epoch.
 
     Raises ValueError if `folder` holds a run and `resume` is not set, or if another process trains there.
     """
@@ -66,7 +66,7 @@ def fit(
             line["images_per_second"] = batches.steps * batches.batch_size / (trained - start)
             metrics.append(line)
             if rank == 0:
-                # The checkpoint last: a kill between these writes costs an epoch, which is then trained again.
+                # The checkpoint is written last: if the run is killed in between, it only trains this epoch again.
                 _save(origin | {"network": run.averaged.state_dict()}, folder / WEIGHTS)
                 history.write(folder, metrics)
                 _save(run.state(), checkpoint)
@@ -76,7 +76,7 @@ def fit(
 
 @contextmanager
 def _locked(folder: Path, rank: int) -> Iterator[None]:
-    """Keep other processes, but those of the same torchrun, from training in the same folder."""
+    """Lock the folder against other runs; the processes of one torchrun share the lock."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "w") as file:
         if rank == 0:
@@ -88,7 +88,7 @@ def _locked(folder: Path, rank: int) -> Iterator[None]:
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    """Write beside, then rename: a kill leaves the old file whole."""
+    """Write a new file, then rename it: if the run is killed, the old file stays intact."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""What the epochs of a run say: metrics.jsonl, a line each."""
+"""The figures of a run's epochs: metrics.jsonl, one line per epoch."""
 
 import json
 import statistics
@@ -9,7 +9,7 @@ FILE = "metrics.jsonl"
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """One dict an epoch; none if no epoch is finished."""
+    """One dict per finished epoch."""
     path = folder / FILE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -19,5 +19,8 @@ def write(folder: Path, metrics: list[dict[str, Any]]) -> None:
 
 
 def duration(metrics: list[dict[str, Any]]) -> float:
-    """Seconds of a run's epochs, all counted as the median one: on a machine with other work some stand still."""
+    """Seconds of all epochs of a run, as their number times the median.
+
+    The sum would also count the time in which other work kept the machine busy.
+    """
     return len(metrics) * statistics.median(line["seconds"] for line in metrics)

@@ -1,10 +1,10 @@
-"""Which code a run was made with: what its artefact says of it."""
+"""The version of the code that made a run, for the artefact's metadata."""
 
 import subprocess
 
 
 def commit() -> str:
-    """The commit of the code that runs, with a + if files were changed since; "unknown" outside a repository."""
+    """The commit of the running code, with a "+" if files differ from it; "unknown" outside a repository."""
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], capture_output=True, text=True, check=True

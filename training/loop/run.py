@@ -1,4 +1,4 @@
-"""A network in training: one epoch, and everything that a checkpoint holds."""
+"""A network in training: its epochs and the state that a checkpoint holds."""
 
 import dataclasses
 from copy import deepcopy
@@ -18,12 +18,12 @@ from training.loop.weights import initialise
 
 
 class Run:
-    """The network `name` in training by `recipe`, alone or as process `rank` of `size` that train together."""
+    """The training of the network `name` by `recipe`, alone or as process `rank` of `size` processes."""
 
     def __init__(
         self, name: str, recipe: Recipe, seed: int, device: torch.device, steps: int, rank: int = 0, size: int = 1
     ) -> None:
-        """steps: of an epoch."""
+        """steps: the number of batches in an epoch."""
         torch.manual_seed(seed)
         self.name, self.recipe, self.seed, self.device, self.rank, self.size = name, recipe, seed, device, rank, size
         network = networks.load(name).Network()
@@ -43,13 +43,13 @@ class Run:
             self.optimizer,
             recipe.lr,
             total,
-            pct_start=max(recipe.warmup, 2 / total),  # OneCycleLR needs two steps to go up
+            pct_start=max(recipe.warmup, 2 / total),  # OneCycleLR needs two steps before the peak
         )
         self.step, self.epoch, self.augment = 0, 0, recipe.augment
 
     def train_epoch(self, batches: Batches) -> float:
-        """Train on one epoch's batches. Returns the mean loss. Raises FloatingPointError if that is no number."""
-        seed = [self.seed, self.epoch]  # a resumed run draws what an unbroken one would
+        """Train on one epoch's batches. Returns the mean loss. Raises FloatingPointError if it is NaN."""
+        seed = [self.seed, self.epoch]  # a resumed run gets the same batches as an uninterrupted one
         torch.manual_seed((self.seed * 10_000 + self.epoch) * self.size + self.rank)
         mild = self.epoch >= self.recipe.epochs - self.recipe.mild_epochs
         self.augment = self.recipe.augment.times(self.recipe.mild) if mild else self.recipe.augment
@@ -93,22 +93,25 @@ class Run:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards the current ones; a short memory first, so that early epochs count."""
+        """Move the averaged weights towards the current ones.
+
+        The first steps move them further, or the random initial weights would stay in the average for long.
+        """
         self.step += 1
         weight = 1 - min(self.recipe.ema, self.step / (self.step + 10))
         averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
         for average, value in zip(averaged, current, strict=True):
             if average.is_floating_point():
                 average.lerp_(value, weight)
-            else:  # a counter
+            else:  # a counter of batch norm
                 average.copy_(value)
 
     def settings(self) -> dict[str, Any]:
-        """What a run that continues this one must have in common with it."""
+        """The settings that a run must share with this one to continue it."""
         return {"name": self.name, "seed": self.seed, "recipe": dataclasses.asdict(self.recipe)}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
+        """The content of a checkpoint."""
         return {
             "settings": self.settings(),
             "network": self.network.state_dict(),
@@ -123,8 +126,8 @@ class Run:
         """Continue from a checkpoint. Raises ValueError if it belongs to a run with other settings."""
         if state["settings"] != self.settings():
             raise ValueError(
-                f"The checkpoint of {self.name} was made with other settings; delete its folder or name another one "
-                f"with --out. They are: {state['settings']}."
+                f"The checkpoint of {self.name} has other settings ({state['settings']}); delete its folder or choose "
+                f"another one with --out."
             )
         for part in ("network", "averaged", "optimizer", "schedule"):
             getattr(self, part).load_state_dict(state[part])

@@ -1,4 +1,4 @@
-"""How long an epoch of a recipe takes on this machine, from a few steps of it."""
+"""Estimate the duration of an epoch on this machine from a few steps."""
 
 import time
 from dataclasses import replace
@@ -18,7 +18,7 @@ PREDICTED = 256  # images
 
 
 def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, threads: int = 1) -> float:
-    """Seconds of an epoch's training and validation with so many threads of the CPU, or on the GPU."""
+    """Seconds that training and validation of one epoch take, with `threads` threads on a CPU."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -26,7 +26,8 @@ def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, th
         batches = Batches(recipe.sources, recipe.batch_size, device, data.root, data.writers)
         run = Run(name, replace(recipe, weights=None), 0, device, batches.steps)
         run.network.train()
-        images = chain.from_iterable(batches.epoch([number]) for number in count())  # one may be too short
+        # Several epochs, because one may have too few batches.
+        images = chain.from_iterable(batches.epoch([number]) for number in count())
         start = 0.0
         for step in range(WARM_UP + STEPS):
             if step == WARM_UP:
@@ -43,7 +44,7 @@ def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, th
 
 
 def clock(device: torch.device) -> float:
-    """Seconds, once the device has done all that it was given."""
+    """The time in seconds, after the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

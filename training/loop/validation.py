@@ -1,4 +1,4 @@
-"""What a network says of images that it was not trained on, of MNIST and of each other source."""
+"""Measure a network on the validation images of MNIST and of each other source."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from training.data.batches import LOAD
 from training.data.nondigits import NONE
 
 BATCH = 500
-REFUSED = 0.001  # share of MNIST's validation digits that the threshold of an epoch's figures refuses
-MOST = 2000  # images of a source that are looked at after each epoch
-SEED = 0  # of how they are drawn
+REFUSED = 0.001  # share of MNIST's validation digits below the threshold of an epoch's figures
+MOST = 2000  # images of each source, after each epoch
+SEED = 0  # of the images drawn from strokes
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def predict(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 class Validation:
-    """The held-out images of MNIST and, where their data is, of the other writers, each drawn once."""
+    """The validation images of MNIST and of the other writers; strokes are drawn once."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Validation:
         self.sets = {name: (images.to(device), labels) for name, (images, labels) in self.sets.items()}
 
     def measure(self, network: torch.nn.Module) -> dict[str, dict[str, float]]:
-        """Figures by source, as shares: accuracy, accepted_wrong and refused of digits, refused of what is none.
+        """Figures by source, as shares: accuracy, accepted_wrong and refused for digits, refused for non-digits.
 
-        MNIST's also has the loss. An image is refused if the network's confidence is below that of all but REFUSED of
-        MNIST's validation digits.
+        MNIST's figures also have the loss. An image is refused if its confidence is below the threshold that refuses
+        a share REFUSED of MNIST's validation digits.
         """
         found: dict[str, dict[str, float]] = {}
         threshold = 0.0

@@ -1,4 +1,4 @@
-"""What a network starts from: chance, or pretrained convolutional weights."""
+"""The initial weights of a network: random, or pretrained convolutions."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ PREFIX = "features."
 
 
 def initialise(network: nn.Module, name: str, source: str | None) -> str:
-    """Put the weights of a recipe's `weights` into the network `name`. Returns what they are, in a word or two.
+    """Load the initial weights of a recipe into the network `name`. Returns their name for the metadata.
 
-    source: None for none, or what the network's own `load_weights` takes.
-    Raises FileNotFoundError if they cannot be had, ValueError if they do not fit.
+    source: None for random weights, or an argument of the network's `load_weights`.
+    Raises FileNotFoundError if the weights are missing, ValueError if they do not fit.
     """
     if source is None:
         return "random"
@@ -29,10 +29,10 @@ def initialise(network: nn.Module, name: str, source: str | None) -> str:
 def features_from(source: str, name: str, imagenet: WeightsEnum) -> dict[str, Any]:
     """The state dict of the `features` of the network `name`.
 
-    source: "imagenet" takes NAME_imagenet_features.pt from the folder IMAGENET_ROOT of the environment, if it is there,
-    and downloads torchvision's `imagenet` weights otherwise; anything else is the path of a state dict, of which the
-    entries under `features.` are taken.
-    Raises FileNotFoundError if they cannot be had, ValueError if the file holds no such entries.
+    source: "imagenet" reads NAME_imagenet_features.pt in the environment's IMAGENET_ROOT if it exists, and downloads
+    torchvision's `imagenet` weights otherwise. Any other source is the path of a state dict; its entries under
+    `features.` are used.
+    Raises FileNotFoundError if the weights are missing, ValueError if the file has no such entries.
     """
     local = Path(os.environ.get("IMAGENET_ROOT") or "data/imagenet") / f"{name}_imagenet_features.pt"
     if source == "imagenet" and local.is_file():
@@ -48,10 +48,12 @@ def features_from(source: str, name: str, imagenet: WeightsEnum) -> dict[str, An
     elif Path(source).is_file():
         try:
             state = torch.load(source, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load has no error of its own for a file that is something else
-            raise ValueError(f"--weights {source!r} is no state dict that PyTorch can load.") from error
+        except Exception as error:  # torch.load raises errors of many types for other files
+            raise ValueError(f"--weights {source!r} is not a state dict that PyTorch can load.") from error
     else:
-        raise FileNotFoundError(f"--weights {source!r} does not exist; use 'imagenet', 'none' or a state dict's path.")
+        raise FileNotFoundError(
+            f"--weights {source!r} does not exist; use 'imagenet', 'none' or the path of a state dict."
+        )
     if not isinstance(state, dict) or not any(key.startswith(PREFIX) for key in state):
         raise ValueError(f"--weights {source!r} has no entries under {PREFIX!r}.")
     return {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}

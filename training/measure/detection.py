@@ -1,4 +1,4 @@
-"""How well a detector finds: COCO's average precision on pages of test digits, composed with a fixed seed."""
+"""Measure a detector by COCO's average precision on pages of test digits, composed with a fixed seed."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ SEED = 0
 
 
 def pages(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-    """Each digit on one page, but for less than a page's worth at the end: images (N, 1, 28, 28) uint8, labels (N,).
+    """Place each digit on one page; up to 7 digits at the end are left out. images: (N, 1, 28, 28) uint8, labels: (N,).
 
     Returns pages (N / 8, 1, 128, 128) uint8 and a list of {"boxes", "labels"}, see `training.data.pages.compose`.
     """
@@ -53,7 +53,7 @@ def precision(boxes: np.ndarray, scores: np.ndarray, targets: list[dict[str, tor
         ],
     }
     annotations: list[dict[str, Any]] = truth.dataset["annotations"]
-    for number, annotation in enumerate(annotations, 1):  # COCO takes an id of 0 for none
+    for number, annotation in enumerate(annotations, 1):  # pycocotools ignores an annotation whose id is 0
         annotation |= {"id": number, "area": annotation["bbox"][2] * annotation["bbox"][3]}
     found = [
         {"image_id": page, "category_id": int(score.argmax()), "bbox": _corner_and_size(box), "score": score.max()}
@@ -61,7 +61,7 @@ def precision(boxes: np.ndarray, scores: np.ndarray, targets: list[dict[str, tor
         for box, score in zip(boxes[page].tolist(), scores[page], strict=True)
         if score.max() > 0
     ]
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its figures
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
         evaluation.evaluate()

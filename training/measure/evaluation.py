@@ -1,7 +1,7 @@
-"""Measure artefacts, one by one and together, and fix their consensus.
+"""Measure each artefact and their consensus, and fit the consensus.
 
-The test images are opened here and by the report, never by what chooses: training, export and consensus go by
-validation images.
+Only this module and the report open the test images. Training, export and the fit of the consensus use validation
+images alone.
 """
 
 import json
@@ -25,25 +25,25 @@ from training.release import consensus
 from training.release.graph import set_properties
 
 MEASURED = "evaluation.json"
-PROBABILITIES = "test_probabilities.npz"  # what each model says of each test image, float16
+PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
 BATCH = 250
 CONSENSUS = "consensus"
-OWN = "images"  # the set of a user's own images
+OWN = "images"  # the set of the user's own images
 SPLITS = "validation", "test"  # of MNIST
 
 
 def evaluate(
     names: list[str], models: Path, data: Data, images: Path | None = None
 ) -> tuple[dict[str, Any], "Answers"]:
-    """Measure the artefacts `names`, the other writers' sets too if they are there, and a folder of own `images`.
+    """Measure the artefacts `names` on MNIST, on the other writers' sets if they exist, and on a folder of `images`.
 
-    Returns {name: figures}, the consensus of all among them, and what it was measured by.
+    Returns {name: figures}, with the consensus of all as one name, and the answers behind the figures.
     """
     sets = dict(of_mnist(data.root))
     try:
         sets |= of_writers(data.writers)
     except FileNotFoundError as error:
-        tqdm.write(f"Other writers are not measured: {error}")
+        tqdm.write(f"The other writers' sets are left out: {error}")
     own = None if images is None else folder.load(images)
     if own is not None:
         sets[OWN] = Images(own.images, own.labels[: len(own.images)])
@@ -67,7 +67,7 @@ def evaluate(
 
 
 class Answers:
-    """What each model says of each set, and the temperatures and thresholds fitted on the validation images."""
+    """Each model's answers to each set, and the temperatures and thresholds fitted on validation images."""
 
     def __init__(self, sets: dict[str, Images], own: folder.Folder | None) -> None:
         self.sets, self.own = sets, own
@@ -80,12 +80,12 @@ class Answers:
         self.of[name] = {title: probabilities_of(artefact, images.images, title) for title, images in self.sets.items()}
 
     def fit(self, names: list[str]) -> None:
-        """Fit the consensus of every choice of `names`."""
+        """Fit the consensus of every subset of `names`."""
         validation = {name: self.of[name]["validation"] for name in names}
         self.temperatures, self.thresholds = consensus.fit(validation, self.sets["validation"].labels)
 
     def together(self, names: list[str]) -> dict[str, np.ndarray]:
-        """What the consensus says of each set."""
+        """The probabilities of the consensus for each set."""
         temperature = self.temperatures[key(names)]
         return {
             title: mean_probabilities(np.stack([self.of[name][title] for name in names]), temperature)
@@ -121,14 +121,14 @@ class Answers:
 
 
 def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") -> np.ndarray:
-    """(N, 10) float32 for images (N, 1, 28, 28) uint8, through the file that is released."""
+    """Probabilities (N, 10) float32 of an artefact for images (N, 1, 28, 28) uint8."""
     parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
     bar = tqdm(parts, desc=f"{artefact.name} {title}")
     return np.concatenate([np.asarray(artefact.session.run(["probabilities"], {"images": part})[0]) for part in bar])
 
 
 def record(found: dict[str, Any], answers: Answers, names: list[str], models: Path, results: Path) -> None:
-    """Write the figures into the artefacts, consensus.json, and all that was measured into `results`."""
+    """Write the figures into the artefacts and consensus.json, and all measurements into `results`."""
     for name in names:
         write_figures(models / f"{name}.onnx", found[name])
     values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
@@ -143,13 +143,13 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], models: Pa
 
 
 def add_numbers(found: dict[str, Any], images: Path, models: Path) -> None:
-    """Add how well `/read` reads the numbers among a user's own images, if there are any."""
+    """Add the figures of `/read` on the numbers among the user's own images, if there are any."""
     if read := numbers.measure(images, models):
         found[CONSENSUS]["numbers"] = read
 
 
 def write_figures(path: Path, found: dict[str, Any]) -> None:
-    """Put the validation and test figures into the metadata of an artefact, atomically."""
+    """Write the validation and test figures into the metadata of an artefact, atomically."""
     model = onnx.load(path)
     properties: dict[str, Any] = {p.key: p.value for p in model.metadata_props}
     for split in SPLITS:
@@ -163,7 +163,7 @@ def write_figures(path: Path, found: dict[str, Any]) -> None:
 
 
 def rounded(value: Any) -> Any:
-    """A figure, or all figures within lists and dicts, to six decimals."""
+    """Round a figure, or all figures in nested lists and dicts, to six decimals."""
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):

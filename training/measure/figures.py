@@ -1,16 +1,16 @@
-"""Figures of probabilities against labels."""
+"""Figures that compare probabilities with labels."""
 
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
-BINS = 15  # of confidence, equally wide (Guo et al., https://arxiv.org/abs/1706.04599)
-SMALLEST = 1e-12  # probability, so that a loss is finite
-DRAWS = 1000  # of the bootstrap
+BINS = 15  # of confidence, all of the same width (Guo et al., https://arxiv.org/abs/1706.04599)
+SMALLEST = 1e-12  # least probability in a loss, so that the loss is finite
+DRAWS = 1000  # resamples of the bootstrap
 
 
 def share(chosen: np.ndarray) -> dict[str, float | list[float]]:
-    """The share of (N,) bool that is set, with N, at least 1, and Wilson's 95 % interval."""
+    """The share of true values in `chosen` (N,) bool, N at least 1, with N and Wilson's 95 % interval."""
     interval = binomtest(int(chosen.sum()), len(chosen)).proportion_ci(0.95, "wilson")
     return {"n": len(chosen), "share": float(chosen.mean()), "interval": [float(interval.low), float(interval.high)]}
 
@@ -37,7 +37,7 @@ def calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
 
 
 def intervals(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """95 % bootstrap intervals [low, high] of accuracy, loss and ECE, over which images were drawn for the test."""
+    """95 % bootstrap intervals [low, high] of accuracy, loss and ECE, resampling the test images."""
     generator = np.random.default_rng(0)
     digits, confidences = probabilities.argmax(1), probabilities.max(1)
     right = digits == labels

@@ -1,4 +1,4 @@
-"""A folder of labelled images, seen as the service sees uploads."""
+"""A folder of labelled images, prepared like uploads to the service."""
 
 import csv
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from training.data.nondigits import NONE
 from training.measure.figures import separation
 
 INDEX = "index.csv"
-LOOKALIKE = "lookalike"  # in an index's `kind`: what could honestly be read as a digit is neither right nor wrong
+LOOKALIKE = "lookalike"  # in an index's `kind`: a non-digit that may be read as a digit, so it is left out
 SUFFIXES = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
 
 
 @dataclass
 class Folder:
-    """Images that the service can see, and behind them, in the other columns, U that it refuses unseen."""
+    """N images that the service can prepare. In the other columns, U images that it refuses before any model follow."""
 
     images: np.ndarray  # (N, 1, 28, 28) uint8
     labels: np.ndarray  # (N + U,) int64, NONE for what is no digit
@@ -31,9 +31,9 @@ class Folder:
     writers: list[str]
 
     def figures(self, probabilities: np.ndarray, threshold: float) -> dict[str, Any]:
-        """What is right and what is accepted; an image refused unseen is a wrong digit or a rightly refused other.
+        """The figures of the folder. An image refused before any model counts as a wrong digit or a refused non-digit.
 
-        probabilities: (N, 10); threshold: least confidence of an accepted image.
+        probabilities: (N, 10); threshold: the least confidence of an accepted image.
         """
         written = self.labels != NONE
         right, accepted = np.zeros((2, len(self.labels)), bool)
@@ -66,9 +66,9 @@ def _shares(values: list[str], right: np.ndarray, written: np.ndarray) -> dict[s
 
 
 def load(folder: Path) -> Folder:
-    """Read an index.csv (columns path, truth and, if there, kind, cropped_by_author, writer) or folders 0/ to 9/.
+    """Read the images of an index.csv (columns path, truth; optional kind, cropped_by_author, writer) or of 0/ to 9/.
 
-    An empty truth, or the folder name "other", is no digit; a truth of several digits and lookalikes are left out.
+    An empty truth, or the folder other/, means a non-digit. Images of several digits and look-alikes are left out.
     Raises FileNotFoundError if there is neither.
     """
     rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
@@ -82,7 +82,7 @@ def load(folder: Path) -> Folder:
         else:
             seen.append(says)
     if not images:
-        raise FileNotFoundError(f"{str(folder)!r} holds no image that can be read.")
+        raise FileNotFoundError(f"{str(folder)!r} holds no readable image.")
     labels, kinds, writers = map(list, zip(*seen, *unseen, strict=True))
     return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers)
 

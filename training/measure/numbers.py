@@ -1,4 +1,4 @@
-"""How well whole numbers are read: images of several digits, read as POST /read reads them."""
+"""Measure the reading of whole numbers: images of several digits, read like uploads to POST /read."""
 
 import csv
 import os
@@ -17,10 +17,10 @@ LINE_BREAK = "|"  # in an index's truth
 
 
 def measure(folder: Path, models: Path) -> dict[str, float] | None:
-    """Figures of the numbers in a folder's index.csv, whose truth has several digits, with all artefacts of `models`.
+    """Figures of the images in a folder's index.csv whose truth has several digits, read by all artefacts of `models`.
 
-    Of single lines and of pages: how many there are, the share that is read exactly, and the character errors,
-    missing and invented ones included, as a share of the characters, line breaks among them. None if there are none.
+    For single lines and for pages: their number, the share read exactly, and the character errors (wrong, missing and
+    invented characters) as a share of all characters, line breaks included. None if there is no such image.
     """
     numbers = list(_numbers(folder)) if (folder / INDEX).is_file() else []
     if not numbers:

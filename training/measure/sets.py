@@ -1,4 +1,4 @@
-"""The images that artefacts are measured on: MNIST, other writers' digits, and what is no digit."""
+"""The images that artefacts are measured on: MNIST, other writers' digits, and non-digits."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,17 +14,17 @@ from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
 from training.data.nondigits import NONE, several
 from training.data.writers import Source
 
-SEED = 0  # of how strokes are drawn and non-digits are made
+SEED = 0  # of drawing strokes and composing frames of several digits
 
 
 @dataclass(frozen=True)
 class Images:
-    """A set of images, all of digits or all of what is none."""
+    """A set of images, all digits or all non-digits."""
 
     images: np.ndarray  # (N, 1, 28, 28) uint8
-    labels: np.ndarray  # (N,) int64; NONE for what is no digit
+    labels: np.ndarray  # (N,) int64; NONE for non-digits
     kinds: np.ndarray | None = None  # (N,) str: what was written
-    writers: int | None = None  # how many people wrote it, where that is known
+    writers: int | None = None  # number of writers, if known
 
     @property
     def digits(self) -> bool:
@@ -32,9 +32,9 @@ class Images:
 
 
 def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
-    """MNIST's validation and test images, scikit-learn's digits, and several test images in one frame.
+    """MNIST's validation and test images, scikit-learn's digits, and frames with several test images.
 
-    "load_digits" are 1,797 digits of 8x8 pixels, which pass through the service's canonicaliser.
+    "load_digits" are 1,797 digits of 8x8 pixels, prepared by the service's `canonicalise`.
     """
     for split in ("validation", "test"):
         images, labels = mnist.load(split, root)
@@ -46,9 +46,9 @@ def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
 
 
 def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
-    """The test writers' digits; letters and signs of kinds that were trained on, by other hands; and of unseen kinds.
+    """Digits and non-digits by the test writers, and signs and alphabets that no network is trained on.
 
-    optdigits' writers are as many as its authors say; how many people drew the doodles is not known.
+    The number of optdigits' writers is its authors'. The number of people who drew the doodles is unknown.
     """
     yield "unipen", _drawn(unipen.digits("test", writers))
     yield "uji", _drawn(uji.digits("test", writers))
@@ -66,7 +66,7 @@ def _drawn(source: Source, writers: int | None = None) -> Images:
 
 
 def _several(images: torch.Tensor) -> Images:
-    """Two or three of the images in one frame, as many as there are images."""
+    """Frames with two or three of the images, as many frames as images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         made = (several(mnist.to_unit(images)) * 255).round().to(torch.uint8).numpy()

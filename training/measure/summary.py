@@ -1,4 +1,4 @@
-"""What an evaluation found, as lines for people."""
+"""The figures of an evaluation as text."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from training.measure.evaluation import CONSENSUS
 
 
 def summary(found: dict[str, Any]) -> str:
-    """MNIST first, then each other set, detection, own images and numbers."""
+    """A table of MNIST, then a line for each other set, detector, folder of images and kind of number."""
     lines = ["model         accuracy  macro F1    loss    ECE  refused"]
     for name, values in found.items():
         test, refused = values["test"], values["sets"]["test"]["refused"]["share"]
@@ -33,7 +33,7 @@ def summary(found: dict[str, Any]) -> str:
         for kind in ("line", "page"):
             if read[f"{kind}s"]:
                 lines.append(
-                    f"numbers: {read[f'{kind}s_exact']:.1%} of {read[f'{kind}s']} {kind}s exactly read, "
+                    f"numbers: {read[f'{kind}s_exact']:.1%} of {read[f'{kind}s']} {kind}s read exactly, "
                     f"{read[f'{kind}_character_errors']:.1%} character errors"
                 )
     return "\n".join(lines)

@@ -1,17 +1,17 @@
-"""The networks, one file each; a new file here is a new network on the command line, in models/ and over HTTP.
+"""The networks, one file each. A new file here adds a network to the commands, to models/ and to the HTTP interface.
 
 A module has
 - RECIPE: its `Recipe`;
-- IN_8_BITS = True, if its artefact computes in 8 bits (`training.release.quantization`);
+- IN_8_BITS = True if its artefact computes in 8 bits (`training.release.quantization`);
 - Network(nn.Module), built without arguments, with
   forward(images) -> logits: images (N, 1, 28, 28) float32, 0 background to 1 ink; logits (N, 10);
-  loss(images, labels, degrade) -> scalar: labels (N,) int64, NONE for what is no digit; `degrade` has to be applied to
-  the pictures that the network makes of the images;
+  loss(images, labels, degrade) -> scalar: labels (N,) int64, NONE for a non-digit. The network applies `degrade` to
+  the images, or to the pages that it composes of them;
   detect(images) -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box: detectors only, images of any
   size, boxes as (x_min, y_min, x_max, y_max) in pixels of the input, best score first;
-  load_weights(source): only where pretrained weights exist; source is "imagenet" or a state dict's path.
+  load_weights(source): only if there are pretrained weights; source is "imagenet" or the path of a state dict.
 
-Nothing here imports PyTorch until a network is loaded: the commands know the names before.
+This package imports PyTorch only when a network is loaded, so that commands can list the names quickly.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """AlexNet as torchvision has it ("One weird trick", https://arxiv.org/abs/1404.5997), fine-tuned from ImageNet.
 
-Differs from torchvision's: batch norm after each convolution, 64x64 input, one hidden layer of 512 with batch norm
-instead of two of 4096 with dropout.
+It differs from torchvision's network in three ways: batch norm after each convolution, 64x64 input, and one hidden
+layer of 512 with batch norm instead of two of 4096 with dropout.
 
     python -m training.train alexnet
 """
@@ -18,8 +18,8 @@ from training.loop.recipe import Recipe
 from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=22, batch_size=256, lr=6e-4, weights="imagenet")
-IN_8_BITS = True  # several times as fast on a CPU
-SIZE = 64  # pixels a side: the last pooling leaves one cell
+IN_8_BITS = True  # several times faster on a CPU
+SIZE = 64  # pixels a side; the last pooling leaves one cell
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the ImageNet weights, RGB
 
 
@@ -56,7 +56,7 @@ class Network(nn.Module):
 
 
 def _with_norms(layers: nn.Module) -> Iterator[nn.Module]:
-    """The layers, with a batch norm behind each convolution."""
+    """The layers, with a batch norm after each convolution."""
     for layer in layers.children():
         yield layer
         if isinstance(layer, nn.Conv2d):

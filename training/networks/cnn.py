@@ -1,7 +1,7 @@
 """A small residual network (He et al., https://arxiv.org/abs/1512.03385) with batch norm after each convolution.
 
-Four stages, each as costly as the others: half the pixels a side, twice the channels. The wide last one, no dropout and
-the enlarged digit follow https://github.com/ttdoucet/mnist.
+Each of the four stages has half the pixels a side and twice the channels of the one before, so all cost about the same.
+The wide last stage, the absence of dropout and the enlarged digit follow https://github.com/ttdoucet/mnist.
 
     python -m training.train cnn
 """
@@ -16,9 +16,9 @@ from training.data.nondigits import cross_entropy
 from training.loop.recipe import Recipe
 
 RECIPE = Recipe(epochs=22, batch_size=256, lr=4e-3)
-IN_8_BITS = True  # several times as fast on a CPU
+IN_8_BITS = True  # several times faster on a CPU
 WIDTHS = (32, 64, 128, 256)  # channels of the stages, 28, 14, 7 and 3 pixels a side
-ENLARGED = 30  # pixels a side, of which the middle 28 are looked at: in MNIST one image in a hundred has ink outside
+ENLARGED = 30  # pixels a side; only the middle 28 are used, outside of which 1 % of MNIST's images have ink
 
 
 class Block(nn.Module):

@@ -1,9 +1,9 @@
 """Faster R-CNN (Ren et al., https://arxiv.org/abs/1506.01497) at the scale of handwritten digits.
 
-A small batch-normalised backbone of stride 4, so that a 12-pixel digit is still 3 cells; torchvision's region proposal
-network, RoI align, two-layer box head and their four losses. It trains on canvases composed from the batch it is given
-and on the plain images. Inference is written anew over the same trained parts with shapes that depend on nothing the
-images hold: so a batch of any size can be exported, which torchvision's own inference does not allow.
+The backbone is small, with batch norm and a stride of 4, so that a digit of 12 pixels still covers 3 cells. The region
+proposal network, RoI align, the two-layer box head and the four losses are torchvision's. The network trains on
+canvases composed from its batch, and on the plain images. Inference is our own code over the same trained parts,
+because torchvision's cannot be exported for batches of any size: here no shape depends on an image's content.
 
     python -m training.train faster_rcnn
 """
@@ -23,19 +23,19 @@ from training.data.nondigits import NONE
 from training.data.pages import compose, ink_boxes
 from training.loop.recipe import Recipe
 
-# Two digits side by side are two digits to a detector, and no background.
+# `several` is None: for a detector, two digits side by side are two digits, not background.
 RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, several=None)
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
-SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: root of the area in pixels, height / width
+SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: square root of the area in pixels, height / width
 RESOLUTION = 7  # cells a side of a pooled region
-CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, digits at most), one kind drawn a step
-PLAIN = 1 / 4  # share of the batch that is not put on canvases
-REGIONS = 32  # at most: proposals of each size of anchors, proposals that reach the box head, boxes in the answer
-PER_REGION = 98  # pixels of an image for each region: 28x28, which holds one digit, has 8, and 64x49 has 32
-AGAIN = 2  # the box head looks twice at one region of so many, the surest
-BEHIND = 100.0  # more than any objectness
-SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the lesser of two is dropped
+CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, most digits); each step draws one kind
+PLAIN = 1 / 4  # share of the batch that is not placed on canvases
+REGIONS = 32  # most proposals of each anchor size, most proposals for the box head, most boxes in the answer
+PER_REGION = 98  # pixels of the image per region: an image of 28x28 has 8 regions, one of 64x49 has 32
+AGAIN = 2  # the box head looks a second time at the best 1 / AGAIN of the regions
+BEHIND = 100.0  # larger than any difference in objectness
+SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the less certain of two boxes is dropped
 
 
 class Network(nn.Module):
@@ -79,7 +79,7 @@ class Network(nn.Module):
     def loss(
         self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        order = torch.randperm(len(images), device=images.device)  # a batch comes source by source
+        order = torch.randperm(len(images), device=images.device)  # a batch is sorted by source
         images, labels = images[order], labels[order]
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
@@ -107,18 +107,18 @@ class Network(nn.Module):
 
     def detect(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         boxes, logits = self._regions(images)
-        # A region in the place of a better one is the same digit again: it stays in the answer, with scores of 0.
+        # A region that overlaps a better one shows the same digit: it stays in the answer, with scores of 0.
         scores = logits.softmax(2)[:, :, 1:] * ~_covered(boxes, SAME_DIGIT)[:, :, None]
         return boxes, scores, _of_ten(logits[:, 0])
 
     def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the surest digit first. Images at least 16 x 16."""
+        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the most certain first; images of at least 16x16."""
         height, width = images.shape[2:]
-        count = torch.sym_min(REGIONS, height * width // PER_REGION)  # exported, it follows the image's size
+        count = torch.sym_min(REGIONS, height * width // PER_REGION)  # symbolic: it follows the image's size
         features = self.backbone(images)
         boxes = self._proposals(features, height, width, count)
         boxes, logits = self._look(features, boxes, height, width)
-        # The surest are looked at again, where they were moved to (Gidaris & Komodakis, arXiv 1505.01749).
+        # The best regions are looked at again, at their new places (Gidaris & Komodakis, arXiv 1505.01749).
         again = count // AGAIN
         moved, said = self._look(features, boxes[:, :again], height, width)
         return _surest(torch.cat([moved, boxes[:, again:]], 1), torch.cat([said, logits[:, again:]], 1))
@@ -126,13 +126,13 @@ class Network(nn.Module):
     def _look(
         self, features: torch.Tensor, boxes: torch.Tensor, height: int, width: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the box head says of boxes (N, K, 4): the boxes moved to what they hold, and logits (N, K, 11)."""
+        """Run the box head on boxes (N, K, 4). Returns the boxes moved to their digits, and logits (N, K, 11)."""
         n, count, _ = boxes.shape
         image = torch.arange(n, device=boxes.device).view(n, 1, 1).expand(n, count, 1).to(boxes.dtype)
         regions = torch.cat([image, boxes], 2).flatten(0, 1)  # (N * K, 5)
         pooled = roi_align(features, regions, RESOLUTION, 1 / STRIDE, self.roi_heads.box_roi_pool.sampling_ratio)
         logits, deltas = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
-        best = logits[:, 1:].argmax(1, keepdim=True) + 1  # (N * K, 1), the class whose box is taken
+        best = logits[:, 1:].argmax(1, keepdim=True) + 1  # (N * K, 1), the class whose box is used
         deltas = deltas.view(n * count, 11, 4).gather(1, best[:, :, None].expand(-1, 1, 4))[:, 0]
         moved = self.roi_heads.box_coder.decode_single(deltas, regions[:, 1:]).view(n, count, 4)
         return _surest(_clip(moved, height, width), logits.view(n, count, 11))
@@ -140,17 +140,17 @@ class Network(nn.Module):
     def _proposals(
         self, features: torch.Tensor, height: int, width: int, count: torch.types.IntLikeType
     ) -> torch.Tensor:
-        """The region proposal network's `count` best boxes (N, K, 4) that are not the same region twice."""
+        """The `count` best boxes (N, K, 4) of the region proposal network, after suppression of overlapping ones."""
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
-        # Its channels are all sizes of the first ratio, then all of the second. Each size has its own best: a large
-        # digit, which many large anchors fit, would else leave no place to a small one.
+        # The channels are all sizes of the first ratio, then all of the second. The best are chosen for each size:
+        # a large digit fits many large anchors, which would otherwise leave no place for a small digit.
         objectness = objectness[0].view(n, len(RATIOS), len(SIZES), -1).permute(0, 2, 3, 1).flatten(2)
         objectness, order = objectness.topk(count, 2)  # (N, sizes, count)
         order = order.flatten(0, 1)
         deltas = deltas[0].view(n, len(RATIOS), len(SIZES), 4, -1).permute(0, 2, 4, 1, 3)
         deltas = _take(deltas.reshape(n * len(SIZES), -1, 4), order)
-        # torchvision derives the step from the sizes and gets 3 where a side is no multiple of 4; it is 4 everywhere.
+        # Anchors are STRIDE pixels apart. torchvision derives the step from the image's size and gets 3 for some.
         y = torch.arange(rows, device=features.device) * STRIDE
         x = torch.arange(columns, device=features.device) * STRIDE
         x, y = x.view(1, -1).expand(rows, columns), y.view(-1, 1).expand(rows, columns)
@@ -161,13 +161,13 @@ class Network(nn.Module):
         boxes = self.rpn.box_coder.decode_single(deltas.flatten(0, 1), anchors.flatten(0, 1))
         objectness, order = objectness.flatten(1).topk(count * len(SIZES), 1)
         boxes = _take(_clip(boxes.view(n, -1, 4), height, width), order)
-        # Behind all others, but still in order: among equals each runtime would choose differently.
+        # Covered boxes come last but stay in order: runtimes choose differently among equal values.
         objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
         return _take(boxes, objectness.topk(count, 1)[1])
 
 
 def _of_ten(logits: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (N, 10) from logits (N, 11): the background's share is spread evenly, for it names no digit."""
+    """Log-probabilities (N, 10) from logits (N, 11); the background's probability is divided among the ten digits."""
     probabilities = logits.softmax(1)
     return (probabilities[:, 1:] + probabilities[:, :1] / 10).clamp(min=1e-12).log()
 
@@ -181,7 +181,7 @@ def _convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Module,
 
 
 def _surest(boxes: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes (N, K, 4) and logits (N, K, 11), those that are surest to be a digit first."""
+    """Boxes (N, K, 4) and logits (N, K, 11), sorted by the probability of their best digit."""
     _, order = logits.softmax(2)[:, :, 1:].amax(2).topk(boxes.shape[1], 1)
     return _take(boxes, order), _take(logits, order)
 
@@ -206,7 +206,7 @@ def _clip(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
 def _covered(boxes: torch.Tensor, limit: float) -> torch.Tensor:
     """Which boxes (N, K) of (N, K, 4), best first, overlap a better one by more than `limit`.
 
-    Suppression in one shot, from the matrix of overlaps: also a box that is itself covered covers others.
+    Unlike usual suppression this needs no loop: a box that is itself covered also covers others.
     """
     low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
     high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])

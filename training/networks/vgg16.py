@@ -1,7 +1,7 @@
 """VGG16, configuration D of Simonyan & Zisserman (https://arxiv.org/abs/1409.1556), torchvision's with batch norm.
 
-Differs from the paper: batch norm after each convolution, 32x32 input, one hidden layer of 256 with
-batch norm instead of two of 4096 with dropout.
+It differs from the paper in three ways: batch norm after each convolution, 32x32 input, and one hidden layer of 256
+with batch norm instead of two of 4096 with dropout.
 
     python -m training.train vgg16
 """
@@ -18,8 +18,8 @@ from training.loop.recipe import Recipe
 from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
-IN_8_BITS = True  # several times as fast on a CPU
-SIZE = 32  # pixels a side: five halvings leave one
+IN_8_BITS = True  # several times faster on a CPU
+SIZE = 32  # pixels a side; five poolings leave one
 
 
 class Network(nn.Module):

@@ -1,7 +1,8 @@
 """Vision Transformer (Dosovitskiy et al., https://arxiv.org/abs/2010.11929), small, from scratch.
 
-Differs from the paper, because the data are few: six blocks 96 wide, an MLP twice as wide, and three convolutions of
-stride 4 together in place of the linear 4x4 patches (Xiao et al., https://arxiv.org/abs/2106.14881).
+It differs from the paper because there is little data: it has six blocks of width 96 with an MLP of twice that width,
+and three convolutions with a total stride of 4 instead of linear 4x4 patches (Xiao et al.,
+https://arxiv.org/abs/2106.14881).
 
     python -m training.train vit
 """
@@ -56,7 +57,7 @@ class Network(nn.Module):
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        n = images.shape[0]  # a len() would be traced as a constant
+        n = images.shape[0]  # the exporter would turn len() into a constant
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
         tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position  # (N, 50, WIDTH)
         return self.head(self.norm(self.blocks(tokens)[:, 0]))

@@ -1,7 +1,7 @@
-"""What the page /results shows of single test images: results/browse.json and results/misread.png.
+"""The test images of the page /results: results/browse.json and results/misread.png.
 
-Written by `training.report` from results/test_probabilities.npz. MNIST itself is not ours to publish as a whole, so the
-picture has only the images that a network or the consensus misreads and the least sure ones, 20 in a row.
+`training.report` writes them from results/test_probabilities.npz. We do not publish MNIST as a whole: the picture has
+only the images that a network or the consensus misreads and the least certain ones, 20 in a row.
 """
 
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 COLUMNS = 20  # images in a row of misread.png
-HARDEST = 40  # images the consensus gave the least probability to their label
+HARDEST = 40  # images to whose label the consensus gives the least probability
 BINS = 10  # of confidence
 
 
@@ -48,7 +48,7 @@ def write(probabilities: dict[str, np.ndarray], images: np.ndarray, results: Pat
 
 
 def _figures(probabilities: np.ndarray, labels: np.ndarray) -> dict:
-    """The confusion matrix, a row a label, and for each bin of confidence: images, mean confidence, share right."""
+    """The confusion matrix, a row per label, and for each bin of confidence: count, mean confidence, accuracy."""
     digits, confidence = probabilities.argmax(1), probabilities.max(1).clip(0, 1)
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     calibration = []

@@ -31,7 +31,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def curves(runs: list[dict[str, Any]], path: Path) -> None:
-    """Loss of training (dotted) and MNIST validation, and validation error by source; one column a network."""
+    """The loss of training (dotted) and of MNIST validation, and the validation error by source, for each network."""
     figure, axes = plt.subplots(2, max(len(runs), 1), figsize=(3.2 * max(len(runs), 1), 5), squeeze=False)
     for column, run in enumerate(runs):
         above, below = axes[:, column]
@@ -53,7 +53,7 @@ def curves(runs: list[dict[str, Any]], path: Path) -> None:
 
 
 def confusions(recorded: Recorded, path: Path) -> None:
-    """Counts off the diagonal for each model and the consensus."""
+    """The confusion matrices of each model and of the consensus, without the diagonal."""
     names, labels = [*recorded.names, CONSENSUS], recorded.probabilities["labels"]
     figure, axes = plt.subplots(2, (len(names) + 1) // 2, figsize=(10, 7), squeeze=False)
     for axis in axes.flat[len(names) :]:
@@ -70,7 +70,7 @@ def confusions(recorded: Recorded, path: Path) -> None:
 
 
 def hardest(recorded: Recorded, images: np.ndarray, path: Path) -> None:
-    """The test digits to whose label the consensus gives the least probability, and what each model says."""
+    """The test digits to whose label the consensus gives the least probability, with each model's answer."""
     labels = recorded.probabilities["labels"]
     order = recorded.probabilities[CONSENSUS][np.arange(len(labels)), labels].argsort()[:HARDEST]
     figure, axes = plt.subplots(4, HARDEST // 4, figsize=(11, 9.5))

@@ -1,4 +1,4 @@
-"""Everything that was recorded of the released artefacts and their training, as read from the files."""
+"""All records of the released artefacts and of their training, read from their files."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from training.results.runs import RECORD
 
 OFFLINE, SPEED, TO_99, ABLATION = "offline.json", "speed.json", "time_to_99.json", "ablation_training.json"
 MNIST_ALONE = "mnist_alone"  # the folder in results/ of the networks trained on MNIST alone
-ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # of the tables; a new network comes after them
+ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # in the tables; new networks come last
 
 
 class Recorded:
     def __init__(self, models: Path, results: Path) -> None:
-        """Raises FileNotFoundError, naming the command, without an evaluation."""
+        """Raises FileNotFoundError with the command to run if there is no evaluation."""
         if not (results / MEASURED).exists():
             raise FileNotFoundError(f"{results / MEASURED} is missing; create it with: python -m training.evaluate")
         self.measured: dict[str, Any] = _read(results / MEASURED)
@@ -34,7 +34,7 @@ class Recorded:
         self.ablation: dict[str, Any] | None = _read(results / ABLATION)
 
     def latency(self, name: str) -> float | None:
-        """Median milliseconds of one image; None if it was not measured."""
+        """The median latency of one image in milliseconds; None if it was not measured."""
         wanted = "onnxruntime", "all" if name == CONSENSUS else name, 1
         rows = self.offline["rows"] if self.offline else []
         found = [row for row in rows if (row["engine"], row["model"], row["batch"]) == wanted]

@@ -1,4 +1,4 @@
-"""The tables of docs/results.md and the README, in Markdown, made of what `Recorded` holds."""
+"""The tables of docs/results.md and of the README, in Markdown, from `Recorded`."""
 
 import textwrap
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from training.measure.evaluation import CONSENSUS
 from training.results.records import Recorded
 
-# How the tables call the sets of an evaluation, in their order.
+# The titles of an evaluation's sets, in the order of the tables.
 DIGITS = {
     "test": "MNIST, test images",
     "load_digits": "scikit-learn's 8x8 digits (13 writers of optdigits)",
@@ -59,7 +59,7 @@ def comparison(recorded: Recorded) -> str:
 
 
 def summary(recorded: Recorded) -> str:
-    """The five columns of `comparison` that stand in the README."""
+    """The columns of `comparison` that the README shows."""
     wanted = ("model", "parameters", "test accuracy", "macro F1", "training", "latency")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in comparison(recorded).splitlines()]
     head, rows = lines[0], lines[2:]
@@ -68,7 +68,7 @@ def summary(recorded: Recorded) -> str:
 
 
 def digits(recorded: Recorded) -> str:
-    """What the consensus does with each set of digits."""
+    """The figures of the consensus for each set of digits."""
     head = ["set", "digits", "writers", "right", "ones right", "slashed zeros right", "accepted and wrong", "refused"]
     rows = []
     for name, part in _sets(recorded, DIGITS):
@@ -80,7 +80,7 @@ def digits(recorded: Recorded) -> str:
 
 
 def nondigits(recorded: Recorded) -> str:
-    """What the consensus does with each set of non-digits."""
+    """The figures of the consensus for each set of non-digits."""
     rows = []
     for name, part in _sets(recorded, NONDIGITS):
         n, writers = f"{part['refused']['n']:,}", str(part.get("writers", ""))
@@ -89,7 +89,7 @@ def nondigits(recorded: Recorded) -> str:
 
 
 def by_model(recorded: Recorded) -> str:
-    """The share that is right of each set of digits and refused of each set of non-digits, by model."""
+    """For each model, the share of each set of digits read right and of each set of non-digits refused."""
     names = [name for name, _ in _sets(recorded, DIGITS | NONDIGITS)]
     rows = []
     for model in (*recorded.names, CONSENSUS):
@@ -110,7 +110,7 @@ def _share(part: dict[str, Any]) -> str:
 
 
 def elsewhere(recorded: Recorded) -> str:
-    """The consensus on the development set, in words; empty unless there are digits, others, lines and pages."""
+    """The figures of the consensus on the development set, as text; empty without digits, others, lines or pages."""
     measured = recorded.measured[CONSENSUS]
     own, read = measured.get("images", {}), measured.get("numbers", {})
     if not (own.get("digits") and own.get("others") and read.get("lines") and read.get("pages")):
@@ -127,7 +127,7 @@ def elsewhere(recorded: Recorded) -> str:
 
 
 def trainings(recorded: Recorded) -> str:
-    """A row a released network: how it was trained."""
+    """The training of each released network, one row each."""
     head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "hardware", "PyTorch", "commit"]
     rows = []
     for run in recorded.runs:
@@ -149,7 +149,7 @@ def trainings(recorded: Recorded) -> str:
 
 
 def ablation(recorded: Recorded) -> str:
-    """What each part of the training data earns, a row a training; empty if that was not measured."""
+    """The figures with and without each part of the training data, one row per training; empty if not measured."""
     if recorded.ablation is None:
         return ""
     right, refused = ("mnist", "unipen", "uji", "optdigits"), ("letters", "omniglot", "doodles")
@@ -164,7 +164,7 @@ def ablation(recorded: Recorded) -> str:
 
 
 def speed(recorded: Recorded) -> str:
-    """Images per second beside the plain loop."""
+    """Images per second, compared with the plain loop."""
     head = ["network", "images/s", "plain loop", "ratio", "drawing and augmentation"]
     rows = []
     for name, measured in (recorded.speed or {}).get("rows", {}).items():
@@ -175,7 +175,7 @@ def speed(recorded: Recorded) -> str:
 
 
 def to_99(recorded: Recorded) -> str:
-    """How long a small CNN takes to 99 % of the test images, in words; empty if that was not measured."""
+    """The time in which a small CNN reaches 99 % on the test images, as text; empty if not measured."""
     said = recorded.to_99
     if said is None:
         return ""

@@ -47,5 +47,5 @@ def test_data_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):
         raise RuntimeError("no network")
 
     monkeypatch.setattr(mnist, "MNIST", no_network)
-    with pytest.raises(FileNotFoundError, match="could not be downloaded; set MNIST_ROOT"):
+    with pytest.raises(FileNotFoundError, match="the download failed; set MNIST_ROOT"):
         mnist.load("test", tmp_path)

@@ -144,12 +144,12 @@ def test_mnist_alone_needs_no_other_writers(small_mnist, tmp_path):
 
 
 def test_shares_that_do_not_sum_to_1_are_refused():
-    with pytest.raises(ValueError, match="have to sum to 1"):
+    with pytest.raises(ValueError, match="must sum to 1"):
         counts(Sources(mnist=0.9), 100)
 
 
 def test_data_that_is_missing_is_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="digits.npz is missing; fetch it with: python -m training.data"):
+    with pytest.raises(FileNotFoundError, match="digits.npz is missing. Fetch it with: python -m training.data"):
         uji.digits("train", tmp_path)
     with pytest.raises(ValueError, match="Unknown split 'dev'; known splits: train, validation, test."):
         doodles.drawings("dev", tmp_path)

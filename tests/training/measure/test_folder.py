@@ -63,5 +63,5 @@ def test_folders_named_by_digit_do_without_an_index(tmp_path):
 
 def test_a_folder_without_readable_images_is_refused(tmp_path):
     (tmp_path / "0").mkdir()
-    with pytest.raises(FileNotFoundError, match="holds no image that can be read"):
+    with pytest.raises(FileNotFoundError, match="holds no readable image"):
         load(tmp_path)
