@@ -5,7 +5,8 @@ bentoml serve service.bento:Quintet
 
 import gc
 import logging
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, cast
 
 import bentoml
 import numpy as np
@@ -13,7 +14,7 @@ from bentoml.validators import DType, Shape
 from fastapi import FastAPI
 from pydantic import BeforeValidator, Field
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import lifecycle
 from service import settings as environment
@@ -107,20 +108,18 @@ class Quintet:
         return {name: [s.answers.by_name[name].probabilities[s.first].tolist() for s in shares] for name in names}
 
 
-# BentoML types its parameter as a class that takes only an application; it passes the options on all the same.
-Quintet.add_asgi_middleware(KnownPaths, mounted=application)  # pyright: ignore[reportArgumentType]
+def add_middleware(kind: Callable[..., ASGIApp], **options: Any) -> None:
+    """Put an ASGI middleware inside those that were added before it; it is made as `kind(app, **options)`.
+
+    The cast: BentoML's annotation knows only middlewares without options, but BentoML passes the options on.
+    """
+    Quintet.add_asgi_middleware(cast(Any, kind), **options)
+
+
+add_middleware(KnownPaths, mounted=application)
 if settings.cors_origins:
-    Quintet.add_asgi_middleware(
-        CORSMiddleware,  # pyright: ignore[reportArgumentType]
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-    )
-Quintet.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
-Quintet.add_asgi_middleware(Gate, settings=settings)  # pyright: ignore[reportArgumentType]
-Quintet.add_asgi_middleware(
-    NativeEndpoint,  # pyright: ignore[reportArgumentType]
-    path="/classify",
-    max_bytes=settings.max_bytes,
-    max_images=settings.max_images,
-)
+    origins, methods = settings.cors_origins, ["GET", "POST"]
+    add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"])
+add_middleware(Traffic)
+add_middleware(Gate, settings=settings)
+add_middleware(NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images)
