@@ -1,4 +1,4 @@
-"""docs/experiments.md: what was tried and what it gave, from results/experiments.json."""
+"""docs/experiments.md: what was tried and what it gained, from results/experiments.json."""
 
 import json
 import textwrap
@@ -7,9 +7,11 @@ from pathlib import Path
 RECORD = "experiments.json"
 HEAD = """# Experiments
 
-Written by `quintet report` from `results/experiments.json`: what was tried, what it gave, what was not released. The
-figures are development figures: they come from validation images or from the development set, which were looked at
-while the work went on. [results.md](results.md) has the test figures and every run.
+This page lists what was tried for the first version, what it gained, and what was not released. `quintet report` writes
+it from `results/experiments.json`. That file is a transcript of notes that were made during the work: no files of
+measurements are kept behind its figures, so they cannot be checked or repeated exactly. An empty cell means that the
+notes have no figure. All of them are development figures, from validation images or from the development set, which
+were looked at during the work. [results.md](results.md) has the test figures and the recorded runs.
 
 ## Goals that were missed
 
