@@ -1,6 +1,7 @@
-"""The wheel: it holds the page, the examples and the models, and its command works from any folder."""
+"""The wheel holds the page, the examples and the models, its command works anywhere, and the pins agree."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -41,3 +42,18 @@ def test_installed_command_reads_a_digit(installed, tmp_path):
     command = [sys.executable, "-m", "service", "predict", str(REPOSITORY / "examples" / "seven.png")]
     found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[1].split()[1] == "7"
+
+
+def pins(name):
+    """{package: its version, condition and hashes} of a file of requirements."""
+    text = (REPOSITORY / "requirements" / name).read_text()
+    found = re.findall(r"^([\w.-]+)(?:\[.*?\])?(==.*(?:\n    --hash=.*)+)", text, re.MULTILINE)
+    return {package: re.sub(r"\s+", " ", pin) for package, pin in found}
+
+
+@pytest.mark.parametrize("part, needed", [("serve.txt", "bentoml"), ("cuda.txt", "nvidia-cudnn-cu13")])
+def test_requirements_for_serving_are_part_of_those_for_development(part, needed):
+    """So CUDA for serving is the CUDA that PyTorch trains with, and both files can be installed together."""
+    everything, own = pins("dev.txt"), pins(part)
+    assert needed in own
+    assert {package for package, pin in own.items() if everything.get(package) != pin} == set()
