@@ -1,12 +1,12 @@
-"""What each part of the training data earns: one network trained with everything, then without each part in turn.
+"""Measure the gain of each part of the training data: train one network with everything, then without each part.
 
-All trainings see equally many images, by the same seed and short schedule; what they are measured on are validation
-images: MNIST's, other writers', MNIST's under each degradation, and in made photographs through the service's
-canonicaliser. The results are written after each training, and a training that is in the file already is not repeated:
+All trainings have the same seed, the same short schedule and the same number of images. They are measured on validation
+images: MNIST's, the other writers', MNIST's under each degradation, and MNIST's in made photographs that pass through
+the service's `canonicalise`. The file of results is written after each training; a training that it holds is skipped.
 
     nice python -m benchmarks.ablation_training
 
-A difference within the spread of the three seeds of "all" is none.
+A difference smaller than the spread of the three seeds of "all" means nothing.
 """
 
 import argparse
@@ -37,13 +37,13 @@ from training.loop.validation import REFUSED, Validation, predict
 NAME = "cnn"
 EPOCHS = 2
 PHOTOGRAPHS, SEVERAL, DEGRADED = 60, 500, 1000  # images of each kind
-MOVES = ("stroke", "outline")  # of `Augment`: these change the writing, the others the picture
+MOVES = ("stroke", "outline")  # fields of `Augment` that change the writing; the others change the picture
 AMOUNTS = ("rotate", "shear", "scale", "shift", "elastic")
 DEGRADATIONS = [f.name for f in fields(Augment) if f.name not in (*MOVES, *AMOUNTS)]
 
 
 def variants(recipe: Recipe) -> dict[str, tuple[Recipe, int]]:
-    """Recipe and seed of each training, the most telling first."""
+    """Recipe and seed of each training, the most informative first."""
 
     def without(*left_out: str) -> tuple[Recipe, int]:
         return replace(recipe, augment=replace(recipe.augment, **dict.fromkeys(left_out))), 0
@@ -56,7 +56,7 @@ def variants(recipe: Recipe) -> dict[str, tuple[Recipe, int]]:
 
 
 def photographs(root: Path | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Validation digits in made photographs of every hardship, as the service's canonicaliser sees them."""
+    """Validation digits in made photographs of every kind, prepared by the service's `canonicalise`."""
     images, labels = (tensor.numpy() for tensor in mnist.load("validation", root))
     settings, generator = Settings(), np.random.default_rng(0)
     seen, kept = [], []

@@ -1,8 +1,8 @@
-"""Images a second of `quintet batch`, without Ray and with one and two workers, and of HTTP, on the same files.
+"""Images per second of `quintet batch`, without Ray and with one and two workers, and of HTTP, on the same files.
 
-A part of the files are damaged on purpose. Each run is a process of its own, so starting is part of its time, as it is
-for a user; the HTTP service is started before its clock. One more run is killed (SIGKILL, the whole group) after its
-first rows and called again: its rows are compared with those of a run that nobody stopped.
+Some files are damaged on purpose. Each run is a separate process whose start is part of its time, as it is for a user;
+the HTTP service is started before the clock. One more run is killed (SIGKILL, the whole group) after its first rows and
+started again: its rows must equal those of an uninterrupted run.
 
     python -m benchmarks.batch --images 10000 --out results/batch.json
 """
@@ -29,13 +29,13 @@ import onnxruntime
 from service.batch import output
 from tests.serving import serving
 
-CLIENTS = 8  # connections that ask the HTTP route at once
-DAMAGED = 100  # every so many-th file is cut off
+CLIENTS = 8  # simultaneous connections to the HTTP route
+DAMAGED = 100  # one file in so many is truncated
 REPOSITORY = Path(__file__).parent.parent
 
 
 def make(folder: Path, count: int) -> list[Path]:
-    """Digits of every size, place, pen and paper, 120 to 300 pixels a side, as PNG and JPEG."""
+    """Write digits of random size, place, pen and paper, 120 to 300 pixels a side, as PNG and JPEG."""
     generator = np.random.default_rng(0)
     paths = []
     for number in range(count):
@@ -62,18 +62,18 @@ def timed(source: Path, out: Path, *options: str) -> float:
 
 
 def digest(out: Path) -> str:
-    """The rows of a result, whatever their order and files."""
+    """The rows of a result, in an order that does not depend on its files."""
     rows = sorted(output.rows(out), key=lambda row: row["path"])
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def killed(source: Path, out: Path, *options: str) -> tuple[int, float]:
-    """Kill a run after its first rows, and go on: the rows there were, and the seconds of the second call."""
+    """Kill a run after its first rows and start it again. Returns the rows so far and the seconds of the second run."""
     process = subprocess.Popen(command(source, out, *options), start_new_session=True, cwd=REPOSITORY)
     while not list(out.glob("[!_]*")):
         time.sleep(0.05)
         if process.poll() is not None:
-            raise RuntimeError("the run ended before it could be killed")
+            raise RuntimeError("The run ended before it could be killed.")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = sum(1 for _ in output.rows(out, ["path"]))
@@ -81,7 +81,7 @@ def killed(source: Path, out: Path, *options: str) -> tuple[int, float]:
 
 
 def over_http(paths: list[Path]) -> float:
-    """Seconds that POST /predict takes for all files."""
+    """Seconds in which POST /predict answers all files."""
     kind = {"Content-Type": "application/octet-stream"}
     with (
         serving() as address,

@@ -1,6 +1,6 @@
-"""Small files that cost much: makers of hostile uploads, one for each way that is known to us.
+"""Small uploads that cost much time or memory: one function for each way that we know.
 
-Each maker takes a random generator, from which it draws sizes and kinds, and returns the bytes of an upload.
+Each function takes a random generator, draws sizes and variants from it, and returns the bytes of an upload.
 """
 
 import io
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 BODY = 10_000_000  # bytes: the largest upload that the service takes
-SIDE = 4_000  # pixels: its square is the most that the service takes
+SIDE = 4_000  # pixels: the service takes at most SIDE * SIDE
 ImageFile.MAXBLOCK = 2**27  # bytes that Pillow may write at once: a progressive JPEG of noise needs them
 Maker = Callable[[np.random.Generator], bytes]
 
@@ -24,14 +24,14 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def noise(generator: np.random.Generator, height: int, width: int, bands: int, block: int = 1) -> Image.Image:
-    """Grey (1 band), RGB (3), RGBA or CMYK (4) of random squares."""
+    """A picture of random squares: grey (1 band), RGB (3), RGBA or CMYK (4)."""
     shape = -(-height // block), -(-width // block), bands
     pixels = generator.integers(0, 256, shape, np.uint8).repeat(block, 0).repeat(block, 1)[:height, :width]
     return Image.fromarray(pixels.squeeze(2) if bands == 1 else pixels)
 
 
 def shape(generator: np.random.Generator, most: int = SIDE * SIDE) -> tuple[int, int]:
-    """A height and a width of at most so many pixels: a square, or a strip upright or flat."""
+    """Height and width of a square, a tall strip or a wide strip of at most so many pixels."""
     height = int(most ** generator.choice([0.5, 0.5, 0.6, 0.4, 0.7, 0.3]))
     return height, most // height
 
@@ -42,7 +42,7 @@ def jpeg_shape(generator: np.random.Generator, most: int) -> tuple[int, int]:
 
 
 def jpeg_segments(generator: np.random.Generator) -> bytes:
-    """Millions of segments, or a few that are laborious, before the first scan."""
+    """Millions of segments, or a few that take long, before the first scan."""
     kind = int(generator.choice([0xE0, 0xE1, 0xED, 0xFE, 0xDB, 0xC0, 0xC4, 0xE2]))
     start = {0xE1: b"Exif\0\0II*\0\x08\0\0\0", 0xED: b"Photoshop 3.0\0", 0xE2: b"ICC_PROFILE\0\1\1"}.get(kind, b"")
     filler = {0xDB: b"\0" + bytes(64), 0xED: b"8BIM\4\4\0\0\0\0\0\0", 0xC0: b"\1\x11\0"}.get(kind, b"\1")
@@ -105,7 +105,7 @@ def png_metadata(generator: np.random.Generator) -> bytes:
 
 
 def png_pixels(generator: np.random.Generator) -> bytes:
-    """All of a large picture from little: any depth, interlaced or not, in chunks of any size."""
+    """A large picture that compresses well: any depth, interlaced or not, in chunks of any size."""
     depth, colour, bits = [(1, 0, 1), (8, 3, 8), (8, 2, 24), (8, 6, 32), (16, 0, 16), (16, 6, 64), (16, 4, 32)][
         generator.integers(7)
     ]
@@ -153,7 +153,7 @@ def webp_canvas(generator: np.random.Generator) -> bytes:
 
 
 def bmp(generator: np.random.Generator) -> bytes:
-    """Run-length coding of every kind, and plain pixels."""
+    """Every kind of run-length coding, and plain pixels."""
     compression, bits = [(1, 8), (2, 4), (0, 1), (0, 8), (0, 24), (0, 32)][generator.integers(6)]
     runs = [b"\0\0", b"\xff\1", b"\1\1", b"\0\2\1\0", b"\0\2\0\1", b"\0\4\1\2\3\4", b"\0\xff" + bytes(256)]
     body = runs[generator.integers(len(runs))] * int(10 ** generator.uniform(2, 6.7))
@@ -163,7 +163,7 @@ def bmp(generator: np.random.Generator) -> bytes:
 
 
 def gif(generator: np.random.Generator) -> bytes:
-    """Screens of any size, and blocks or bytes of every kind before the first frame."""
+    """Canvases of any size, with all kinds of blocks or bytes before the first frame."""
     height, width = shape(generator, int(generator.choice([4_096, SIDE * SIDE, 65_535**2])))
     height, width = min(height, 65_535), min(width, 65_535)
     graphics = b"!\xf9\4" + bytes([generator.choice([4, 5, 8, 9, 12]), 0, 0, 0]) + b"\0"
@@ -174,14 +174,14 @@ def gif(generator: np.random.Generator) -> bytes:
     pixels = noise(generator, 500, 500, 1)
     body = encode(pixels, "GIF")
     body = body[body.index(b",", 13 + 768) + 11 :]
-    clears = b"\xff" + b"\0\1\2\4\x08\x10\x20\x40\x80" * 28 + b"\0\0\0"  # codes that clear the table
+    clears = b"\xff" + b"\0\1\2\4\x08\x10\x20\x40\x80" * 28 + b"\0\0\0"  # codes that clear the dictionary
     body = clears * (BODY // len(clears)) if generator.integers(2) else body
     start = b"GIF89a" + struct.pack("<HHBBB", width, height, 0xF7, 0, 0) + bytes(range(256)) * 3
     return start + filler[: BODY - 100_000] + graphics + (frame + body)[: max(100, BODY - len(start + filler) - 100)]
 
 
 def tiff(tags: dict[int, tuple[int, list[int]]], data: bytes = b"") -> bytes:
-    """A TIFF of these tags: type and values; `data` begins at byte 8."""
+    """A TIFF with these tags, each with its type and values; `data` begins at byte 8."""
     entries, body = [], data
     for tag, (kind, numbers) in sorted(tags.items()):
         packed = np.array(numbers, {1: "u1", 3: "<u2", 4: "<u4", 5: "<u4"}[kind]).tobytes()
@@ -195,7 +195,7 @@ def tiff(tags: dict[int, tuple[int, list[int]]], data: bytes = b"") -> bytes:
 
 
 def tiff_strips(generator: np.random.Generator) -> bytes:
-    """Many strips or tiles, which may share their bytes, or be larger than the picture."""
+    """Many strips or tiles, which may share their bytes or be larger than the picture."""
     compression = int(generator.choice([1, 5, 8, 32773, 50000, 34925]))
     count = int(10 ** generator.uniform(1, 6))
     height, width = shape(generator, int(10 ** generator.uniform(4, 7.2)))
@@ -239,7 +239,7 @@ def tiff_tags(generator: np.random.Generator) -> bytes:
 
 
 def tiff_large(generator: np.random.Generator) -> bytes:
-    """All the pixels there may be, in every coding that squeezes them."""
+    """As many pixels as the service allows, in every compression."""
     compression = str(generator.choice(["tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd", "jpeg", "group3", "group4"]))
     mode = str(generator.choice(["L", "RGB", "RGBA", "CMYK", "I;16", "F"]))
     mode = {"group3": "1", "group4": "1"}.get(compression, "RGB" if compression == "jpeg" else mode)
@@ -249,7 +249,7 @@ def tiff_large(generator: np.random.Generator) -> bytes:
 
 
 def tiff_sixteen_bits(generator: np.random.Generator) -> bytes:
-    """64 bits a pixel: RGBA of 16 bits each, turned by its tag."""
+    """64 bits per pixel: RGBA of 16 bits each, rotated by its orientation tag."""
     height, width = shape(generator)
     body = zlib.compress(bytes(8 * height * width), 1)
     tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [16] * 4), 259: (3, [8]), 262: (3, [2]), 277: (3, [4])}
@@ -264,7 +264,7 @@ def tiff_sixteen_bits(generator: np.random.Generator) -> bytes:
 
 
 def tiff_fax(generator: np.random.Generator) -> bytes:
-    """Damaged rows, for each of which libtiff prints a line."""
+    """Damaged rows; libtiff prints a line for each."""
     compression = str(generator.choice(["group3", "group4", "tiff_ccitt"]))
     height, width = shape(generator, int(10 ** generator.uniform(4, 7.2)))
     image = noise(generator, height, width, 1, int(generator.choice([1, 4]))).convert("1")

@@ -1,7 +1,7 @@
-"""What canonicalising costs beyond decoding: a 12-megapixel JPEG photograph, a screenshot, a picture of 28x28.
+"""Time `canonicalise` for a JPEG photograph of 12 megapixels, a screenshot and a picture of 28x28 pixels.
 
-Each upload is drawn here. Measured is `canonicalise` alone, on what `grey_from_upload` gives, in the calling thread;
-decoding is timed beside it. Bound by one core. The last line of the output is JSON, with units in its keys.
+The uploads are drawn here. `grey_from_upload` and `canonicalise` are timed separately in the calling thread, so one
+core limits them. The last line of the output is JSON, with units in its keys.
 
     python -m benchmarks.canonicalise
 """
@@ -27,7 +27,7 @@ SEED = 0
 
 
 def photograph(width: int = 4000, height: int = 3000) -> bytes:
-    """A digit by a ballpoint on lit, grainy paper: bytes of a JPEG."""
+    """The JPEG of a digit in ballpoint on unevenly lit, grainy paper."""
     generator = np.random.default_rng(SEED)
     light = np.linspace(0.6, 1.0, width)[None, :] * np.linspace(1.0, 0.8, height)[:, None]
     page = 200 * light + cv2.resize(generator.normal(0, 4, (height // 4, width // 4)), (width, height))
@@ -43,14 +43,14 @@ def screenshot(width: int = 800, height: int = 600) -> bytes:
 
 
 def tiny() -> bytes:
-    """A digit of 28x28 that is not framed as MNIST's are: bytes of a PNG."""
+    """The PNG of a digit of 28x28 pixels without MNIST's framing."""
     page = np.full((28, 28), 255, np.uint8)
     cv2.putText(page, "2", (2, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
     return _encode(page, "PNG")
 
 
 def framed() -> bytes:
-    """What `tiny` becomes: it has to pass unchanged."""
+    """The PNG of a digit in MNIST's framing, which `canonicalise` must not change."""
     return _encode(canonicalise(grey_from_upload(tiny(), 28 * 28, FORMATS)[0]).image, "PNG")
 
 
@@ -61,7 +61,7 @@ def _encode(page: np.ndarray, kind: str) -> bytes:
 
 
 def measure(data: bytes, calls: int) -> np.ndarray:
-    """Milliseconds (calls, 2) of decoding and of canonicalising."""
+    """Milliseconds of decoding and of canonicalising, (calls, 2)."""
     times = np.empty((WARM_UP + calls, 2))
     for call in times:
         start = time.perf_counter()

@@ -1,9 +1,9 @@
-"""What the predictor's settings were chosen by: threads, spinning, models in turn or side by side, 8 bits or floats.
+"""Compare settings of the predictor: threads, spinning, models in turn or side by side, 8 bits or floats.
 
-All variants answer the same image in turn, some calls each, round after round, so that the machine's moods meet all of
-them; the first call of a turn, which finds the caches full of another's weights, does not count, and the median does.
-Beside it: how long the sessions take to load, and whether a saved optimised graph loads sooner. The last line of the
-output is JSON.
+In each round every variant answers the same image a few times, so that all variants share the machine's ups and downs.
+The first call of a turn does not count, because the caches still hold another variant's weights; the median of the
+others does. The benchmark also times loading the sessions, with and without a saved optimised graph. The last line of
+the output is JSON.
 
     python -m benchmarks.choices
 """
@@ -28,8 +28,8 @@ from service.inference.device import open_session, session_options
 Run = Callable[[], object]
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28), np.uint8)
-CALLS = 6  # of a variant in its turn
-REST = 0.05  # seconds before it, in which threads that spin come to rest
+CALLS = 6  # of a variant in each round
+REST = 0.05  # seconds before a variant's calls, in which spinning threads stop
 
 
 def sessions(paths: Sequence[Path], threads: int, spinning: bool = False) -> list[InferenceSession]:
@@ -48,7 +48,7 @@ def side_by_side(chosen: Sequence[InferenceSession], pool: ThreadPoolExecutor) -
 
 
 def variants(paths: Sequence[Path], cores: int, pool: ThreadPoolExecutor) -> dict[str, Run]:
-    """{what it is: a function that answers one image with all models}"""
+    """{variant: a function that answers one image with all models}"""
     found: dict[str, Run] = {}
     plain: list[InferenceSession] = []
     for threads in sorted({1, cores}):
@@ -70,7 +70,7 @@ def milliseconds(run: Run) -> float:
 
 
 def loading(paths: Sequence[Path], threads: int, folder: Path) -> dict[str, float]:
-    """Seconds to load all sessions: from the artefacts, and from graphs that onnxruntime optimised before."""
+    """Seconds to load all sessions from the artefacts, and from graphs that onnxruntime optimised before."""
     saved = []
     for path in paths:
         options = session_options(threads)

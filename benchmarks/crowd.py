@@ -1,7 +1,7 @@
-"""How long two ordinary clients of /predict wait beside eight others: ordinary ones, and hostile ones of /read.
+"""Time two ordinary clients of /predict beside eight others: ordinary ones, or hostile ones of /read.
 
-The hostile pages are one-bit noise of 64 to 1,024 pixels, a few kilobytes each, which fall into many pieces of ink.
-/readyz is asked ten times a second meanwhile. The last line of the output is JSON.
+The hostile pages are one-bit noise of 64 to 1,024 pixels. They have a few kilobytes each and hold many pieces of ink.
+Meanwhile /readyz is asked ten times per second. The last line of the output is JSON.
 
     python -m benchmarks.crowd
 """
@@ -41,7 +41,7 @@ def noise() -> list[bytes]:
 
 
 def crowds() -> dict[str, list[bytes]]:
-    """The requests of the eight others, by who they are."""
+    """The requests of the eight other clients, by kind of client."""
     seven, number = ((EXAMPLES / name).read_bytes() for name in ("seven.png", "number.jpg"))
     return {
         "ordinary /predict": [load.request("/predict", seven, BINARY, HOST)],
@@ -51,7 +51,7 @@ def crowds() -> dict[str, list[bytes]]:
 
 
 def beside(port: int, others: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """Percentiles in ms of /predict and /readyz while others send, and the statuses of all."""
+    """Percentiles of /predict and /readyz in ms while the others send, and the statuses of all answers."""
     mine = [load.request("/predict", (EXAMPLES / "seven.png").read_bytes(), BINARY, HOST)]
     health = []
     with ThreadPoolExecutor(2) as pool:

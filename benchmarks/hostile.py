@@ -1,9 +1,9 @@
-"""What hostile uploads cost: processor time, memory and lines of log, the worst of many files per format.
+"""Measure hostile uploads: processor time, memory and log lines, and the worst of many files of each format.
 
     python -m benchmarks.hostile [--files N] [--seed S] [--record results/hostile.json]
 
-Each upload is decoded and canonicalised, as for /predict but for the models, in a process of its own that starts from
-one that is warm. `rise` is how far the process's memory rises above that, its body included. The last line is JSON.
+Each upload is decoded and canonicalised as for /predict, without the models, in a process forked from a warm one.
+`rise` is the memory that the process needs beyond the warm one, including the upload. The last line is JSON.
 """
 
 import argparse
@@ -32,7 +32,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     maker: str
-    number: int  # of the file, with the seed
+    number: int  # of the file; with the seed, it makes the file again
     body_bytes: int
     cpu_s: float
     rise_mb: float
@@ -41,7 +41,7 @@ class Cost:
 
 
 def look(data: bytes) -> str:
-    """What /predict would say before it asks the models."""
+    """Prepare an upload as /predict does before it asks the models. Returns the outcome."""
     try:
         canonicalise(grey_from_upload(data, MAX_PIXELS, FORMATS)[0])
     except InvalidImage as error:
@@ -50,7 +50,7 @@ def look(data: bytes) -> str:
 
 
 def cost(data: bytes, maker: str = "", number: int = 0, limit_s: int = 60) -> Cost:
-    """Decode an upload in a child process, which is ended after `limit_s` seconds of processor time."""
+    """Decode an upload in a child process, which is killed after `limit_s` seconds of processor time."""
     with tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as said:
         child = os.fork()
         if not child:
@@ -79,7 +79,7 @@ def cost(data: bytes, maker: str = "", number: int = 0, limit_s: int = 60) -> Co
 
 
 def search(kind: str, files: int, seed: int) -> list[Cost]:
-    """The costs of so many files of a format, its makers in turn."""
+    """The costs of `count` files of a format, made by its functions in turn."""
     makers = bombs.MAKERS[kind]
     costs = []
     for number in tqdm(range(files), desc=kind, leave=False):
@@ -95,8 +95,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the files; default: 0")
     parser.add_argument("--record", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
-    cv2.setNumThreads(1)  # a child process has no threads but the one that forked
-    look((Path("examples") / "seven.png").read_bytes())  # so that everything is loaded
+    cv2.setNumThreads(1)  # a forked child has only the thread that forked
+    look((Path("examples") / "seven.png").read_bytes())  # loads everything that a look needs
     setting = {"hardware": hardware(), "files": arguments.files, "seed": arguments.seed, "max_pixels": MAX_PIXELS}
     print(", ".join(f"{key} {value}" for key, value in setting.items()))
     print(f"{'format':8}{'worst CPU s':>12}{'worst rise MB':>15}{'worst log bytes':>17}  refused")

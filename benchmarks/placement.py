@@ -1,8 +1,9 @@
-"""Where onnxruntime places each node of the artefacts, on a machine without a GPU: at each shape that is served.
+"""Show on which device onnxruntime places each node of the artefacts, at each served shape, without a GPU.
 
-onnxruntime's CUDA provider divides a graph between the GPU and the CPU before it uses the device. So a stand-in for the
-CUDA runtime, which reports one GPU of compute capability 9.0 and does nothing, is enough to see the decision. Nothing
-is computed: opening the session fails later, where cuDNN is first needed. The service opens its sessions alike.
+onnxruntime's CUDA provider divides a graph between the GPU and the CPU before it uses the device. A stand-in for the
+CUDA runtime that reports one GPU of compute capability 9.0 and does nothing is therefore enough to see the decision.
+Nothing is computed: opening the session fails later, when it first needs cuDNN. The sessions are opened as in the
+service.
 
     uv pip install -r requirements/cuda.txt nvidia-cuda-crt   # 2.7 GB; needs gcc, nm and ldd
     python -m benchmarks.placement
@@ -26,7 +27,7 @@ from service.inference.shapes import PAGES, SIZES
 
 PROVIDER = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
 WHEELS = PROVIDER.parents[2] / "nvidia"
-DRIVER = "libcuda.so.1"  # comes with the NVIDIA driver, not with a wheel
+DRIVER = "libcuda.so.1"  # part of the NVIDIA driver, not of a wheel
 CHILD = "QUINTET_PLACEMENT"  # in the environment of the process that opens a session
 PLACED = re.compile(r"(?:All nodes|Node\(s\)) placed on \[(\w+)\]. Number of nodes: (\d+)")
 FUNCTION = re.compile(r"_?_?(cuda|cublas|cudnn|cufft|curand|nvrtc|cu[A-Z])\w*")
@@ -88,11 +89,11 @@ const char *cublasGetStatusName(int status) { return "stand-in"; }
 
 
 class Missing(RuntimeError):
-    """Something that this needs is not installed; the message says what."""
+    """A requirement is not installed; the message names it."""
 
 
 def missing_libraries() -> list[str]:
-    """The shared libraries of onnxruntime's CUDA provider that no wheel brings. Raises Missing without wheels."""
+    """The shared libraries that onnxruntime's CUDA provider needs and no wheel has. Raises Missing without wheels."""
     folders = sorted({str(path.parent) for path in WHEELS.glob("**/lib*.so*")})
     if not folders:
         raise Missing(f"{WHEELS} holds no CUDA wheels; install requirements/cuda.txt.")
@@ -117,24 +118,24 @@ def build(folder: Path) -> Path:
 
 
 def place(model: Path, shape: tuple[int, int, int] | None, library: Path) -> dict[str, int]:
-    """How many nodes of a model are on each provider: {"CUDAExecutionProvider": 23}."""
+    """The number of nodes of a model on each provider: {"CUDAExecutionProvider": 23}."""
     asked = {CHILD: json.dumps([str(model), shape]), "LD_PRELOAD": str(library), "LD_LIBRARY_PATH": str(library.parent)}
     log = _run([sys.executable, "-m", "benchmarks.placement"], **asked)
     found = {provider: int(count) for provider, count in PLACED.findall(log)}
     if not found:
-        raise RuntimeError(f"onnxruntime does not say where it places the nodes of {model}: {log[-300:]}")
+        raise RuntimeError(f"onnxruntime did not log the placement of the nodes of {model}: {log[-300:]}")
     return found
 
 
 def shapes_of(model: Path) -> list[tuple[int, int, int] | None]:
-    """The shapes that the service fixes, and None: every shape."""
+    """The shapes (N, H, W) that the service fixes, and None for free shapes."""
     free = onnxruntime.InferenceSession(model, providers=[device.PROVIDERS["cpu"]]).get_inputs()[0].shape
     pages = [(1, *page) for page in PAGES] if "H" in free else []
     return [None, *((size, 28, 28) for size in SIZES), *pages]
 
 
 def _open(model: str, shape: tuple[int, int, int] | None) -> None:
-    """In a process of its own: open a session as the service does, and log where each node is placed."""
+    """In a process of its own, open a session as the service does and log the placement of each node."""
     quiet = device.session_options
 
     def verbose(threads: int) -> onnxruntime.SessionOptions:

@@ -1,9 +1,9 @@
-"""How near each model comes to what the cores can do: python -m benchmarks.roofline.
+"""Compare each model's speed with the peak of the cores: python -m benchmarks.roofline.
 
-For each model: its multiply-adds for one 28x28 image, counted from the shapes that onnxruntime reports for each node of
-the graph as it is stored; the multiply-adds a second at batch 1 and 32; and their share of the peak, which is measured
-as one large matrix product in onnxruntime, in the model's own arithmetic (floats, or 8 bits). Each is the
-fastest of many calls in one process: what others do on the machine only makes calls slower.
+For each model the benchmark counts the multiply-adds for one 28x28 image, from the shapes that onnxruntime reports for
+each node of the stored graph. It measures the multiply-adds per second at batch 1 and 32, and their share of the peak:
+one large matrix product in onnxruntime, in the model's own arithmetic (floats, or 8 bits). Each measurement is the
+fastest of many calls in one process, because other work on the machine can only make calls slower.
 
 The results go to results/roofline.json, and from there, with results/placement.json, into docs/performance.md.
 """
@@ -29,13 +29,13 @@ from service.inference.shapes import LARGEST
 RESULTS, DOCS = Path("results"), Path("docs/performance.md")
 BATCHES = 1, LARGEST
 SIDE = 512  # rows and columns of the matrices that measure the peak
-PEAK_CALLS = 20  # times as many as for a model: a short product needs a quiet moment
+PEAK_CALLS = 20  # times as many calls as for a model: a short product needs a quiet moment
 FLOATS, EIGHT_BITS = "floats", "8 bits"
 MARKED = r"(?<=<!-- roofline -->\n).*?(?=<!-- /roofline -->)"
 
 
 def multiply_adds(path: Path) -> int:
-    """Of one 28x28 image, in all convolutions and matrix products; the rest of a graph counts as nothing."""
+    """The multiply-adds of one 28x28 image in all convolutions and matrix products; other nodes are not counted."""
     model = onnx.load(path)
     for number, node in enumerate(model.graph.node):
         node.name = f"node_{number}"
@@ -44,7 +44,7 @@ def multiply_adds(path: Path) -> int:
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """The shape of every tensor, by a run with one 28x28 image. The nodes need names of their own."""
+    """The shape of every tensor in a run with one 28x28 image. The nodes must have unique names."""
     options = session_options(1)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def _of_node(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:
 
 
 def peak(threads: int, arithmetic: str, calls: int) -> float:
-    """Multiply-adds a second of one large matrix product, in its fastest call."""
+    """Multiply-adds per second of one large matrix product, in the fastest call."""
     generator = np.random.default_rng(0)
     if arithmetic == FLOATS:
         kinds = TensorProto.FLOAT, TensorProto.FLOAT
@@ -100,7 +100,7 @@ def peak(threads: int, arithmetic: str, calls: int) -> float:
 
 
 def speed(model: Path, threads: int, batch: int, calls: int) -> float:
-    """Images a second in the fastest call."""
+    """Images per second in the fastest call."""
     session = open_session(model, "cpu", threads)
     images = np.random.default_rng(0).integers(0, 256, (128, 1, 28, 28), np.uint8)
     run: Callable[[np.ndarray], Any] = lambda part: session.run(["probabilities"], {"images": part})  # noqa: E731
@@ -124,7 +124,7 @@ def collect(models: Path, threads: int, calls: int) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any], placed: dict[str, Any]) -> str:
-    """What docs/performance.md says, from the two recorded files."""
+    """The text of docs/performance.md, from the two recorded files."""
     setting, peaks = found["setting"], found["peak_multiply_adds_per_sec"]
     lines = [
         f"{setting['threads']} threads of {setting['hardware']}, onnxruntime {setting['onnxruntime']}, fastest of "

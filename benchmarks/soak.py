@@ -1,4 +1,4 @@
-"""A soak: a mixture of requests for minutes, and whether the service's memory, file descriptors and threads stay level.
+"""Send a mixture of requests for minutes, and record the service's memory, file descriptors and threads.
 
 Of all requests, two fifths go to /predict, a fifth is split between /predict/batch and /classify, a fifth goes to
 /read, and a fifth is bad input of four kinds. `python -m benchmarks.http --minutes 30` runs it.
@@ -21,8 +21,8 @@ from tqdm import tqdm
 from benchmarks import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SAMPLE = 5.0  # seconds between two looks at the processes
-SETTLED = 300.0  # seconds after which nothing should grow any more
+SAMPLE = 5.0  # seconds between two samples of the processes
+SETTLED = 300.0  # seconds after which nothing should grow
 CONNECTIONS = 16
 WEIGHTS = {"/predict": 8, "/predict/batch": 2, "/classify": 2, "/read": 4, "bad": 4}
 ORDER = 1_000  # requests before the mixture repeats itself
@@ -30,7 +30,7 @@ BINARY = "application/octet-stream"
 
 
 def messages(host: str) -> list[bytes]:
-    """The requests of the mixture in the order in which each connection goes through them, always the same."""
+    """The requests of the mixture, in the fixed order in which each connection sends them."""
     pictures = [path.read_bytes() for path in sorted(EXAMPLES.iterdir()) if path.suffix in (".png", ".jpg")]
     arrays = json.dumps({"images": np.full((4, 28, 28), 128, int).tolist()}).encode()
     kinds = {
@@ -51,7 +51,7 @@ def messages(host: str) -> list[bytes]:
 
 
 def _form(files: list[bytes]) -> tuple[bytes, str]:
-    """A multipart body with these files as `images`, and its type."""
+    """A multipart body with these files as `images`, and its content type."""
     parts = [b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\n' + file for file in files]
     return b"\r\n".join([*parts, b"--b--", b""]), "multipart/form-data; boundary=b"
 
@@ -63,7 +63,7 @@ def _blank() -> bytes:
 
 
 def soak(host: str, port: int, process: psutil.Process, minutes: float) -> dict[str, Any]:
-    """What was answered, and memory in MB, file descriptors and threads of a server and its children over time."""
+    """The answers, and the memory in MB, file descriptors and threads of a server and its children over time."""
     samples: list[dict[str, float]] = []
     mixture, seconds = messages(host), 60 * minutes
     with ThreadPoolExecutor(1) as pool, tqdm(total=round(seconds), unit="s") as bar:
@@ -77,7 +77,7 @@ def soak(host: str, port: int, process: psutil.Process, minutes: float) -> dict[
 
 
 def summary(samples: list[dict[str, float]], statuses: dict[int | str, int]) -> dict[str, Any]:
-    """The figures of a soak from its samples, one each SAMPLE seconds, and its counts of statuses."""
+    """The figures of a soak, from its samples (one per SAMPLE seconds) and its counts of statuses."""
     counts = Counter(statuses)
     settled = samples[min(round(SETTLED / SAMPLE), len(samples) - 1) :]
     result: dict[str, Any] = {

@@ -1,8 +1,8 @@
-"""How long a CNN takes to 99 % on MNIST's test set: a fixed recipe, many seeds, every run reported.
+"""Time a CNN until it reaches 99 % on MNIST's test set: a fixed recipe, many seeds, every run reported.
 
-Counted as https://github.com/tuomaso/train_mnist_fast counts: all 60,000 training images, the clock from the first step
-to the last, data on the device and one uncounted run before; the test set is looked at once, at the end of each run.
-Nothing is chosen by it: the recipe stands below. The last line of the output is JSON.
+The rules are those of https://github.com/tuomaso/train_mnist_fast: all 60,000 training images, the clock runs from the
+first step to the last, the data is on the device, and one warm-up run does not count. Each run looks at the test set
+once, at its end. The recipe below was not chosen by it. The last line of the output is JSON.
 
     python -m benchmarks.time_to_99 --seeds 30
 """

@@ -1,8 +1,8 @@
-"""Training speed: images/s of our loop and of the plain one, and the share of a step that augmentation takes.
+"""Measure training speed: images/s of our loop and of a plain loop, and augmentation's share of our step.
 
-The plain loop is what most code of this field does: a DataLoader that turns one image at a time into a tensor, 32-bit
-floats, no augmentation; for the Vision Transformer also patches cut out in Python. Both train the same network with the
-same batch size; bound by the cores or the GPU. The last line of the output is JSON; training.report reads it:
+The plain loop is usual code: a DataLoader that turns one image at a time into a tensor, 32-bit floats, no augmentation,
+and for the Vision Transformer patches cut in Python. Both loops train the same network with the same batch size. The
+cores or the GPU limit them. The last line of the output is JSON for training.report:
 
     python -m benchmarks.training | tee /dev/stderr | tail -n 1 > results/speed.json
 """
@@ -32,7 +32,7 @@ WARM_UP = 3  # steps before the clock
 
 
 class OneByOne(Dataset):
-    """MNIST as torchvision's data set gives it: a PIL image, through ToTensor."""
+    """MNIST in the usual way: one PIL image at a time, through ToTensor."""
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images, self.labels = images, labels
@@ -45,7 +45,7 @@ class OneByOne(Dataset):
 
 
 def ours(name: str, recipe: Recipe, batches: Batches, steps: int) -> tuple[float, float]:
-    """Seconds of a step of `training.train`, and of the drawing and augmentation in it."""
+    """Seconds of one step of `training.train`, and of its drawing and augmentation."""
     device = batches.device
     run = Run(name, recipe, 0, device, batches.steps)
     run.network.train()
@@ -67,7 +67,7 @@ def ours(name: str, recipe: Recipe, batches: Batches, steps: int) -> tuple[float
 def plain(
     name: str, recipe: Recipe, device: torch.device, images: torch.Tensor, labels: torch.Tensor, steps: int
 ) -> float:
-    """Seconds of a step of the plain loop."""
+    """Seconds of one step of the plain loop."""
     size = recipe.batch_size
     count = (steps + WARM_UP) * size
     network = networks.load(name).Network().to(device)
@@ -86,7 +86,7 @@ def plain(
 
 
 class PatchesInPython(torch.nn.Module):
-    """4x4 patches cut one by one, image by image, and a linear layer."""
+    """Cut 4x4 patches one by one, image by image, and apply a linear layer."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class PatchesInPython(torch.nn.Module):
                 for column in range(width // 4):
                     patch = images[i, 0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
                     patches[i, row * (width // 4) + column] = patch.flatten()
-        return F.relu(self.linear(patches)).transpose(1, 2)[..., None]  # (N, WIDTH, 49, 1), as convolutions give them
+        return F.relu(self.linear(patches)).transpose(1, 2)[..., None]  # (N, WIDTH, 49, 1), like a convolution's
 
 
 def main(argv: list[str] | None = None) -> None:
