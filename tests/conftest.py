@@ -1,4 +1,4 @@
-"""Fixtures: small artefacts and a small MNIST made here, and the real ones where they are."""
+"""Fixtures: small artefacts and a small MNIST, made here, and the real ones if they exist."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ RELEASED = REPOSITORY / "models"
 
 
 def draw(text, size=(200, 200), scale=5.0, thickness=12):
-    """Black type on white, (H, W) uint8: a stand-in for handwriting whose right answer is beyond doubt."""
+    """Black type on white, (H, W) uint8, in place of handwriting, because its right answer is certain."""
     picture = np.full(size, 255, np.uint8)
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     corner = (size[1] - width) // 2, (size[0] + height) // 2
@@ -109,7 +109,7 @@ def _typed(label, generator):
 
 @pytest.fixture(scope="session")
 def mnist_root():
-    """Where the real MNIST is; nothing is downloaded for a test."""
+    """The folder of the real MNIST; tests never download it."""
     for root in (os.environ.get("MNIST_ROOT"), REPOSITORY / "data"):
         if root and (Path(root) / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz").exists():
             return Path(root)

@@ -70,7 +70,7 @@ def tags():
 
 @cache
 def bombs():
-    """Small files that would be large pictures, and large ones that are just allowed."""
+    """Small files of pictures that are too large, and large files that are just allowed."""
     chunk = zlib.compress(bytes(50_000_000), 9)
     plain = encode(Image.new("L", (28, 28)), "PNG")
     progressive = encode(Image.new("L", (4_000, 4_000)), "JPEG", progressive=True)
@@ -98,7 +98,7 @@ def png_chunk(kind, content):
 
 
 def damage(data, chance):
-    """Bytes changed, lost, doubled, or taken from another file; the beginning, where the headers are, more often."""
+    """Bytes changed, removed, doubled or taken from another file, more often near the beginning with its headers."""
     data = bytearray(data)
     for _ in range(chance.choice((0, 1, 1, 2, 4, 16))):
         at = chance.randrange(min(len(data), chance.choice((32, 400, len(data)))) or 1)
@@ -116,7 +116,7 @@ def damage(data, chance):
 
 
 def lie(data, chance):
-    """A header that claims another size; PNG's checksum is made to fit."""
+    """A header with a false size, in a PNG with a valid checksum."""
     width, height = (chance.choice(SIDES) for _ in range(2))
     if data.startswith(b"\x89PNG"):
         header = struct.pack(">II", width, height) + data[24:26] + bytes(data[26:29])
@@ -134,7 +134,7 @@ def lie(data, chance):
 
 
 def scrawl(chance):
-    """Lines, rings and specks of any pen, touching, within each other, at the edge: what is hard to cut into digits."""
+    """Lines, rings and specks that touch, lie inside each other or at the edge, and are hard to cut into digits."""
     width, height = (chance.choice((1, 9, 100, 1_024)) + chance.randrange(99) for _ in range(2))
     picture = np.full((height, width), 255, np.uint8)
     for _ in range(chance.choice((1, 2, 9, 100, 400))):
@@ -177,7 +177,7 @@ def multipart(field, files, chance):
 
 
 def arrays(chance):
-    """JSON for /classify, sometimes none, sometimes more than it should be possible to send."""
+    """JSON for /classify, sometimes invalid, sometimes more than the limit."""
     pixel = chance.choice((0, 255, -1, 256, 0.5, None, "x", 10**40, [], {}, True))
     count = chance.choice((0, 1, 2, 33, 1_025))
     body = json.dumps({chance.choice(("images", "image")): [[[pixel] * 28] * 28] * count}).encode()
@@ -212,7 +212,7 @@ def case(seed, number):
 
 
 def ask(client, seed, number):
-    """(path, status) of one case, the status being a text where the answer is not what it may be."""
+    """The path and status of one case; a text replaces the status if the answer is not allowed."""
     path, body, headers = case(seed, number)
     try:
         answer = client.post(path, content=body, headers=headers)

@@ -1,4 +1,4 @@
-"""Thousands of damaged, lying and oversized requests of the Open Inference Protocol: each gets an answer, none a 5xx.
+"""Thousands of damaged, false and oversized requests of the Open Inference Protocol: each gets an answer, none a 5xx.
 
 The pictures, the damage and the way of asking are those of `tests.fuzz`.
 
@@ -84,7 +84,7 @@ def case(seed: int, number: int) -> Case:
 
 
 def ask(client: Any, seed: int, number: int) -> tuple[str, int | str]:
-    """(path, status) of one case; a text instead of a status that no client should get."""
+    """The path and status of one case; a text replaces a status that no client should get."""
     path, body, headers = case(seed, number)
     try:
         answer = client.post(path, content=body, headers=headers)

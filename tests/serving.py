@@ -1,4 +1,4 @@
-"""A running `bentoml serve` for tests: started, found among the processes, and ended."""
+"""Start `bentoml serve` for a test, find its processes, and end it."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def command(target: str, port: int) -> list[str]:
 def serving(
     target: str = "service.bento:Quintet", cwd: Path = REPOSITORY, log: IO[bytes] | None = None, **environment: str
 ) -> Iterator[str]:
-    """A running service, as its address; ended by SIGTERM, which it has to obey. `log` gets its output."""
+    """A running service. Yields its address, and ends it by SIGTERM. `log` gets its output."""
     port = free_port()
     process = subprocess.Popen(
         command(target, port),

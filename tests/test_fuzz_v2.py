@@ -1,4 +1,4 @@
-"""A few of the fuzz's cases each time; `python -m tests.fuzz_v2` has as many as you like."""
+"""A few random cases in each test run; `python -m tests.fuzz_v2` runs as many as you like."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""All parts but the GPU itself: the command runs on the CPU provider."""
+"""The GPU benchmark on the CPU provider: everything except the GPU itself."""
 
 import json
 

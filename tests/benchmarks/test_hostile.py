@@ -1,4 +1,4 @@
-"""Hostile uploads of each maker are read or refused in a sentence; what they cost is measured by the benchmark."""
+"""Hostile uploads of every kind are read or refused in a sentence; the benchmark measures their cost."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\nContent-Type: application/json\
 
 
 async def loaded(handler, **how):
-    """What a load of a server with this handler gives; the server sees every request's bytes."""
+    """The figures of a load on a server with this handler, which gets the bytes of every request."""
     seen = []
 
     async def connection(reader, writer):

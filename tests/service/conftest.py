@@ -25,7 +25,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real service with three small models and two workers, for all tests that change nothing about it."""
+    """One real service with three small models and two workers, for all tests that do not change it."""
     folder = tmp_path_factory.mktemp("server")
     for name, digit in (("cnn", 7), ("vgg16", 7), ("vit", 1)):
         write_artefact(folder / f"{name}.onnx", bias=digit)

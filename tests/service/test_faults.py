@@ -1,4 +1,4 @@
-"""What goes wrong around a running service, and what must not follow from it."""
+"""Faults around a running service, and their limits."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def wait_for(happened: Callable[[], object]) -> None:
 
 
 def begin(address, body=SEVEN):
-    """A connection that has sent all of a request but for its last byte."""
+    """A connection that has sent a request without its last byte."""
     host, port = address.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=PATIENCE)
     head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -48,7 +48,7 @@ def begin(address, body=SEVEN):
 
 
 def end(connection, body=SEVEN):
-    """Send the last byte; the status that comes back, None if the connection is lost."""
+    """Send the last byte. Returns the status of the answer, or None if the connection is lost."""
     connection.sendall(body[-1:])
     answer = connection.recv(65_536)
     connection.close()
@@ -93,7 +93,7 @@ def test_sigterm_under_load_loses_no_request_that_is_under_way(settings):
 
 
 def refuses(address):
-    """Whether nobody takes new connections: not even the kernel, or nobody answers."""
+    """Whether new connections are refused or get no answer."""
     try:
         httpx2.get(f"{address}/livez", timeout=1)
     except httpx2.TransportError:
@@ -114,7 +114,7 @@ def test_after_sigterm_readiness_falls_before_connections_are_refused(settings):
 
 @pytest.mark.slow
 def test_worker_that_dies_while_a_model_is_damaged_ends_the_service(settings, small_models, capfd):
-    """Bug: it was started again without end, and /readyz hung."""
+    """Bug: the worker was restarted without end, and /readyz hung."""
     with contextlib.suppress(psutil.NoSuchProcess), serving(**settings) as address:
         (small_models / "cnn.onnx").write_bytes(b"no model any more")
         assert post(address).json()["digit"] == 7  # what is loaded goes on
@@ -128,7 +128,7 @@ def test_worker_that_dies_while_a_model_is_damaged_ends_the_service(settings, sm
 
 @pytest.mark.slow
 def test_slow_clients_do_not_stop_the_others(settings):
-    """Bug: their bodies took all places for as long as they liked, and everybody else got 429."""
+    """Bug: slow bodies held all places without end, and everybody else got 429."""
     with serving(**settings, QUINTET_CONCURRENCY="8") as address:
         slow = [begin(address) for _ in range(32)]
         assert [post(address).status_code for _ in range(10)] == [200] * 10

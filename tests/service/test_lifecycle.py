@@ -1,4 +1,4 @@
-"""What is checked before the service starts, and how a worker ends."""
+"""Checks before the service starts, and the end of a worker."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ def test_address_that_bentoml_is_not_given_is_its_own(monkeypatch):
 
 @pytest.fixture
 def told():
-    """The signals that reach what was there before, uvicorn's handler for instance."""
+    """The signals that reach the previous handler, for instance uvicorn's."""
     numbers = []
     before = signal.signal(signal.SIGTERM, lambda number, _: numbers.append(number))
     yield numbers

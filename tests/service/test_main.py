@@ -1,4 +1,4 @@
-"""The `quintet` command: its names, its help, and what it says when something is not installed."""
+"""The `quintet` command: its names, its help, and its message when a package is missing."""
 
 import ast
 import importlib.util

@@ -1,4 +1,4 @@
-"""The real thing: `bentoml serve` in a process of its own."""
+"""A real `bentoml serve` in a process of its own."""
 
 import os
 import pickle
@@ -158,7 +158,7 @@ def endless():
 
 
 def refusal(port=None, **environment):
-    """What a service that must not start says, and its exit status."""
+    """The exit status and message of a service that must not start."""
     ended = subprocess.run(
         command("service.bento:Quintet", port or free_port()),
         cwd=REPOSITORY,
@@ -200,6 +200,7 @@ def test_bento_is_built_and_serves(released, tmp_path):
     tag = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
     # Not from the repository: what is served has to be in the Bento.
     with serving(tag, cwd=tmp_path, QUINTET_DEVICE="cpu", **home) as address:
-        assert len(httpx2.get(f"{address}/models").json()) == 5
+        served = {model["name"] for model in httpx2.get(f"{address}/models").json()}
+        assert served == {path.stem for path in released.glob("*.onnx")}
         answer = httpx2.post(f"{address}/predict", files={"image": encode(Image.fromarray(draw("7")))}).json()
         assert answer["digit"] == 7 and "text/html" in httpx2.get(address).headers["content-type"]

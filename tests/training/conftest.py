@@ -1,4 +1,4 @@
-"""Five networks, trained for an epoch on typed digits and exported once for all tests here; and a few writers."""
+"""All networks, trained for one epoch on typed digits and exported once for all tests here; and a few writers."""
 
 import dataclasses
 import io
@@ -22,7 +22,7 @@ KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|
 
 @pytest.fixture(scope="session")
 def small_writers(tmp_path_factory):
-    """A folder in the form of the other writers' data: what each wrote is a random line of a few strokes."""
+    """A folder in the form of the other writers' data; each sample is a random line of a few strokes."""
     root = tmp_path_factory.mktemp("writers")
     generator = np.random.default_rng(0)
     for part, kinds in KINDS.items():
@@ -69,7 +69,7 @@ def save(path, **arrays):
 
 @pytest.fixture(scope="session")
 def runs(small_mnist, tmp_path_factory):
-    """One epoch of each network: what they say is worthless, but it is theirs.
+    """The artefacts of all networks after one epoch. Their answers are poor, but reproducible.
 
     alexnet gets more: 8 bits would decide between digits that it holds for equally likely.
     """

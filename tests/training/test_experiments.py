@@ -1,4 +1,4 @@
-"""The page of experiments is what was recorded."""
+"""docs/experiments.md is generated from the record."""
 
 from tests.conftest import REPOSITORY
 from training.results.experiments import page

@@ -1,4 +1,4 @@
-"""Explanations are further outputs of a graph; the outputs that were there do not change by a bit."""
+"""Explanations are additional outputs of a graph; its other outputs do not change by a bit."""
 
 import numpy as np
 import onnx

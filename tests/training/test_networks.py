@@ -16,13 +16,13 @@ def digits(count):
     return torch.stack(images)[:, None].float() / 255, torch.arange(count) % 10
 
 
-def test_names_are_the_five():
-    assert networks.NAMES == ["alexnet", "cnn", "faster_rcnn", "vgg16", "vit"]
+def test_names_are_those_of_the_files():
+    assert {"alexnet", "cnn", "faster_rcnn", "vgg16", "vit"} <= set(networks.NAMES)
 
 
 def test_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="Unknown network 'resnet'; known networks: alexnet, cnn"):
-        networks.load("resnet")
+    with pytest.raises(ValueError, match="Unknown network 'nonesuch'; known networks: .*cnn, .*faster_rcnn"):
+        networks.load("nonesuch")
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
@@ -69,7 +69,7 @@ def test_size_is_that_of_the_family(name, low, high):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A few dozen steps on ten typed digits: enough to have boxes that are sure."""
+    """A network after a few dozen steps on ten typed digits, which give boxes with high scores."""
     torch.manual_seed(0)
     network = networks.load("faster_rcnn").Network().train()
     images, labels = digits(10)
@@ -85,7 +85,7 @@ def trained():
 
 @torch.no_grad()
 def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
-    """Our inference, written for export and without its second look, against torchvision's over the same parts."""
+    """Our inference for export, without its second look, equals torchvision's over the same parts."""
     monkeypatch.setattr(faster_rcnn, "PER_REGION", 1)  # as many regions as torchvision looks at
     monkeypatch.setattr(faster_rcnn, "AGAIN", 1_000)  # one of so many: none
     images = digits(10)[0]
@@ -158,6 +158,6 @@ def test_faster_rcnn_loss_is_torchvisions_four(trained):
 
 @torch.no_grad()
 def test_faster_rcnn_has_fewer_regions_on_small_images(trained):
-    """A 28x28 image holds one digit: 32 regions, half of them read twice, took two thirds of the network's time."""
+    """A 28x28 image holds one digit; 32 regions in it took two thirds of the network's time."""
     counts = [trained.detect(torch.rand(2, 1, *size))[0].shape[1] for size in [(28, 28), (64, 49), (128, 128)]]
     assert counts == [8, 32, 32]

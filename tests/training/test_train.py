@@ -133,7 +133,7 @@ def test_bad_arguments_are_refused_in_one_sentence(arguments, message, small_mni
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["resnet"], "invalid choice: 'resnet'"),
+        (["nonesuch"], "invalid choice: 'nonesuch'"),
         (["cnn", "--epochs", "0"], "argument --epochs: 0 is less than 1"),
         ([], "give the NAME of one network, or --all"),
         (["cnn", "--all"], "give the NAME of one network, or --all"),
@@ -237,7 +237,7 @@ def test_the_plan_takes_the_longest_first():
 @pytest.mark.slow
 @pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="trains all five for minutes: LONG_TESTS=1 runs it")
 def test_one_command_releases_all_and_goes_on_after_a_kill(small_mnist, small_writers, tmp_path):
-    """Killed while it trains, then started again: five artefacts, their consensus and the report."""
+    """A run that is killed and started again makes all artefacts, their consensus and the report."""
     (tmp_path / "README.md").write_text("<!-- summary -->\n<!-- /summary -->\n")
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from training.train import main; main()"
     command = [sys.executable, "-c", code, str(REPOSITORY), "--all", "--jobs", "2", "--epochs", "3", "--device", "cpu"]

@@ -261,7 +261,7 @@ def test_wrong_method_is_one_sentence_too(client):
 
 
 def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatch):
-    """Bug: it was text/plain, as the framework says it."""
+    """Bug: the framework's own answer was text/plain."""
 
     def fail(*_):
         raise ZeroDivisionError("a fault of ours")
@@ -272,7 +272,7 @@ def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatc
 
 
 def test_lost_device_is_503_and_told(small_models, seven, monkeypatch):
-    """Bug: each request got a 500 from then on, and /readyz stayed well."""
+    """Bug: every later request got a 500, but /readyz still reported success."""
     told = []
     predictor = Predictor(small_models, "cpu", threads=1)
 

@@ -106,7 +106,7 @@ def test_body_that_does_not_arrive_is_408(monkeypatch):
 
 
 def test_body_that_arrives_too_slowly_is_408(monkeypatch):
-    """Bug: 128 clients that sent a byte a second held all places for as long as they liked."""
+    """Bug: 128 clients that sent one byte per second held all places without end."""
     monkeypatch.setattr("service.http.exchange.LINGER", 0.01)
     monkeypatch.setattr("service.http.gate.PERIOD", 0.05)
 
@@ -214,7 +214,7 @@ def test_slow_upload_is_not_counted_as_slow_answer():
 
 
 def test_early_answer_closes_the_connection_after_a_moment(monkeypatch):
-    """An endless body is stopped, but the client has time to read why."""
+    """An endless body is stopped, but the client has time to read the reason."""
     monkeypatch.setattr("service.http.exchange.LINGER", 0.05)
     start, body, end = anyio.run(exchange, Gate(answer_early, Settings()), endless)
     assert (b"connection", b"close") in start["headers"]
@@ -270,7 +270,7 @@ def test_work_for_a_client_that_went_away_is_dropped(monkeypatch):
 
 
 def test_nothing_goes_on_after_an_upload_that_took_too_long(monkeypatch):
-    """The rest of the body comes while the client is being told: no timer may start then."""
+    """The rest of the body arrives while the answer is being sent; no timer may start then."""
     monkeypatch.setattr("service.http.gate.PATIENCE", 0.01)
     asked = []
 

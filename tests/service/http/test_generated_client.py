@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes of the description, asking the application."""
+"""A client that openapi-python-client generates from the description calls the application."""
 
 import asyncio
 import importlib

@@ -1,4 +1,4 @@
-"""What an application in front of ours sees of a request, once ours has started."""
+"""The path of a request as a middleware in front of our application sees it."""
 
 import pytest
 from fastapi import APIRouter

@@ -1,4 +1,4 @@
-"""A connection to uvicorn with our protocol: heads that are too large, too slow, or just allowed."""
+"""Connections to uvicorn with our protocol: request heads that are too large, too slow, or just allowed."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ async def echo(scope, receive, send):
 
 
 def talk(conversation):
-    """What `conversation(reader, writer)` returns, with a server of ours at the other end."""
+    """The result of `conversation(reader, writer)` with our server at the other end."""
 
     async def main():
         config = uvicorn.Config(echo, http=LimitedHeadProtocol, lifespan="off", log_config=None)
@@ -162,7 +162,7 @@ def test_head_that_does_not_arrive_is_408(monkeypatch, parts):
 
 
 def test_bentoml_serves_with_this_protocol():
-    """BentoML offers no way to choose one, so it is entered where uvicorn looks: that has to go on working."""
+    """BentoML has no option for the protocol, so ours is registered where uvicorn looks for it."""
     import service.bento  # noqa: F401
 
     config = uvicorn.Config(echo)  # as BentoML makes it

@@ -1,4 +1,4 @@
-"""What /docs says is what happens: requests made from the description, those that it forbids too."""
+"""The description is right: requests generated from it, allowed and forbidden, get the described answers."""
 
 import os
 

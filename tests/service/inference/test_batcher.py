@@ -12,7 +12,7 @@ from service.inference.turns import Turns
 
 
 class Predictor:
-    """Says of each batch how large it was; waits, when told to, for the test to let it go on."""
+    """Records the size of each batch; on request, waits until the test lets it continue."""
 
     def __init__(self):
         self.batches = []
@@ -41,7 +41,7 @@ def image(*values):
 
 
 async def while_busy(predictor, batcher, *requests):
-    """Start (images, names) one after another while a first batch runs, then let it go on; what each got."""
+    """Submit (images, names) one after another while a first batch runs, then let it finish. Returns the answers."""
     predictor.go_on.clear()
     first = asyncio.create_task(asyncio.to_thread(batcher.now, image(0), ["cnn"]))
     await asyncio.to_thread(predictor.running.wait)

@@ -103,7 +103,7 @@ def test_missing_consensus_is_noticed(tmp_path):
 
 
 def test_in_a_clone_git_brings_the_released_file_back(small_models):
-    """Bug: a damaged model in a clone was to be trained again, which takes hours."""
+    """Bug: the advice for a damaged model was to train it again, which takes hours."""
     (small_models.parent / ".git").mkdir()
     (small_models / "cnn.onnx").write_bytes(b"damaged")
     with pytest.raises(UnusableArtefact, match=f"with: git restore {small_models}; or create a new one with"):

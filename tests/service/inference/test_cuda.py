@@ -130,7 +130,7 @@ def test_model_that_cannot_be_captured_runs_without_a_graph(small, caplog):
 
 def test_graph_that_repeats_old_answers_is_not_used(small):
     class Stale:
-        """Runs as often as the warm-up does; then it leaves its outputs as they are."""
+        """Runs as often as the warm-up, then leaves its outputs unchanged."""
 
         def __init__(self, session, runs):
             self.session, self.runs = session, runs

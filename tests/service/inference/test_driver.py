@@ -1,4 +1,4 @@
-"""The driver's answers, by a stand-in for libcuda.so.1."""
+"""Messages about the NVIDIA driver, with a stand-in for libcuda.so.1."""
 
 import ctypes
 
@@ -39,7 +39,7 @@ def _write(address, value):
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Install a library: one that is built for CUDA 13, unless the test says otherwise."""
+    """Install a library that supports CUDA 13, unless the test says otherwise."""
 
     def install(library):
         monkeypatch.setattr(driver.ctypes, "CDLL", lambda _name: library)

@@ -1,4 +1,4 @@
-"""What the networks look at: occlusion, attention, proposals."""
+"""Explanations: occlusion, attention, proposals."""
 
 import numpy as np
 import pytest

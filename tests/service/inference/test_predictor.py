@@ -141,7 +141,7 @@ def test_a_failure_that_passes_fails_only_its_request(predictor):
 
 
 def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
-    """Bug: it retried on the CPU by itself, so that the wrong reason was given for not using the GPU."""
+    """Bug: onnxruntime silently fell back to the CPU, so the message gave a wrong reason."""
     monkeypatch.setattr("service.inference.device.providers_of", lambda *_: [("CPUExecutionProvider", "no options")])
     with pytest.raises(ValueError):
         open_session(small_models / "cnn.onnx", "cpu", 1)
@@ -149,7 +149,7 @@ def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
 
 @pytest.mark.slow
 def test_large_page_leaves_no_memory_behind(released):
-    """Bug: onnxruntime kept what its largest page had taken, 300 MB, and each larger page added to it."""
+    """Bug: onnxruntime kept the memory of the largest page, 300 MB, and each larger page added to it."""
     predictor = Predictor(released, "cpu", threads=1)
     process = psutil.Process()
     predictor.detect(np.zeros((1, 1, 64, 64), np.uint8))

@@ -12,7 +12,7 @@ def queued(turns, count):
 
 
 def test_a_thread_in_a_loop_does_not_pass_the_one_that_waits():
-    """Bug: /read took the lock again for its next batch before /predict, which waited for it, had woken up."""
+    """Bug: /read took the lock for its next batch before the waiting /predict woke up."""
     turns, order = Turns(), []
 
     def predict():

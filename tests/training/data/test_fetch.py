@@ -1,4 +1,4 @@
-"""The public originals, as small files of their forms, become the form that the sources read."""
+"""Small files in the formats of the published data sets are converted to the form that the sources read."""
 
 import hashlib
 import json

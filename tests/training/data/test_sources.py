@@ -1,4 +1,4 @@
-"""The other writers: their splits, what is left out, and how they are drawn."""
+"""The other writers: their splits, what is left out, and how their strokes are drawn."""
 
 import numpy as np
 import pytest

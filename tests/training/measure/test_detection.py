@@ -14,7 +14,7 @@ def targets():
 
 
 def answer(targets, shift=0.0, extra=1):
-    """What a detector would say that finds every digit, `shift` pixels to the right, and `extra` unsure boxes."""
+    """The answer of a detector that finds every digit `shift` pixels too far right, and `extra` uncertain boxes."""
     boxes = np.zeros((len(targets), 2 + extra, 4), np.float32)
     scores = np.zeros((len(targets), 2 + extra, 10), np.float32)
     for page, target in enumerate(targets):
