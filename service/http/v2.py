@@ -167,7 +167,7 @@ async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
     if name != CONSENSUS:
         return {PROBABILITIES.name: (PROBABILITIES, probabilities[0])}
     verdicts = [share.answers.verdicts[share.first] for share in shares]
-    mean = mean_probabilities(probabilities, predictor.consensus.temperature[key(names)])
+    mean = mean_probabilities(probabilities, predictor.calibration.temperature[key(names)])
     return _columns([vars(verdict) for verdict in verdicts]) | {PROBABILITIES.name: (PROBABILITIES, mean)}
 
 

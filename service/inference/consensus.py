@@ -42,25 +42,13 @@ class Verdict:
     agreement: int  # how many models say this digit themselves
 
 
-class Consensus(BaseModel):
-    """models/consensus.json: a temperature and a threshold for each choice of models, fitted on validation images."""
+class Calibration(BaseModel):
+    """A temperature and a threshold for each choice of models, fitted on validation images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sha256: dict[str, str]  # of each released artefact, by name
     temperature: dict[str, float]  # by key(names)
     threshold: dict[str, float]  # least confidence of an accepted image, by key(names)
-    figures: dict[str, float]  # measured figures of all models together
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Consensus":
-        if not self.sha256 or set(choices(self.sha256)) - (self.temperature.keys() & self.threshold.keys()):
-            raise ValueError("a choice of models has no temperature or no threshold")
-        return self
-
-    @property
-    def names(self) -> list[str]:
-        return sorted(self.sha256)
 
     def decide(self, names: Sequence[str], probabilities: np.ndarray) -> list[Verdict]:
         """One verdict for each image. probabilities: (M, N, 10), of the models `names` in their order."""
@@ -77,6 +65,30 @@ class Consensus(BaseModel):
             )
             for digit, confidence, agreement in zip(digits, confidences, agreements, strict=True)
         ]
+
+
+class Consensus(Calibration):
+    """models/consensus.json. Its own temperatures and thresholds are those of a CPU, where some models have 8 bits."""
+
+    sha256: dict[str, str]  # of each released artefact, by name
+    figures: dict[str, float]  # measured figures of all models together, on a CPU
+    floats: Calibration | None = None  # of the same models on a GPU, which computes them in floats; see `open_session`
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Consensus":
+        needed = set(choices(self.sha256))
+        for fitted in (self, self.floats):
+            if fitted is not None and (not needed or needed - (fitted.temperature.keys() & fitted.threshold.keys())):
+                raise ValueError("a choice of models has no temperature or no threshold")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self.sha256)
+
+    def calibration(self, device: str) -> Calibration:
+        """That of answers computed on "cuda" or "cpu"; a file without one for floats has the same for both."""
+        return self.floats if device == "cuda" and self.floats is not None else self
 
 
 def load_consensus(models: Path) -> Consensus:

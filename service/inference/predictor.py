@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from service.inference.artefact import open_artefact
-from service.inference.consensus import Verdict, load_consensus
+from service.inference.consensus import Calibration, Verdict, load_consensus
 from service.inference.cuda import FixedShapes
 from service.inference.device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
 from service.inference.shapes import SIZES
@@ -80,6 +80,11 @@ class Predictor:
                 self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
 
     @property
+    def calibration(self) -> Calibration:
+        """The temperatures and thresholds that were fitted to the arithmetic of `self.device`."""
+        return self.consensus.calibration(self.device)
+
+    @property
     def names(self) -> list[str]:
         return list(self.artefacts)
 
@@ -108,7 +113,7 @@ class Predictor:
         probabilities = np.stack([answer.probabilities for answer in by_name.values()])
         return Answers(
             by_name=by_name,
-            verdicts=self.consensus.decide(names, probabilities),
+            verdicts=self.calibration.decide(names, probabilities),
             inference_ms=(finished - started) * 1e3,
         )
 

@@ -54,6 +54,10 @@ def test_consensus_is_written_for_every_choice(evaluated):
     consensus = load_consensus(folder)
     assert consensus.names == networks.NAMES
     assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
+    on_gpu, on_cpu = consensus.calibration("cuda"), consensus.calibration("cpu")
+    assert on_gpu.threshold.keys() == on_cpu.threshold.keys()
+    assert on_gpu.threshold["vit"] == on_cpu.threshold["vit"]  # floats everywhere
+    assert on_gpu.temperature != on_cpu.temperature or on_gpu.threshold != on_cpu.threshold
     assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["test"]["accuracy"])
     refused = found["consensus"]["sets"]["test"]["refused"]["share"]
     assert consensus.figures["test_accepted"] == pytest.approx(1 - refused)

@@ -6,6 +6,7 @@ images alone.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import onnx
 from tqdm import tqdm
 
 from service.inference.artefact import Artefact, open_artefact
-from service.inference.consensus import key, mean_probabilities
+from service.inference.consensus import Calibration, key, mean_probabilities
+from service.inference.device import open_session
 from training.data import mnist
 from training.data.unipen import SLASHED
 from training.loop.fit import Data
@@ -22,6 +24,7 @@ from training.measure import detection, folder, numbers
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.sets import Images, of_mnist, of_writers
 from training.release import consensus
+from training.release.artefact import PRECISION
 from training.release.graph import set_properties
 
 MEASURED = "evaluation.json"
@@ -59,34 +62,44 @@ def evaluate(
             of_pages[name] = {"detection": detection.precision(boxes, scores, canvases[1])}
     answers.fit(names)
     for name in names:
-        found[name] = answers.describe(answers.of[name], answers.thresholds[name]) | of_pages.get(name, {})
+        found[name] = answers.describe(answers.of[name], answers.on_cpu.threshold[name]) | of_pages.get(name, {})
     together = answers.together(names)
-    found[CONSENSUS] = answers.describe(together, answers.thresholds[key(names)])
+    found[CONSENSUS] = answers.describe(together, answers.on_cpu.threshold[key(names)])
     found[CONSENSUS]["test_intervals"] = intervals(together["test"], sets["test"].labels)
     return found, answers
 
 
 class Answers:
-    """Each model's answers to each set, and the temperatures and thresholds fitted on validation images."""
+    """Each model's answers to each set, and the temperatures and thresholds fitted on validation images.
+
+    Every figure is of the arithmetic that a CPU serves. Temperatures and thresholds are fitted to floats too, in which
+    a GPU computes the models that have 8 bits on a CPU.
+    """
 
     def __init__(self, sets: dict[str, Images], own: folder.Folder | None) -> None:
         self.sets, self.own = sets, own
         self.of: dict[str, dict[str, np.ndarray]] = {}  # by model and set: probabilities (N, 10)
-        self.temperatures: dict[str, float] = {}  # by `service.inference.consensus.key`
-        self.thresholds: dict[str, float] = {}
+        self.in_floats: dict[str, np.ndarray] = {}  # by model: probabilities (N, 10) of the validation images
+        self.on_cpu = self.floats = Calibration(temperature={}, threshold={})
 
     def add(self, name: str, artefact: Artefact) -> None:
         """Run one artefact over every set."""
         self.of[name] = {title: probabilities_of(artefact, images.images, title) for title, images in self.sets.items()}
+        self.in_floats[name] = self.of[name]["validation"]
+        if artefact.metadata.get("precision") == PRECISION[True]:
+            session = open_session(artefact.content, "cpu", os.cpu_count() or 1, floats=True)
+            images = self.sets["validation"].images
+            self.in_floats[name] = probabilities_of(replace(artefact, session=session), images, "in floats")
 
     def fit(self, names: list[str]) -> None:
         """Fit the consensus of every subset of `names`."""
-        validation = {name: self.of[name]["validation"] for name in names}
-        self.temperatures, self.thresholds = consensus.fit(validation, self.sets["validation"].labels)
+        labels = self.sets["validation"].labels
+        self.on_cpu = consensus.fit({name: self.of[name]["validation"] for name in names}, labels)
+        self.floats = consensus.fit({name: self.in_floats[name] for name in names}, labels)
 
     def together(self, names: list[str]) -> dict[str, np.ndarray]:
         """The probabilities of the consensus for each set."""
-        temperature = self.temperatures[key(names)]
+        temperature = self.on_cpu.temperature[key(names)]
         return {
             title: mean_probabilities(np.stack([self.of[name][title] for name in names]), temperature)
             for title in self.sets
@@ -133,7 +146,7 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], models: Pa
         write_figures(models / f"{name}.onnx", found[name])
     values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
     values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
-    consensus.write(models, answers.temperatures, answers.thresholds, values)
+    consensus.write(models, answers.on_cpu, answers.floats, values)
     results.mkdir(parents=True, exist_ok=True)
     saved: dict[str, Any] = {name: answers.of[name]["test"].astype(np.float16) for name in names}
     saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from service.inference.consensus import FILE, choices, mean_probabilities
+from service.inference.consensus import FILE, Calibration, choices, mean_probabilities
 from training.loop.validation import REFUSED
 from training.release.calibration import temperature
 
 
-def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> Calibration:
     """The temperature and the threshold of every choice of models.
 
     answers: probabilities (N, 10) of MNIST's validation digits, by model; labels: (N,). A threshold refuses the share
-    REFUSED of these digits. Returns two dicts by `service.inference.consensus.key`.
+    REFUSED of these digits.
     """
     temperatures, thresholds = {}, {}
     for choice in choices(answers):
@@ -26,18 +26,16 @@ def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> tuple[dict[str, f
         temperatures[choice] = round(fitted, 4)
         confidences = mean_probabilities(stacked, temperatures[choice]).max(1)
         thresholds[choice] = round(float(np.quantile(confidences, REFUSED)), 4)
-    return temperatures, thresholds
+    return Calibration(temperature=temperatures, threshold=thresholds)
 
 
-def write(
-    models: Path, temperatures: dict[str, float], thresholds: dict[str, float], figures: dict[str, float]
-) -> None:
-    """Write consensus.json for all artefacts of the folder, atomically; figures: of all models together."""
+def write(models: Path, on_cpu: Calibration, floats: Calibration, figures: dict[str, float]) -> None:
+    """Write consensus.json for all artefacts of the folder, atomically; figures: of all models together, on a CPU."""
     paths = sorted(models.glob("*.onnx"))
     content = {
         "sha256": {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
-        "temperature": temperatures,
-        "threshold": thresholds,
+        **on_cpu.model_dump(),
+        "floats": floats.model_dump(),
         "figures": {name: round(value, 6) for name, value in figures.items()},
     }
     partial = models / f".{FILE}.partial"

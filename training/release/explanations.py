@@ -99,7 +99,7 @@ def renew(models: Path) -> list[str]:
     consensus = Consensus.model_validate_json((models / FILE).read_bytes())
     renewed = consensus.model_copy(update={"sha256": consensus.sha256 | changed})
     if changed:
-        (models / FILE).write_text(renewed.model_dump_json(indent=1) + "\n")
+        (models / FILE).write_text(renewed.model_dump_json(indent=1, exclude_none=True) + "\n")
     return list(changed)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.inference.artefact import UnusableArtefact
-from service.inference.consensus import Consensus, choices, load_consensus, mean_probabilities
+from service.inference.consensus import Calibration, Consensus, choices, load_consensus, mean_probabilities
 
 
 def one_hot(digit, confidence):
@@ -58,6 +58,18 @@ def test_each_image_of_a_batch_has_its_own_verdict(consensus):
     assert [verdict.digit for verdict in verdicts] == [1, 2]
 
 
+def test_a_gpu_has_its_own_temperatures_and_thresholds(consensus):
+    surer = Calibration(temperature=dict.fromkeys(choices("abc"), 1.0), threshold=dict.fromkeys(choices("abc"), 0.95))
+    fitted = consensus.model_copy(update={"floats": surer})
+    probabilities = np.array([[one_hot(3, 0.9)]])
+    assert fitted.calibration("cpu").decide(["a"], probabilities)[0].accepted
+    assert not fitted.calibration("cuda").decide(["a"], probabilities)[0].accepted
+
+
+def test_a_file_without_those_of_a_gpu_has_the_same_for_both(consensus):
+    assert consensus.calibration("cuda") is consensus.calibration("cpu")
+
+
 def test_folder_in_order_is_loaded(small_models):
     assert load_consensus(small_models).names == ["cnn", "faster_rcnn", "vit"]
 
@@ -89,7 +101,21 @@ def empty(**parts):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", empty(), empty(sha256={"cnn": "0"}), empty(sha256=["cnn"]), empty(temperature={"cnn": None})],
+    [
+        "",
+        "[]",
+        "{}",
+        empty(),
+        empty(sha256={"cnn": "0"}),
+        empty(sha256=["cnn"]),
+        empty(temperature={"cnn": None}),
+        empty(
+            sha256={"cnn": "0"},
+            temperature={"cnn": 1},
+            threshold={"cnn": 0},
+            floats={"temperature": {"cnn": 1}, "threshold": {}},
+        ),
+    ],
 )
 def test_damaged_consensus_is_noticed(small_models, content):
     (small_models / "consensus.json").write_text(content)
