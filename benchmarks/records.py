@@ -2,6 +2,7 @@
 
 results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
 results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json: that of `benchmarks.crowd`.
+results/offline.json: that of `benchmarks.offline`.
 
     python -m benchmarks.records
 """
@@ -59,10 +60,25 @@ def crowd(record: Record) -> str:
     return "\n".join(lines)
 
 
+def offline(record: Record) -> str:
+    """Images/s of each model and of all together, by batch."""
+    rows, setting = [row for row in record["rows"] if row["engine"] == "onnxruntime"], record["setting"]
+    batches = sorted({row["batch"] for row in rows})
+    lines = [f"| images/s | {' | '.join(f'batch {batch}' for batch in batches)} |", "| --- |" + " --- |" * len(batches)]
+    for model in dict.fromkeys(row["model"] for row in rows):
+        speeds = {row["batch"]: row["images_per_sec"] for row in rows if row["model"] == model}
+        title = "all of them" if model == "all" else f"`{model}`"
+        lines.append(f"| {title} | {' | '.join(f'{speeds[batch]:,}' for batch in batches)} |")
+    where = f"{setting['threads']} threads of {setting['hardware']}, onnxruntime {setting['onnxruntime']}"
+    says = f"One run on {where}: medians of {setting['calls']} calls of each kind after a warm-up."
+    return "\n".join([says, "", *lines])
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
+    "offline": ("docs/performance.md", offline),
 }
 
 
