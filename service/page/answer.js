@@ -12,8 +12,9 @@ export function say(sentence, kind) {
   put({ sentence, kind });
 }
 
-export function showError({ error, status }) {
-  put({ sentence: error, kind: "error", advice: status === 400 ? t("advice") : "", locked: status === 401 });
+/** `seen`: the browser can show the image, so that a refusal is about what is on it. */
+export function showError({ error, status }, seen = false) {
+  put({ sentence: error, kind: "error", advice: seen && status === 400 ? t("advice") : "", locked: status === 401 });
 }
 
 /** Take away what belongs to an answer. */

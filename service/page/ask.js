@@ -15,17 +15,17 @@ export function drop() {
   underway = null;
 }
 
-/** Post an image to several paths at once: their answers in order, or null if a newer question was asked meanwhile. */
-export async function ask(paths, image) {
+/** Post an image to a path: the answer, or null if a newer question was asked meanwhile. */
+export async function ask(path, image) {
   drop();
   const question = newest;
   const controller = (underway = new AbortController());
   const timer = setTimeout(() => controller.abort(), PATIENCE);
-  const answers = await Promise.all(paths.map((path) => post(path, image, controller.signal)));
+  const answer = await post(path, image, controller.signal);
   clearTimeout(timer);
   if (question !== newest) return null;
   underway = null;
-  return answers;
+  return answer;
 }
 
 /** Post an image to one path, whatever else is asked. What the service answers, or `{error, status}`. */

@@ -22,6 +22,7 @@ export async function openCamera(take) {
     said.textContent = t("camera-refused", { reason: error.message });
     return;
   }
+  if (!finder.open) return stop(); // it was closed before the camera was there
   video.srcObject = stream;
   await video.play();
   finder.querySelector("[value=take]").onclick = async () => {
@@ -50,7 +51,9 @@ function grab(video, longest) {
 }
 
 $("finder").querySelector("[value=close]").addEventListener("click", () => $("finder").close());
-$("finder").addEventListener("close", () => {
+$("finder").addEventListener("close", stop);
+
+function stop() {
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = null;
-});
+}

@@ -66,20 +66,22 @@ function fill(made, model) {
 }
 
 /** Go on to the next way to look: none, covering, or what a network has of its own. */
-export function next() {
+export function nextLook() {
   look = LOOKS[(LOOKS.indexOf(look) + 1) % LOOKS.length];
   showLook();
 }
 
+export const isLooking = () => look !== LOOKS[0];
+
 function showLook() {
   $("look").textContent = t(`look.${look}`);
-  $("look").setAttribute("aria-pressed", look !== "off");
-  $("legend").hidden = look === "off";
-  if (look !== "off") $("legend").textContent = t(`legend.${look}`);
+  $("look").setAttribute("aria-pressed", isLooking());
+  $("legend").hidden = !isLooking();
+  if (isLooking()) $("legend").textContent = t(`legend.${look}`);
   for (const made of $("networks").children) {
     const looked = votes?.explain?.models?.[made.dataset.name];
     const canvas = made.querySelector("canvas");
-    canvas.hidden = look === "off" || !looked;
+    canvas.hidden = !isLooking() || !looked;
     if (!canvas.hidden) paint(canvas, votes.explain.image, looked, look);
   }
 }

@@ -5,22 +5,24 @@ import { csv } from "./history.js";
 import { count } from "./language.js";
 import { zip } from "./zip.js";
 
+const LINE_BREAK = "|"; // between the lines of a number, as in the index that the evaluation reads
 const ENDS = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/bmp": "bmp", "image/gif": "gif", "image/tiff": "tiff" };
 const kept = []; // {path, truth, kind, blob}
-let current = null; // {blob, read} that the form is about
+let current = null; // the image that the form is about
 
-/** The form is about this image from now on; `told` is what was noted of it. */
-export function keepFor(blob, told) {
-  current = { blob, read: told.read };
+/** The form is about this image from now on. */
+export function keepFor(blob) {
+  current = blob;
   $("right").value = "";
 }
 
 $("wrong").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!current) return;
-  const truth = $("right").value;
-  const name = `${String(kept.length + 1).padStart(3, "0")}.${ENDS[current.blob.type] ?? "png"}`;
-  kept.push({ path: `${truth || "other"}/${name}`, truth, kind: "correction", blob: current.blob });
+  const truth = $("right").value.trim().replaceAll(/[\s|]+/g, LINE_BREAK);
+  const folder = truth ? (truth.length > 1 ? "numbers" : truth) : "other";
+  const name = `${String(kept.length + 1).padStart(3, "0")}.${ENDS[current.type] ?? "png"}`;
+  kept.push({ path: `${folder}/${name}`, truth, kind: "correction", blob: current });
   current = null;
   $("right").value = "";
   $("corrections").textContent = count("corrections", kept.length);

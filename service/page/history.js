@@ -5,7 +5,7 @@ import { percent } from "./language.js";
 
 const told = []; // {time, read, confidence, accepted, route}
 
-/** Note an answer: of /read if there is one, else of /predict. Returns what was noted. */
+/** Note an answer: of /read if there is one, else of /predict. */
 export function remember(one, many) {
   const confidence = many ? Math.min(...many.digits.filter((d) => d.accepted).map((d) => d.confidence)) : one.confidence;
   const entry = {
@@ -19,7 +19,6 @@ export function remember(one, many) {
   const cells = [entry.time.slice(11, 19), entry.accepted ? entry.read : `${entry.read}?`, percent(confidence)];
   $("history").querySelector("tbody").prepend(element("tr", {}, ...cells.map((textContent) => element("td", { textContent }))));
   $("history").hidden = false;
-  return entry;
 }
 
 export const csv = (rows) =>

@@ -1,22 +1,25 @@
 """The page and /docs in a real browser, against the real service.
 
-Under a name that is not localhost: browsers and Swagger UI are more generous to that.
+The service has a name other than localhost, because browsers and Swagger UI allow more on localhost.
 """
 
 import os
 import shutil
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from service.http.schema import PREDICTION
-from tests.conftest import REPOSITORY
+from tests.conftest import RELEASED, REPOSITORY
 from tests.serving import serving
 
 PATIENCE = 20_000  # ms; on a busy machine a browser puts off encoding a canvas for seconds
 HOST = "quintet.test"
 EXAMPLES = REPOSITORY / "examples"
+NETWORKS = len(list(RELEASED.glob("*.onnx")))
+HISTORY = ["CNN", "AlexNet", "VGG16", "Faster R-CNN", "Vision Transformer"]  # in the order of the field's history
 IDLE = "Write on the sheet, or choose an image."
 DESK = {"locale": "en-GB", "viewport": {"width": 1280, "height": 860}}
 PHONE = {
@@ -56,24 +59,27 @@ def address():
 
 
 @pytest.fixture(scope="package")
-def browser():
+def launch():
+    """Starts Chromium with the command-line arguments that a test needs."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("there is no chromium here")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            chromium_sandbox=os.geteuid() != 0,
-            args=[f"--host-resolver-rules=MAP {HOST} 127.0.0.1"],
-        )
-        yield browser
-        browser.close()
+        root = os.geteuid() == 0
+        yield partial(playwright.chromium.launch, executable_path=chromium, chromium_sandbox=not root)
+
+
+@pytest.fixture(scope="package")
+def browser(launch):
+    browser = launch(args=[f"--host-resolver-rules=MAP {HOST} 127.0.0.1"])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
 def open_page(browser, address):
-    """Opens pages of the service; in the end nothing may have been asked of another host, and no script have failed."""
+    """Opens pages of the service. At the end, checks that no other host was asked and no script failed."""
     asked, failed, contexts = [], [], []
 
     def open_page(path="/", **options):
@@ -97,7 +103,7 @@ def open_page(browser, address):
 @pytest.fixture
 def page(open_page):
     page = open_page(**DESK)
-    expect(page.locator("#networks li")).to_have_count(5)
+    expect(page.locator("#networks li")).to_have_count(NETWORKS)
     return page
 
 

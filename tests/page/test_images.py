@@ -58,7 +58,7 @@ def test_example_is_read(page, alt, digit):
 
 
 def test_number_is_read_with_a_box_for_each_digit(page):
-    """The answer of POST /read is made up here. Sure digits carry no percentage, doubtful ones are tinted."""
+    """The answer of POST /read is a fake. Certain digits have no percentage, and doubtful ones are tinted."""
     page.route("**/read", lambda route: route.fulfill(json=READ))
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "19\n4")
@@ -111,13 +111,19 @@ def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tm
     expect_answer(page, "5")
     page.fill("#right", "5")
     page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="1969 and 42").click()
+    expect_answer(page, "1969\n42")
+    page.fill("#right", "1969 42")
+    page.get_by_role("button", name="Keep").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download 2 corrections").click()
+        page.get_by_role("button", name="Download 3 corrections").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
     folder = load(tmp_path / "corrections")
     assert sorted(folder.labels) == [NONE, 5]
+    with open(tmp_path / "corrections" / "index.csv", newline="") as lines:
+        assert [row["truth"] for row in csv.DictReader(lines)] == ["", "5", "1969|42"]
 
 
 def test_history_is_downloaded_as_csv_and_json(page):
@@ -151,7 +157,7 @@ def test_copied_curl_asks_about_the_image_on_the_sheet(page):
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "service/page/thumbnails").iterdir()), ids=lambda path: path.stem)
 def test_thumbnail_shows_its_example(path):
-    """Made by Pillow: ImageOps.exif_transpose, thumbnail((400, 88)), WebP of quality 80."""
+    """The thumbnails were made by Pillow: ImageOps.exif_transpose, thumbnail((400, 88)), WebP of quality 80."""
     (source,) = EXAMPLES.glob(f"{path.stem}.*")
     example = ImageOps.exif_transpose(Image.open(source))
     example.thumbnail((400, 88))

@@ -1,21 +1,21 @@
-"""Small windows, the keyboard, and /docs."""
+"""Small windows, keyboard, languages, accessibility, and /docs."""
 
 import json
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import DESK, IDLE, PHONE, READ, expect_answer, expect_sentence
+from tests.page.conftest import DESK, EXAMPLES, IDLE, NETWORKS, PHONE, READ, expect_answer, expect_sentence
 
-AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("width, scheme", [(320, "light"), (360, "dark"), (768, "light")])
 def test_nothing_is_wider_than_the_window(open_page, width, scheme):
-    """The answer of POST /read is made up here."""
+    """The answer of POST /read is a fake."""
     page = open_page(**PHONE | {"viewport": {"width": width, "height": 740}, "color_scheme": scheme})
     page.get_by_role("button", name="3 in pencil").tap()
     expect_answer(page, "3")
@@ -74,8 +74,8 @@ def test_targets_are_44_pixels_on_touch(open_page):
     page = open_page(**PHONE)
     page.get_by_role("button", name="1969 and 42").tap()
     expect_answer(page, "1969\n42")
-    small = page.evaluate("""() => [...document.querySelectorAll("button, label, summary, nav a, footer a")]
-        .filter((target) => target.offsetHeight && !target.closest("form"))
+    small = page.evaluate("""() => [...document.querySelectorAll("button, label, summary, nav a, footer a, #right")]
+        .filter((target) => target.offsetHeight && !target.matches("form label"))
         .filter((target) => target.getBoundingClientRect().height < 43.9)
         .map((target) => target.outerHTML)""")
     assert small == []
@@ -96,7 +96,7 @@ def test_page_speaks_german(open_page):
     page = open_page(**DESK | {"locale": "de-DE"})
     page.get_by_role("button", name="7 in blue").click()
     expect_answer(page, "7")
-    expect_sentence(page, "Eine 7. Alle 5 Netze sind sich einig.")
+    expect_sentence(page, f"Eine 7. Alle {NETWORKS} Netze sind sich einig.")
     assert page.evaluate("document.documentElement.lang") == "de"
 
 
@@ -124,19 +124,60 @@ def test_first_view_is_small(open_page):
     assert sum(sizes) < 100_000, sizes
 
 
+def findings(page):
+    """What axe-core finds, as rules and the elements that break them."""
+    violations = Axe().run(page).response["violations"]
+    return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/results"])
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not here: npm install --no-save axe-core")
-def test_axe_finds_nothing(open_page, path, scheme):
-    page = open_page(path, **DESK | {"color_scheme": scheme})
-    if path == "/":
-        page.get_by_role("button", name="1969 and 42").click()
-        expect_answer(page, "1969\n42")
-    else:
-        expect(page.locator("body[data-ready]")).to_be_visible()
-    page.evaluate(AXE.read_text())
-    findings = page.evaluate("async () => (await axe.run()).violations")
-    assert [(finding["id"], [node["html"] for node in finding["nodes"]]) for finding in findings] == []
+@pytest.mark.parametrize("form", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing(open_page, form, scheme):
+    page = open_page(**form | {"color_scheme": scheme})
+    assert findings(page) == []
+    page.get_by_role("button", name="1969 and 42").click()
+    expect_answer(page, "1969\n42")
+    assert findings(page) == []
+    page.get_by_role("button", name="A star").click()
+    expect_answer(page, "No digit?")
+    page.locator("#look").click()
+    expect(page.locator("#networks canvas").first).to_be_visible()
+    page.locator("#history summary").click()
+    page.locator("#networks summary").first.click()
+    assert findings(page) == []
+    page.set_input_files("#file", [EXAMPLES / "seven.png", EXAMPLES / "star.png"])
+    expect(page.locator("#tiles b")).to_have_text(["No digit?", "7"])
+    assert findings(page) == []
+    page.set_input_files("#file", REPOSITORY / "README.md")
+    expect(page.locator("[data-kind=error]")).to_be_visible()
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_results(open_page, scheme):
+    page = open_page("/results", **DESK | {"color_scheme": scheme})
+    expect(page.locator("body[data-ready]")).to_be_visible()
+    page.locator(".matrix button").first.click()
+    expect(page.locator(".behind li").first).to_be_visible()
+    assert findings(page) == []
+
+
+MOVING = """() => [...document.querySelectorAll("*")].map((element) => getComputedStyle(element))
+    .filter((style) => style.animationName !== "none" || style.transitionDuration !== "0s").length"""
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(open_page):
+    page = open_page(**DESK | {"reduced_motion": "reduce"})
+    expect(page.locator("#networks li")).to_have_count(NETWORKS)
+    assert page.evaluate(MOVING) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(MOVING) > 0
+
+
+def test_axe_finds_nothing_in_docs_but_what_is_part_of_swagger_ui(open_page):
+    page = open_page("/docs", **DESK | {"color_scheme": "light"})
+    expect(page.locator(".opblock").first).to_be_visible()
+    assert {rule for rule, _ in findings(page)} <= {"heading-order", "nested-interactive"}
 
 
 def test_docs_need_no_other_host_and_can_be_tried(open_page):

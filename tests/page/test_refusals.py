@@ -1,12 +1,14 @@
-"""What goes wrong is said in words."""
+"""Every failure gets a sentence."""
 
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import BAR, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
+from tests.page.conftest import BAR, NETWORKS, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
+from tests.service.picture.test_decode import encode
 
 pytestmark = pytest.mark.slow
 
@@ -14,14 +16,22 @@ pytestmark = pytest.mark.slow
 def test_file_that_is_no_image_gets_the_sentence_of_the_service(page):
     page.set_input_files("#file", REPOSITORY / "README.md")
     expect_sentence(page, "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.")
-    expect(page.locator("#unshown")).to_be_hidden()  # one message, not two
+    expect(page.locator("#unshown")).to_be_hidden()  # one message, not three
+    expect(page.locator("#advice")).to_be_hidden()
     page.click("#clear")
     stroke(page, SEVEN)
     expect_answer(page, "7")
 
 
+def test_blank_image_gets_advice(page):
+    blank = encode(Image.new("L", (400, 300), 255))
+    page.set_input_files("#file", {"name": "blank.png", "mimeType": "image/png", "buffer": blank})
+    expect_sentence(page, "The image is blank: no ink stands out from the background.")
+    expect(page.locator("#advice")).to_contain_text("thicker pen")
+
+
 def test_refused_image_is_said_so_kindly_and_the_guess_is_small(page):
-    """The service's answers are made up: what it refuses depends on the models."""
+    """The service's answers are fakes, because the models decide what it refuses."""
     page.route("**/predict*", lambda route: route.fulfill(json=REFUSED))
     page.route("**/read", lambda route: route.fulfill(json=NO_DIGITS))
     stroke(page, SEVEN)
@@ -68,7 +78,7 @@ def test_networks_are_introduced_as_soon_as_they_can_be(open_page):
 
 
 def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
-    """The service's refusal is made up here; what it says is shown."""
+    """The service's refusal is a fake."""
 
     def guard(route):
         if route.request.headers.get("authorization") == "Bearer open sesame":
@@ -88,7 +98,7 @@ def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
     expect(page.get_by_label("API key")).to_be_visible()
     page.keyboard.type("open sesame")
     page.keyboard.press("Enter")
-    expect(page.locator("#networks li")).to_have_count(5)
+    expect(page.locator("#networks li")).to_have_count(NETWORKS)
     stroke(page, SEVEN)
     expect_answer(page, "7")
     expect(page.get_by_label("API key")).to_be_hidden()
