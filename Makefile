@@ -36,8 +36,8 @@ models: data  ## train, export and evaluate all networks; goes on where it was s
 # dev.txt is resolved first, from all extras; the other two are parts of it, so that they can be installed together.
 pin: .venv/uv.done  ## pin pyproject.toml into requirements/; UPGRADE=-U takes the newest releases
 	$(COMPILE) $(UPGRADE) --extra cuda --extra train --extra dev -o requirements/dev.txt
-	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt
-	$(COMPILE) -c requirements/dev.txt --extra cuda -o requirements/cuda.txt
+	$(COMPILE) -c requirements/dev.txt --extra tracing -o requirements/serve.txt
+	$(COMPILE) -c requirements/dev.txt --extra tracing --extra cuda -o requirements/cuda.txt
 
 clean:  ## remove the environment
 	rm -rf .venv

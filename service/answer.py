@@ -21,6 +21,7 @@ from service.picture.digit import Canonical, canonicalise
 from service.picture.errors import OutOfTime
 from service.reading.reader import read
 from service.settings import Settings
+from service.timeline import mark
 
 DECIMALS = 6  # of probabilities
 
@@ -52,6 +53,10 @@ def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float |
     decoded = time.perf_counter()
     canonical = canonicalise(picture)
     finished = time.perf_counter()
+    if arrived is not None:
+        mark("queue", arrived, started)
+    mark("decode", started, decoded)
+    mark("canonicalise", decoded, finished)
     return Seen(
         canonical=canonical,
         reduced=reduced,
@@ -147,6 +152,8 @@ def describe_page(
     decoded = time.perf_counter()
     readings = read(picture, predictor, names, deadline)
     finished = time.perf_counter()
+    mark("decode", started, decoded)
+    mark("read", decoded, finished)
     lines: dict[int, list[str]] = {}
     for reading in readings:
         if reading.accepted:

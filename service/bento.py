@@ -5,6 +5,7 @@ bentoml serve service.bento:Quintet
 
 import gc
 import logging
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -19,24 +20,45 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import lifecycle
 from service import settings as environment
 from service.answer import see
-from service.http import protocol
+from service.http import logs, protocol
 from service.http.app import create_app
 from service.http.classify import NativeEndpoint, digit_images, is_fault
 from service.http.gate import Gate
 from service.http.known_paths import KnownPaths
 from service.http.observability import Metrics, Traffic
 from service.http.pages import EXAMPLES
+from service.http.requests import Listener, Requests
 from service.inference.consensus import load_consensus
 from service.inference.device import DeviceLost, choose_device
 from service.inference.predictor import Predictor
+
+ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"  # either one asks for traces
 
 protocol.install()
 logging.getLogger("bentoml._internal.server.http_app").addFilter(is_fault)
 logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
 
+
+def watch(settings: environment.Settings) -> list[Listener]:
+    """What is told of each request: a log of JSON, traces, or nothing. Raises ValueError if a package is missing."""
+    listeners: list[Listener] = []
+    if settings.log == "json":
+        logs.use_json()
+        listeners.append(logs.log_request)
+    named = next((name for name in ENDPOINTS if os.environ.get(name)), None)
+    if named is not None:
+        try:
+            from service.http.tracing import Traces
+        except ImportError as error:
+            raise ValueError(f"{named} is set, but the exporter is missing; install the extra `tracing`.") from error
+        listeners.append(Traces())
+    return listeners
+
+
 try:
     lifecycle.prepare()
     settings = environment.load()
+    listeners = watch(settings)
     # Here too, where `bentoml serve` can still stop: a worker that fails would be started again without end.
     load_consensus(settings.models)
     choose_device(settings.device)
@@ -56,7 +78,9 @@ async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
 @bentoml.service(
     name="quintet",
     workers=settings.workers,
-    logging={"access": {"enabled": settings.access_log, "request_content_type": False}},  # one not ASCII makes it fail
+    logging={  # a content type that is not ASCII makes it fail
+        "access": {"enabled": settings.access_log and settings.log == "text", "request_content_type": False}
+    },
     tracing={"excluded_urls": "."},  # all of them: docs/operations.md has what it costs
     traffic={"timeout": settings.upload_timeout + settings.timeout + 10},  # the gate's limits come first
 )
@@ -117,6 +141,7 @@ def add_middleware(kind: Callable[..., ASGIApp], **options: Any) -> None:
 
 
 add_middleware(KnownPaths, mounted=application)
+add_middleware(Requests, listeners=listeners)
 if settings.cors_origins:
     origins, methods = settings.cors_origins, ["GET", "POST"]
     add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"])

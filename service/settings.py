@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         default=5.0, ge=0, description="seconds after SIGTERM in which /readyz fails and requests are still answered"
     )
     access_log: bool = Field(default=False, description="a line in the log for each request")
+    log: Literal["text", "json"] = Field(
+        default="text", description="json: every line of the log is an object, and each request has one"
+    )
     api_key: SecretStr | None = Field(
         default=None, min_length=1, description="what `Authorization: Bearer` has to carry"
     )

@@ -47,14 +47,28 @@ ALLOWED = {
     "service.cli": {"service.answer", "service.inference", "service.picture", "service.settings"},
     "service.serve": {"service.files"},
     "service.__main__": set(),
-    "service.http": {"service.answer", "service.inference", "service.picture", "service.settings", "service.files"},
-    "service.answer": {"service.reading", "service.inference", "service.picture", "service.settings"},
+    "service.http": {
+        "service.answer",
+        "service.inference",
+        "service.picture",
+        "service.settings",
+        "service.files",
+        "service.timeline",
+    },
+    "service.answer": {
+        "service.reading",
+        "service.inference",
+        "service.picture",
+        "service.settings",
+        "service.timeline",
+    },
     "service.reading": {"service.inference", "service.picture"},
-    "service.inference": {"service.picture"},
+    "service.inference": {"service.picture", "service.timeline"},
     "service.settings": {"service.picture", "service.files"},
     "service.lifecycle": set(),
     "service.picture": set(),
     "service.files": set(),
+    "service.timeline": set(),
 }
 
 

@@ -4,13 +4,16 @@ An image in an archive or a table is named as if that were a folder: `/scans/a.t
 """
 
 import glob
+import gzip
 import os
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}  # what is an image in a folder or archive
 TABLE, ARCHIVES = ".parquet", (".tar", ".tar.gz", ".tgz")
@@ -95,9 +98,11 @@ def _sized(path: str, size: int, limit: int) -> Image | None:
 
 def _members(path: str, limit: int) -> Iterator[Image]:
     seen: Counter[str] = Counter()
+    end = 0  # of the last member
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with _opened(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
+                end = member.offset_data + (-(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE) * member.isreg()
                 if not member.isfile() or Path(member.name).suffix.lower() not in IMAGES:
                     continue
                 seen[member.name] += 1
@@ -108,9 +113,40 @@ def _members(path: str, limit: int) -> Iterator[Image]:
                     yield too_large
                 elif content := archive.extractfile(member):
                     yield Image(path=name, data=content.read())
-    except (OSError, tarfile.TarError, EOFError) as error:
+            # tarfile ends without an error at a header that is cut off, or is none.
+            if file.block(end).strip(b"\0") or len(file.block(end)) < tarfile.BLOCKSIZE:
+                raise EOFError("it ends within a header, or without the mark of its end")
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         reason = f"The archive is damaged after {seen.total()} images: {str(error).rstrip('.')}."
         yield Image(path=path, data=None, error=reason)
+
+
+class _Tail:
+    """A file that is read once, from start to end, and remembers its last bytes."""
+
+    KEPT = 4 * tarfile.RECORDSIZE  # bytes; tarfile reads a record at a time
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.given, self.last = file, 0, b""
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        self.given += len(data)
+        self.last = (self.last + data)[-self.KEPT :]
+        return data
+
+    def block(self, offset: int) -> bytes:
+        """A block of the archive that was read lately, or as much of it as there is."""
+        start = offset - (self.given - len(self.last))
+        return self.last[start : start + tarfile.BLOCKSIZE]
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[_Tail]:
+    """The file of an archive, decompressed if it is compressed."""
+    with open(path, "rb") as file:
+        compressed = file.peek(2)[:2] == b"\x1f\x8b"
+        yield _Tail(gzip.GzipFile(fileobj=file) if compressed else file)
 
 
 def _groups(path: str) -> int:

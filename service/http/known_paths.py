@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http import v2
 from service.http.serving import Serving
 
 UNKNOWN = "/unknown"  # the path of all requests whose path is not served
@@ -47,11 +48,18 @@ class KnownPaths:
 async def _bounded(app: ASGIApp, paths: frozenset[str], scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] in ("http", "websocket"):
         if scope["path"] not in paths:
-            scope = {**scope, "path": UNKNOWN, "raw_path": UNKNOWN.encode()}
+            path = _shared(scope["path"], paths)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
         if scope["client"]:
             host, port = scope["client"]
             scope = {**scope, "client": (ascii(host[:ADDRESS])[1:-1], port)}
     await app(scope, receive, send)
+
+
+def _shared(path: str, paths: frozenset[str]) -> str:
+    """The path that stands for one that is not served."""
+    model, unknown = "/".join(path.split("/")[:4]), v2.UNKNOWN_MODEL.rpartition("/")[0] + "/"
+    return v2.UNKNOWN_MODEL if path.startswith(unknown) and model not in paths else UNKNOWN
 
 
 def paths_of(app: FastAPI) -> Iterator[str]:

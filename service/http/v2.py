@@ -23,6 +23,7 @@ from service.inference.consensus import key, mean_probabilities
 from service.picture.errors import ImageTooLarge, InvalidImage
 
 VERSION = "1"  # of every model
+UNKNOWN_MODEL = "/v2/models/{model}"  # the path of all requests for models that are not served
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
 OPEN = ("/v2/health/live", "/v2/health/ready")  # no key is asked for: probes have none
 
@@ -55,7 +56,16 @@ def routes(artefacts: Iterable[str], version: str) -> list[Route]:
                 Route(f"{path}/config", _about(name, _config)),
                 Route(f"{path}/infer", _about(name, _infer), methods=["POST"]),
             ]
+    unknown = partial(_unknown, names)
+    methods = ["GET", "POST"]
+    found += [Route(path, unknown, methods=methods) for path in (UNKNOWN_MODEL, f"{UNKNOWN_MODEL}/{{rest:path}}")]
     return found
+
+
+async def _unknown(names: tuple[str, ...], request: Request) -> Response:
+    if request.path_params["model"] in names:
+        raise HTTPException(404, "No such route; /docs describes those that there are.")
+    raise HTTPException(404, f"Unknown model; the models are: {', '.join(names)}.")
 
 
 def _about(

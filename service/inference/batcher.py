@@ -18,6 +18,7 @@ from anyio import CapacityLimiter
 from service.inference.device import DeviceLost
 from service.inference.predictor import Answers, Predictor
 from service.inference.shapes import LARGEST
+from service.timeline import mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,9 @@ class Batcher:
             return None
         try:
             started = time.perf_counter()
-            return Share(answers=self.predictor.classify(images, names), started=started)
+            share = Share(answers=self.predictor.classify(images, names), started=started)
+            _mark(share)
+            return share
         finally:
             self.predictor.turns.release()
 
@@ -57,11 +60,15 @@ class Batcher:
         """Wait for a share in a batch. At most LARGEST images. A request cancelled while waiting is left out."""
         if len(images) > LARGEST:
             raise ValueError(f"{len(images)} images; a batch holds at most {LARGEST}.")
+        arrived = time.perf_counter()
         waiting = Waiting(images=images, names=tuple(names), share=asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._runner is None:
             self._runner = asyncio.create_task(self._run())
-        return await waiting.share
+        share = await waiting.share
+        mark("queue", arrived, share.started)
+        _mark(share)
+        return share
 
     async def each(self, images: np.ndarray, names: Sequence[str]) -> list[Share]:
         """One Share for each of images (N, 1, 28, 28) uint8, any N; `first` is the image's place in its batch."""
@@ -117,6 +124,15 @@ class Batcher:
                 rest.append(waiting)
         self._waiting.extendleft(reversed(rest))
         return batch
+
+
+def _mark(share: Share) -> None:
+    """Mark what each model did: they run one after another."""
+    started = share.started
+    for name, answer in share.answers.by_name.items():
+        finished = started + answer.milliseconds / 1e3
+        mark(name, started, finished)
+        started = finished
 
 
 def _fail(waiting: Waiting, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """Which images a source names, and what is said of those that cannot be read."""
 
+import gzip
 import io
 import tarfile
 
@@ -59,6 +60,36 @@ def test_a_damaged_archive_is_a_row_of_its_own(tmp_path):
     first, last = images(path)
     assert (first.path, last.path, last.data) == (f"{path}/1.png", str(path), None)
     assert last.error.startswith("The archive is damaged after ")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("cut", [512, 1_024, 1_100, 2_048])
+def test_an_archive_cut_at_or_within_a_header_is_a_row_of_its_own(tmp_path, cut, mode):
+    """Bug: tarfile ends without an error there, so the images behind it were lost and nothing was said."""
+    whole, path = tmp_path / "whole.tar", tmp_path / "scans.tar"
+    pack(whole, ("1.png", b"one"), ("2.png", bytes(90)), ("3.png", bytes(90)))
+    content = whole.read_bytes()[:cut]
+    path.write_bytes(gzip.compress(content) if mode == "w:gz" else content)
+    found = images(path)
+    assert [image.path for image in found if image.data] == [f"{path}/{n + 1}.png" for n in range(cut // 1_024)]
+    assert (found[-1].path, found[-1].data) == (str(path), None)
+    assert found[-1].error.startswith(f"The archive is damaged after {max(1, cut // 1_024)} image")
+
+
+def test_an_archive_whose_header_is_overwritten_is_a_row_of_its_own(tmp_path):
+    path = tmp_path / "scans.tar"
+    pack(path, ("1.png", b"one"), ("2.png", bytes(90)))
+    content = bytearray(path.read_bytes())
+    content[1_024:1_124] = b"x" * 100
+    path.write_bytes(content)
+    assert [(image.path, image.data) for image in images(path)] == [(f"{path}/1.png", b"one"), (str(path), None)]
+
+
+@pytest.mark.parametrize("count", [1, 25, 200])
+def test_a_whole_archive_is_not_called_damaged(tmp_path, count):
+    path = tmp_path / "scans.tar"
+    pack(path, *((f"{number}.png", bytes(number % 80)) for number in range(count)))
+    assert [image.error for image in images(path)] == [None] * count
 
 
 @pytest.mark.parametrize("nested", [True, False], ids=["struct", "bytes"])

@@ -54,12 +54,20 @@ def test_path_that_is_served_is_kept(whole, lines, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["/x", "/predict/x", "/page/no.js", "/page/../pages.py", "/a%0aline", "/" + 9999 * "x", "/models/resnet/ready"],
+    ["/x", "/predict/x", "/page/no.js", "/page/../pages.py", "/a%0aline", "/" + 9999 * "x", "/models/resnet/ready", "/v2/models/cnn/x"],
 )
 def test_any_other_path_is_one(whole, lines, path):
     with TestClient(whole) as client:
         assert client.get(path).status_code == 404
     assert lines == [(UNKNOWN, "testclient")]
+
+
+@pytest.mark.parametrize("path", ["/v2/models/resnet", "/v2/models/a%0aline/infer", "/v2/models/cnnx/versions/1"])
+def test_unknown_models_of_v2_share_one_path_and_are_told_the_others(whole, lines, path):
+    with TestClient(whole) as client:
+        answer = client.get(path)
+    assert answer.status_code == 404 and answer.json()["error"].startswith("Unknown model; the models are: cnn, ")
+    assert lines == [("/v2/models/{model}", "testclient")]
 
 
 def test_path_of_a_websocket_is_bounded_too(whole, lines):

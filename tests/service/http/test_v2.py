@@ -57,6 +57,14 @@ def test_server_says_what_it_is_and_that_it_is_ready(client: TestClient):
     assert client.get("/v2/models/vit/ready").json() == {"name": "vit", "ready": True}
 
 
+@pytest.mark.parametrize("path", ["", "/config", "/ready", "/infer", "/versions/1/infer"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_unknown_model_gets_the_names_of_those_there_are(client, method, path):
+    answer = client.request(method, f"/v2/models/resnet{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.json() == {"error": "Unknown model; the models are: cnn, faster_rcnn, vit, consensus, photograph."}
+
+
 @pytest.mark.parametrize("path", ["/v2/models/cnn", "/v2/models/cnn/versions/1"])
 def test_metadata_are_those_of_the_artefact(client, path):
     assert client.get(path).json() == {
