@@ -2,7 +2,9 @@
 
 To use several, run torchrun --nproc-per-node N -m training.train NAME. Each process takes its share of every batch and
 augments it with its own random numbers. DistributedDataParallel averages the gradients, so all processes hold the same
-network. Only the first process writes files.
+network. The recorded loss is that of the whole batch, and a checkpoint resumes on any number of processes. Batch norm
+takes its statistics from each process's share, so loss curves of one process and of several differ by these and by the
+random numbers. Only the first process writes files.
 """
 
 import os
@@ -63,6 +65,14 @@ def join(device: torch.device) -> tuple[int, int, torch.device]:
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return distributed.get_rank(), size, device
+
+
+def mean(value: torch.Tensor, size: int) -> torch.Tensor:
+    """The mean of a scalar over `size` processes, in all of them."""
+    if size > 1:
+        distributed.all_reduce(value)
+        value = value / size
+    return value
 
 
 def leave() -> None:

@@ -66,7 +66,7 @@ class Run:
         )
         for images, labels in bar:
             total += self.train_step(images, labels)
-        mean = (total / batches.steps).item()
+        mean = devices.mean(total / batches.steps, self.size).item()
         if mean != mean:
             raise FloatingPointError(f"{self.name}: the loss is NaN in epoch {self.epoch + 1} (lr {self.recipe.lr}).")
         self.epoch += 1
@@ -77,7 +77,8 @@ class Run:
         digits, targets = spoil(mnist.to_unit(images), labels, self.recipe.several)
         digits = move(digits, self.augment)
         with devices.autocast(self.device):
-            loss = self.objective(digits, targets)
+            # Shares of a batch differ in size by some images; the mean over processes is to be that over images.
+            loss = self.objective(digits, targets) * (len(images) * self.size / self.recipe.batch_size)
         loss.backward()
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)

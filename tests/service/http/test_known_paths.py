@@ -54,7 +54,16 @@ def test_path_that_is_served_is_kept(whole, lines, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["/x", "/predict/x", "/page/no.js", "/page/../pages.py", "/a%0aline", "/" + 9999 * "x", "/models/resnet/ready", "/v2/models/cnn/x"],
+    [
+        "/x",
+        "/predict/x",
+        "/page/no.js",
+        "/page/../pages.py",
+        "/a%0aline",
+        "/" + 9999 * "x",
+        "/models/resnet/ready",
+        "/v2/models/cnn/x",
+    ],
 )
 def test_any_other_path_is_one(whole, lines, path):
     with TestClient(whole) as client:
