@@ -15,14 +15,16 @@ from service.batch import command, output
 from tests.conftest import REPOSITORY, draw
 from tests.service.picture.test_decode import encode
 
-START = 120  # seconds until a first row is there, on a busy machine
+START = 600  # seconds until a first row is there, on a busy machine
+LONG = pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="takes Ray minutes: LONG_TESTS=1 runs it")
+RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`")
 ENGINES = [
     "plain",
     pytest.param(
         "ray",
         marks=[
             pytest.mark.slow,
-            pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`"),
+            RAY,
             pytest.mark.filterwarnings("ignore"),  # of Ray's processes and sockets
         ],
     ),
@@ -91,7 +93,7 @@ def test_a_second_call_adds_only_what_is_new(engine, scans, environment, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray's processes and sockets
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`")
+@RAY
 @pytest.mark.parametrize("more", [[], ["--read"]])
 def test_rows_do_not_depend_on_how_the_work_was_split(scans, environment, tmp_path, more):
     for engine, out in (("plain", "a"), ("ray", "b")):
@@ -140,23 +142,71 @@ def test_a_folder_begun_with_other_options_is_refused(scans, environment, tmp_pa
     assert capsys.readouterr().err.endswith("was begun with other models: None; give another folder.\n")
 
 
+def many(folder, count):
+    """So many images of digits, and one file among them that is none."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
+    (folder / "00500.png").write_bytes(b"no image")
+
+
+def wait_for_rows(process, out):
+    """Until a first file of rows is there, while the run goes on."""
+    deadline = time.monotonic() + START
+    while not list(out.glob("[!_]*")):
+        assert process.poll() is None, "the run ended before its first rows"
+        assert time.monotonic() < deadline, f"no row after {START} s"
+        time.sleep(0.01)  # the poll's interval
+
+
+def assert_whole(scans, out, count):
+    """Each image has one row, and the one that is no image an error."""
+    found = rows(out)
+    assert [row["path"] for row in found] == [str(scans / f"{number:05}.png") for number in range(count)]
+    assert [row["path"] for row in found if row["error"]] == [str(scans / "00500.png")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["plain", pytest.param("ray", marks=[LONG, RAY])])
 def test_a_killed_run_goes_on_without_a_row_lost_or_doubled(engine, environment, tmp_path):
     """kill -9 of the whole process group after the first rows are there."""
     scans, out, count = tmp_path / "scans", tmp_path / "out", 3_000
-    scans.mkdir()
-    for number in range(count):
-        (scans / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
-    (scans / "00500.png").write_bytes(b"no image")
+    many(scans, count)
     run = [sys.executable, "-m", "service.batch", str(scans), "--out", str(out), "--engine", engine]
     process = subprocess.Popen(run, cwd=REPOSITORY, env=environment, start_new_session=True)
-    deadline = time.monotonic() + START
-    while not list(out.glob("[!_]*")) and time.monotonic() < deadline:
-        time.sleep(0.01)  # the poll's interval
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        wait_for_rows(process, out)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     subprocess.run(run, cwd=REPOSITORY, env=environment, check=True)
-    found = [row["path"] for row in rows(out)]
-    assert found == [str(scans / f"{number:05}.png") for number in range(count)]
-    assert [row["path"] for row in rows(out) if row["error"]] == [str(scans / "00500.png")]
+    assert_whole(scans, out, count)
+
+
+@pytest.mark.slow
+@LONG
+@RAY
+@pytest.mark.filterwarnings("ignore")  # of Ray's processes and sockets
+def test_a_run_on_a_cluster_survives_the_death_of_a_node(environment, tmp_path):
+    """Two nodes on this machine, an actor on each; the second node is killed after the first rows are there."""
+    from ray.cluster_utils import Cluster
+
+    scans, out, count = tmp_path / "scans", tmp_path / "out", 3_000
+    many(scans, count)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 5, "include_dashboard": False})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        run = [sys.executable, "-m", "service.batch", str(scans), "--out", str(out), "--engine", "ray"]
+        run += ["--workers", "2", "--address", cluster.address]
+        process = subprocess.Popen(run, cwd=REPOSITORY, env=environment)
+        try:
+            wait_for_rows(process, out)
+            cluster.remove_node(second, allow_graceful=False)
+            assert process.wait(START) == 0
+        finally:
+            process.kill()
+            process.wait()
+    finally:
+        cluster.shutdown()
+    assert_whole(scans, out, count)
