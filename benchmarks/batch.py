@@ -11,12 +11,13 @@ import argparse
 import hashlib
 import json
 import os
-import platform
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import httpx2
 import numpy as np
 import onnxruntime
 
+from benchmarks.offline import hardware
 from service.batch import output
 from tests.serving import serving
 
@@ -55,34 +57,43 @@ def command(source: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "service.batch", str(source), "--out", str(out), *options]
 
 
-def timed(source: Path, out: Path, *options: str) -> float:
-    started = time.perf_counter()
+def whole(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
+    """A run that nobody stops. `processor_seconds` are those of all processes that it waited for: not those of Ray."""
+    started, used = time.perf_counter(), _processor_seconds()
     subprocess.run(command(source, out, *options), check=True, cwd=REPOSITORY)
-    return time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, _processor_seconds() - used
+    table = sum(path.stat().st_size for path in out.glob("*.parquet"))
+    digest, count = _rows(source, out)
+    return {
+        "seconds": round(seconds, 2),
+        "processor_seconds": round(used, 2),
+        "bytes_per_row": round(table / count, 1),
+        "rows": digest,
+    }
 
 
-def digest(out: Path) -> str:
-    """The rows of a result, in an order that does not depend on its files."""
-    rows = sorted(output.rows(out), key=lambda row: row["path"])
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def killed(source: Path, out: Path, *options: str) -> tuple[int, float]:
-    """Kill a run after its first rows and start it again. Returns the rows so far and the seconds of the second run."""
+def killed(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
+    """Kill a run after its first rows, and go on; `seconds` are those of the second call."""
     process = subprocess.Popen(command(source, out, *options), start_new_session=True, cwd=REPOSITORY)
     while not list(out.glob("[!_]*")):
         time.sleep(0.05)
         if process.poll() is not None:
-            raise RuntimeError("The run ended before it could be killed.")
+            raise RuntimeError("the run ended before it could be killed")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = sum(1 for _ in output.rows(out, ["path"]))
-    return before, timed(source, out, *options)
+    started = time.perf_counter()
+    subprocess.run(command(source, out, *options), check=True, cwd=REPOSITORY)
+    return {
+        "rows_before": before,
+        "seconds": round(time.perf_counter() - started, 2),
+        "rows": _rows(source, out)[0],
+    }
 
 
-def over_http(paths: list[Path]) -> float:
-    """Seconds in which POST /predict answers all files."""
-    kind = {"Content-Type": "application/octet-stream"}
+def over_http(source: Path, _out: Path, _options: list[str]) -> dict[str, Any]:
+    """POST /predict for all files, CLIENTS at a time."""
+    paths, kind = sorted(source.iterdir()), {"Content-Type": "application/octet-stream"}
     with (
         serving() as address,
         httpx2.Client(base_url=address, timeout=60) as client,
@@ -92,57 +103,68 @@ def over_http(paths: list[Path]) -> float:
         for answer in pool.map(lambda path: client.post("/predict", content=path.read_bytes(), headers=kind), paths):
             if answer.status_code not in (200, 400):
                 raise RuntimeError(answer.text)
-        return time.perf_counter() - started
+        return {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _rows(source: Path, out: Path) -> tuple[str, int]:
+    """A digest of the rows of a result, whatever their order, their files and their folder; and how many there are."""
+    rows = [row | {"path": os.path.relpath(row["path"], source)} for row in output.rows(out)]
+    return hashlib.sha256(json.dumps(sorted(rows, key=lambda row: row["path"])).encode()).hexdigest(), len(rows)
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+PLAIN, RAY_1, RAY_2 = (
+    ["--engine", "plain"],
+    ["--engine", "ray", "--workers", "1"],
+    ["--engine", "ray", "--workers", "2"],
+)
+PARTS: dict[str, tuple[Callable[[Path, Path, list[str]], dict[str, Any]], list[str]]] = {
+    "plain": (whole, PLAIN),
+    "ray_1": (whole, RAY_1),
+    "ray_2": (whole, RAY_2),
+    "plain_killed": (killed, PLAIN),
+    "ray_1_killed": (killed, RAY_1),
+    "http": (over_http, []),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Returns 1 if two runs have different rows."""
     about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=about, epilog=more)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.batch",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--out", type=Path, help="a file for the figures, as JSON")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all of them")
+    parser.add_argument("--out", type=Path, required=True, help="the file of figures, JSON")
     arguments = parser.parse_args(argv)
-    ways = {"plain": ["--engine", "plain"]} | {
-        f"ray_{workers}": ["--engine", "ray", "--workers", str(workers)] for workers in (1, 2)
-    }
-    seconds: dict[str, float] = {}
-    rows: dict[str, str] = {}
+    record: dict[str, Any] = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    if record.get("images") != arguments.images:
+        record = {"images": arguments.images, "parts": {}}  # figures of other files are no use
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "images"
         source.mkdir()
         paths = make(source, arguments.images)
-        for way, options in ways.items():
-            seconds[way] = timed(source, Path(folder) / way, *options)
-            rows[way] = digest(Path(folder) / way)
-        kills: dict[str, Any] = {}
-        for way in ("plain", "ray_1"):
-            before, again = killed(source, Path(folder) / f"{way}_killed", *ways[way])
-            same = digest(Path(folder) / f"{way}_killed") == rows["plain"]
-            kills[way] = {"rows_before": before, "seconds_after": round(again, 1), "same_rows": same}
-        table = sum(path.stat().st_size for path in (Path(folder) / "plain").glob("*.parquet"))
-        seconds["http"] = over_http(paths)
-        figures = {
-            "images": arguments.images,
+        record |= {
             "bytes_per_image": round(sum(path.stat().st_size for path in paths) / len(paths)),
-            "bytes_per_row": round(table / len(paths), 1),
-            "images_per_second": {way: round(arguments.images / taken, 1) for way, taken in seconds.items()},
-            "same_rows": len(set(rows.values())) == 1,
-            "killed": kills,
             "cores": len(os.sched_getaffinity(0)),
-            "cpu": _cpu(),
-            "load_average_1min": round(os.getloadavg()[0], 1),
+            "cpu": hardware(),
             "onnxruntime": onnxruntime.__version__,
         }
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures))
-    return int(not figures["same_rows"] or not all(kill["same_rows"] for kill in kills.values()))
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
+        for part in arguments.parts:
+            work, options = PARTS[part]
+            figures = work(source, Path(folder) / part, options)
+            record["parts"][part] = figures | {"load_average_1min": round(os.getloadavg()[0], 1)}
+            arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+            print(json.dumps({part: record["parts"][part]}), flush=True)
+    return int(len({part["rows"] for part in record["parts"].values() if "rows" in part}) > 1)
 
 
 if __name__ == "__main__":

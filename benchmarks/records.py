@@ -2,7 +2,8 @@
 
 results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
 results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json: that of `benchmarks.crowd`.
-results/offline.json: that of `benchmarks.offline`.
+results/offline.json: that of `benchmarks.offline`. results/batch.json and results/extras.json: `benchmarks.batch` and
+`benchmarks.extras`.
 
     python -m benchmarks.records
 """
@@ -15,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import soak
+from benchmarks import extras, plan, soak
 
 REPOSITORY = Path(__file__).parent.parent
 Record = dict[str, Any]
+NOT_YET = "Not measured yet."
 
 
 def detours(record: Record) -> str:
@@ -79,19 +81,28 @@ PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record:
     "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
     "offline": ("docs/performance.md", offline),
+    "batch": ("docs/scale.md", plan.scaled),
+    "extras": ("docs/scale.md", extras.table),
 }
 
 
-def filled(name: str, document: str, record: Record) -> str:
+def recorded(name: str) -> Record | None:
+    """results/NAME.json; None if it was not measured yet."""
+    path = REPOSITORY / "results" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def filled(name: str, document: str, record: Record | None) -> str:
     """The document with the text of a record between its markers."""
-    block = f"<!-- {name} -->\n{PLACES[name][1](record)}\n<!-- /{name} -->"
+    text = NOT_YET if record is None else PLACES[name][1](record)
+    block = f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
     return re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, document, flags=re.DOTALL)
 
 
 def main(argv: None = None) -> None:
     for name, (place, _) in PLACES.items():
-        path, record = REPOSITORY / place, json.loads((REPOSITORY / "results" / f"{name}.json").read_text())
-        path.write_text(filled(name, path.read_text(), record))
+        path = REPOSITORY / place
+        path.write_text(filled(name, path.read_text(), recorded(name)))
 
 
 if __name__ == "__main__":
