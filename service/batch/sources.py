@@ -5,6 +5,7 @@ An image in an archive or a table is named as if that were a folder: `/scans/a.t
 
 import glob
 import gzip
+import io
 import os
 import tarfile
 import zlib
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}  # what is an image in a folder or archive
 TABLE, ARCHIVES = ".parquet", (".tar", ".tar.gz", ".tgz")
@@ -117,19 +118,20 @@ def _members(path: str, limit: int) -> Iterator[Image]:
             if file.block(end).strip(b"\0") or len(file.block(end)) < tarfile.BLOCKSIZE:
                 raise EOFError("it ends within a header, or without the mark of its end")
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        reason = f"The archive is damaged after {seen.total()} images: {str(error).rstrip('.')}."
+        count = f"{seen.total()} image{'s' * (seen.total() != 1)}"
+        reason = f"The archive is damaged after {count}: {str(error).rstrip('.')}."
         yield Image(path=path, data=None, error=reason)
 
 
-class _Tail:
+class _Tail(io.BufferedIOBase):
     """A file that is read once, from start to end, and remembers its last bytes."""
 
     KEPT = 4 * tarfile.RECORDSIZE  # bytes; tarfile reads a record at a time
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self.file, self.given, self.last = file, 0, b""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         data = self.file.read(size)
         self.given += len(data)
         self.last = (self.last + data)[-self.KEPT :]
