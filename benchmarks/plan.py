@@ -17,17 +17,16 @@ def scaled(record: dict[str, Any]) -> str:
     """The document's part: what was measured, and what follows for a million images and for 10^9."""
     images, cores = record["images"], record["cores"]
     parts: dict[str, dict[str, Any]] = record["parts"]
-    lines = [
-        "| way | images/s | core-hours for a million | days for 10^9 on this machine |",
-        "| --- | --- | --- | --- |",
-    ]
+    lines = ["| way | images/s | days for 10^9 on this machine |", "| --- | --- | --- |"]
     for way, name in WAYS.items():
         if way in parts:
             rate = images / parts[way]["seconds"]
-            hours = MILLION / rate * cores / 3600
-            lines.append(f"| {name} | {rate:,.1f} | {hours:,.1f} | {BILLION / rate / 86_400:,.0f} |")
+            lines.append(f"| {name} | {rate:,.1f} | {BILLION / rate / 86_400:,.0f} |")
     load = max(part["load_average_1min"] for part in parts.values())
     busy = f" Other work ran beside it: the load average was up to {load:.0f}." if load > cores + 2 else ""
+    if busy and "plain" in parts:
+        share = parts["plain"]["processor_seconds"] / parts["plain"]["seconds"] / cores
+        busy += f" One process got {share:.0%} of the cores, so images/s say little; core-hours below say more."
     says = f"{images:,} images, {cores} cores of {record['cpu']}, starting included.{busy}"
     return "\n".join([says, "", *lines, "", *_plan(record), *_killed(record)])
 

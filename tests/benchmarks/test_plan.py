@@ -18,9 +18,9 @@ RECORD = {
 
 def test_rates_and_cost_follow_from_the_run():
     text = scaled(RECORD)
-    # 100 images/s on 2 cores: 10,000 s x 2 for a million; 10^7 s for 10^9.
-    assert "| one process, without Ray | 100.0 | 5.6 | 116 |" in text
-    assert "| Ray, 2 workers | 50.0 | 11.1 | 231 |" in text
+    # 100 images/s: 10^7 s for 10^9.
+    assert "| one process, without Ray | 100.0 | 116 |" in text
+    assert "| Ray, 2 workers | 50.0 | 231 |" in text
     assert "Ray, 1 worker" not in text  # it was not measured
     # 18 s for 1,000 images: 18 ms, 5 core-hours a million.
     assert "18.0 ms of a core" in text and "5,000 core-hours, 5.0 a million" in text
@@ -42,4 +42,4 @@ def test_a_resumed_run_with_other_rows_is_not_hidden():
 def test_a_busy_machine_is_said():
     busy = RECORD["parts"]["plain"] | {"load_average_1min": 21.0}
     text = scaled(RECORD | {"parts": {"plain": busy}})
-    assert "Other work ran beside it: the load average was up to 21." in text
+    assert "Other work ran beside it: the load average was up to 21. One process got 90% of the cores" in text
