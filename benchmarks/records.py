@@ -2,7 +2,7 @@
 
 results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
 results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json: that of `benchmarks.crowd`.
-results/offline.json: that of `benchmarks.offline`. results/batch.json and results/extras.json: `benchmarks.batch` and
+results/page.json and results/offline.json: that of `benchmarks.page` and `benchmarks.offline`. results/batch.json and results/extras.json: `benchmarks.batch` and
 `benchmarks.extras`.
 
     python -m benchmarks.records
@@ -76,11 +76,25 @@ def offline(record: Record) -> str:
     return "\n".join([says, "", *lines])
 
 
+def page(record: Record) -> str:
+    """Milliseconds from a stroke's end to the text and to the complete answer."""
+    lines = ["| drawn | right | text, median | 95 % | complete, median | 95 % |", "| --- |" + " --- |" * 5]
+    for row in record["rows"]:
+        times = [row[f"{what}_{share}_ms"] for what in ("text", "complete") for share in ("p50", "p95")]
+        lines.append(
+            f"| {row['drawn']} | {row['right']} of {row['n']} | " + " | ".join(f"{t:.0f} ms" for t in times) + " |"
+        )
+    setting = record["setting"]
+    says = f"{setting['workers']} worker, {setting['threads']} threads of {setting['hardware']}, which the browser shares."
+    return "\n".join([*lines, "", says])
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
     "offline": ("docs/performance.md", offline),
+    "page": ("docs/performance.md", page),
     "batch": ("docs/scale.md", plan.scaled),
     "extras": ("docs/scale.md", extras.table),
 }
