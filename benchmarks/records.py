@@ -1,9 +1,8 @@
 """Figures of recorded runs into docs/, between the markers that name them.
 
 results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
-results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json: that of `benchmarks.crowd`.
-results/page.json and results/offline.json: that of `benchmarks.page` and `benchmarks.offline`. results/batch.json and results/extras.json: `benchmarks.batch` and
-`benchmarks.extras`.
+results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json, offline.json, page.json,
+batch.json and extras.json: those of the benchmarks of these names.
 
     python -m benchmarks.records
 """
@@ -85,8 +84,8 @@ def page(record: Record) -> str:
             f"| {row['drawn']} | {row['right']} of {row['n']} | " + " | ".join(f"{t:.0f} ms" for t in times) + " |"
         )
     setting = record["setting"]
-    says = f"{setting['workers']} worker, {setting['threads']} threads of {setting['hardware']}, which the browser shares."
-    return "\n".join([*lines, "", says])
+    where = f"{setting['workers']} worker, {setting['threads']} threads of {setting['hardware']}"
+    return "\n".join([*lines, "", f"{where}, which the browser shares."])
 
 
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
