@@ -93,6 +93,21 @@ function calibration(names, browse) {
   section("calibration", t("results.calibration-how"), element("div", { className: "plots" }, ...figures));
 }
 
+/** A share with its 95 % interval. */
+const range = ({ share, interval: [low, high] }) => `${percent(share, 2)} (${percent(low, 1)} – ${percent(high, 1)})`;
+
+function people({ sets = {} }) {
+  const heads = (...keys) => keys.map((key) => t(`results.${key}`));
+  const rowsOf = (names, cells) => names.filter((name) => sets[name]).map((name) => [t(`results.set.${name}`), ...cells(sets[name])]);
+  const digits = rowsOf(["unipen", "uji", "optdigits"], ({ right, accepted_wrong, refused, writers }) =>
+    [String(right.n), String(writers ?? ""), range(right), percent(accepted_wrong.share, 2), percent(refused.share, 2)]);
+  const signs = rowsOf(["letters", "omniglot", "doodles", "unseen_signs", "unseen_alphabets"], ({ refused, writers }) =>
+    [String(refused.n), String(writers ?? ""), range(refused)]);
+  if (!digits.length) return;
+  section("people", t("results.people-how"), table(heads("writer", "n", "people-n", "right", "wrong", "refused"), digits));
+  section("signs", t("results.signs-how"), table(heads("writer", "n", "people-n", "refused"), signs));
+}
+
 function others({ images }) {
   if (!images) return;
   const rows = (shares) => Object.entries(shares).map(([name, [right, all]]) => [name, `${right} / ${all}`]);
@@ -117,6 +132,7 @@ else {
     section("confusion", t("results.confusion-how"), ...showConfusion(names, browse));
     section("hardest", t("results.hardest-how"), showHardest(browse));
   }
+  people(evaluation[CONSENSUS]);
   others(evaluation[CONSENSUS]);
 }
 document.body.dataset.ready = "true";

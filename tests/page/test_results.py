@@ -30,6 +30,14 @@ def test_table_has_the_recorded_figures(results):
     expect(rows.last.locator("td").nth(2)).to_have_text(f"{measured['consensus']['test']['loss']:.4f}")
 
 
+def test_other_peoples_digits_are_given_by_set(results):
+    sets = json.loads((RESULTS / "evaluation.json").read_text())["consensus"]["sets"]
+    row = results.get_by_role("row", name="UNIPEN, eight countries")
+    expect(row).to_contain_text(f"{sets['unipen']['right']['share']:.2%}".replace("%", " %"))
+    expect(row).to_contain_text(str(sets["unipen"]["right"]["n"]))
+    expect(results.get_by_role("row", name="Omniglot, two unseen alphabets")).to_be_visible()
+
+
 def test_plots_are_drawn(results):
     measured = json.loads((RESULTS / "evaluation.json").read_text())
     trained = {run["name"] for run in json.loads((RESULTS / "runs.json").read_text())}
