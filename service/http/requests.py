@@ -83,7 +83,7 @@ class Requests:
 def _with_id(send: Send, own: bytes, record: Record | None) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (HEADER, own)]}
+            message = {**message, "headers": [*message.get("headers", ()), (HEADER, own)]}
             if record is not None:
                 record.status = message["status"]
         await send(message)

@@ -43,20 +43,20 @@ SENTENCE = {  # of each, an example of what is said
 }
 PREDICTION = {  # of examples/seven.png by one network
     "digit": 7,
-    "confidence": 0.999808,
+    "confidence": 0.999965,
     "accepted": True,
     "agreement": 1,
     "models": [
         {
             "name": "faster_rcnn",
             "digit": 7,
-            "confidence": 0.999808,
-            "probabilities": [3e-06, 8e-06, 1.4e-05, 0.000126, 5e-06, 3e-06, 3e-06, 0.999808, 4e-06, 2.4e-05],
-            "latency_ms": 2.648,
-            "box": [49.0, 35.0, 151.5, 206.6],
+            "confidence": 0.999965,
+            "probabilities": [3e-06, 6e-06, 3e-06, 6e-06, 3e-06, 3e-06, 3e-06, 0.999965, 3e-06, 4e-06],
+            "latency_ms": 1.476,
+            "box": [43.8, 34.3, 153.8, 204.1],
         }
     ],
-    "timing_ms": {"decode": 0.635, "canonicalise": 1.83, "queue": 0.287, "inference": 2.659, "total": 5.919},
+    "timing_ms": {"decode": 1.186, "canonicalise": 1.908, "queue": 0.129, "inference": 1.478, "total": 5.169},
     "device": "cpu",
 }
 
@@ -178,7 +178,7 @@ class Model(BaseModel):
     sha256: str = Field(description="of the artefact's file", examples=["5f2b" * 16])
     device: str = Field(description="where it runs: cpu or cuda", examples=["cpu"])
     metadata: dict[str, str | int | float] = Field(
-        description="what the artefact says of itself", examples=[{"name": "cnn", "parameters": 473130, "seed": 0}]
+        description="what the artefact says of itself", examples=[{"name": "cnn", "parameters": 1959530, "seed": 0}]
     )
 
 

@@ -74,17 +74,22 @@ class Pipeline:
         return recipe if self.sources == "all" else replace(recipe, sources=MNIST_ALONE)
 
     def run(self, plan: list[Step]) -> None:
-        """Do what is left. Raises RuntimeError with the end of its log if a command fails."""
+        """Do what is left. If a command fails, the other networks are finished, but not evaluated.
+
+        Raises RuntimeError with the end of the log of the first command that failed.
+        """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped; the same command goes on from here."))
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
-                for job in [pool.submit(self.release, step.name) for step in plan]:
-                    job.result()
+                jobs = [pool.submit(self.release, step.name) for step in plan]
+                failed = [error for job in jobs if (error := job.exception())]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in self.running:
                     process.terminate()
                 raise
+        if failed:
+            raise failed[0]
         where = ["--models", self.models, "--results", self.results]
         images = ["--images", self.images] if self.images else []
         self.call("training.evaluate", *where, *self.places(), *images)

@@ -1,0 +1,95 @@
+"""POST /read without a server."""
+
+import threading
+from functools import partial
+
+import anyio
+import httpx2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from service.http.app import create_app
+from service.inference.predictor import Predictor
+from service.settings import Settings
+from tests.conftest import draw
+from tests.service.picture.test_decode import encode
+
+
+def test_reading_gives_the_text_and_each_digit(client):
+    number = encode(Image.fromarray(draw("33", (200, 400))))
+    answer = client.post("/read", files={"image": number})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["text", "digits", "timing_ms", "device"]
+    assert (body["text"], body["device"]) == ("77", "cpu")
+    assert [list(digit) for digit in body["digits"]] == [["digit", "confidence", "accepted", "box", "line"]] * 2
+    assert [(digit["digit"], digit["accepted"], digit["line"]) for digit in body["digits"]] == [(7, True, 0)] * 2
+    assert list(body["timing_ms"]) == ["decode", "read", "total"]
+    (_, top, right, bottom), (left, *_) = (digit["box"] for digit in body["digits"])
+    assert 0 < right < left < 400 and 80 < bottom - top < 140
+
+
+def test_lines_of_a_page_are_lines_of_the_text(client):
+    page = np.concatenate([draw("3"), draw("3")])
+    assert client.post("/read?models=vit", files={"image": encode(Image.fromarray(page))}).json()["text"] == "1\n1"
+
+
+def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
+    page = np.full((2400, 3000), 255, np.uint8)
+    page[1000:1600, 2000:2600] = draw("3", (600, 600), 15, 36)
+    (digit,) = client.post("/read", files={"image": encode(Image.fromarray(page))}).json()["digits"]
+    assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
+
+
+def test_ink_as_light_as_its_paper_is_seen_by_its_colour(client):
+    light = np.linspace(205, 175, 200)[:, None, None] * np.ones((1, 200, 3))
+    ink = draw("3")[..., None] < 128
+    picture = Image.fromarray(np.uint8(np.where(ink, light * (1.24, 1.02, 0.2), light)))
+    answers = [client.post(f"/{route}", files={"image": encode(picture, "JPEG")}) for route in ("predict", "read")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    (digit,) = answers[1].json()["digits"]
+    rows, columns = (np.flatnonzero(ink.any(axes)) for axes in ((1, 2), (0, 2)))
+    assert digit["box"] == pytest.approx([columns[0], rows[0], columns[-1], rows[-1]], abs=6)
+
+
+@pytest.mark.parametrize("route", ["/read", "/read?models=resnet"])
+def test_reading_refuses_as_predicting_does(client, route):
+    blank = {"image": encode(Image.new("L", (300, 300), 255))}
+    refused = [client.post(path, files=blank) for path in (route, route.replace("read", "predict"))]
+    assert refused[0].status_code == refused[1].status_code >= 400
+    assert refused[0].json() == refused[1].json()
+
+
+def test_reading_stops_at_the_deadline(small_models, seven):
+    """Bug: the client was told after `timeout` seconds, and the work went on."""
+    app = create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, timeout=1e-9))
+    answer = TestClient(app).post("/read", files={"image": seven})
+    assert (answer.status_code, answer.json()) == (504, {"error": "The picture could not be read in time."})
+
+
+def test_reading_has_slots_of_its_own(app, seven, monkeypatch):
+    """Bug: eight pages that take seconds held all slots of /predict."""
+    finish = threading.Event()
+
+    def never_ends(*_):
+        finish.wait(30)
+        return {"timing_ms": {}}
+
+    monkeypatch.setattr("service.http.routes.describe_page", never_ends)
+
+    async def crowd():
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://quintet")
+        async with client, anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(partial(client.post, "/read", files={"image": seven}))
+            while not app.state.serving.reading.statistics().tasks_waiting:
+                await anyio.sleep(0)
+            try:
+                with anyio.fail_after(20):
+                    return await client.post("/predict", files={"image": seven})
+            finally:
+                finish.set()
+
+    assert anyio.run(crowd).status_code == 200
