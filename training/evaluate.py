@@ -1,8 +1,8 @@
-"""Measure the artefacts of models/ and fix their consensus: python -m training.evaluate.
+"""Measure the artefacts in models/ and fit their consensus: python -m training.evaluate.
 
 The command writes each artefact's figures into that artefact's metadata. It writes the temperatures, thresholds and
 file hashes that the service needs into models/consensus.json, and all measurements into results/, for training.report.
-With NAMES it measures only these artefacts and writes nothing.
+With one or more NAMEs it measures only these artefacts and writes nothing.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         found, answers = evaluate(names, models, data, arguments.images)
         if not arguments.names:
             record(found, answers, names, models, arguments.results)
-            if arguments.images is not None:  # /read needs the consensus that was just written
+            if arguments.images is not None:  # reading needs the consensus.json that `record` has just written
                 add_numbers(found, arguments.images, models)
                 record(found, answers, names, models, arguments.results)
     except (FileNotFoundError, UnusableArtefact) as error:

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         sys.exit(str(error))
     print(f"{path}: {path.stat().st_size / 2**20:.2f} MiB.")
-    print("The service takes it after: python -m training.evaluate")
+    print("The service accepts the new file after: python -m training.evaluate")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Write docs/results.md, its pictures and the README's figures from what was recorded: python -m training.report.
+"""Write docs/results.md, its pictures and the README's figures from recorded files: python -m training.report.
 
-The command reads the artefacts, results/evaluation.json and results/test_probabilities.npz (both from
-training.evaluate). If they exist, it also reads runs.json, mnist_alone/ and the benchmarks' records offline.json,
-speed.json, time_to_99.json and ablation_training.json. With --runs it first records the training of the released
-networks in runs.json. No figure is typed by hand.
+The command reads the artefacts, and results/evaluation.json and results/test_probabilities.npz, which training.evaluate
+writes. If they exist, it also reads these from results/: runs.json, mnist_alone/, and the benchmarks' records
+offline.json, speed.json, time_to_99.json and ablation_training.json. With --runs it first records the training of the
+released networks in runs.json. No figure is typed by hand.
 """
 
 import argparse
@@ -11,11 +11,11 @@ import re
 import sys
 from pathlib import Path
 
-MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a part of the README that is written here
+MARKED = "(?<=<!-- {0} -->\n).*?(?=<!-- /{0} -->)"  # a generated part of the README
 
 
 def write(models: Path, results: Path, root: Path | None = None, folder: Path = Path()) -> None:
-    """Write results/*.png and, in `folder`, docs/results.md and two parts of README.md."""
+    """Write the pictures in `results` and, in `folder`, docs/results.md, docs/experiments.md and parts of README.md."""
     from training.data import mnist
     from training.results import browse, experiments, plots
     from training.results.page import text

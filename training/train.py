@@ -1,9 +1,9 @@
 """Train one network (python -m training.train NAME), or release all of them (python -m training.train --all).
 
-A run writes a checkpoint to resume from, the figures of each epoch and the averaged weights into runs/NAME/; with
---seeds N, into runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes
-docs/results.md. It prints its plan with the expected times first, continues where it was stopped, and trains --jobs
-networks at a time with one thread each. `training.loop.devices` explains how to use several devices.
+A run writes a checkpoint to resume from, the figures of each epoch and the averaged weights into runs/NAME/. With
+--seeds N, it writes into runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes
+docs/results.md. It first prints its plan with the expected times, continues where an earlier call was stopped, and
+trains --jobs networks at a time with one thread each. `training.loop.devices` explains how to use several devices.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""All networks, trained for one epoch on typed digits and exported once for all tests here; and a few writers."""
+"""Fixtures: all networks, trained for one epoch on typed digits and exported, and made-up data of other writers."""
 
 import dataclasses
 import io
@@ -16,7 +16,7 @@ from training.loop.fit import Data, fit
 from training.loop.recipe import MNIST_ALONE
 from training.release.artefact import export
 
-WRITERS = 20  # of each made set: 14 train, 3 validate, 3 test
+WRITERS = 20  # in each made-up set: 14 train, 3 validate, 3 test
 KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|"}
 
 
@@ -44,14 +44,14 @@ def small_writers(tmp_path_factory):
                     picture = np.full((105, 105), 255, np.uint8)
                     cv2.line(picture, (20, 20 + drawer), (80, 70), 0, 3)
                     png = io.BytesIO(cv2.imencode(".png", picture)[1].tobytes())
-                    for character in (1, 2):  # beta, the second of Greek, is a look-alike
+                    for character in (1, 2):  # the second character of Greek, beta, is a look-alike
                         entry = f"{Path(name).stem}/{alphabet}/character{character:02}/0001_{drawer:02}.png"
                         file.writestr(entry, png.getvalue())
     return root
 
 
 def write_strokes(path, kinds, times, generator):
-    """Each of WRITERS writes each of `kinds` so many times, in one stroke or two."""
+    """Write a file in which each of WRITERS writes each of `kinds` `times` times, in one stroke or two."""
     label = np.tile(np.repeat(list(kinds), times), WRITERS)
     writer = np.repeat(np.arange(WRITERS), times * len(kinds))
     counts = 1 + np.arange(len(label)) % 2
@@ -69,9 +69,10 @@ def save(path, **arrays):
 
 @pytest.fixture(scope="session")
 def runs(small_mnist, tmp_path_factory):
-    """The artefacts of all networks after one epoch. Their answers are poor, but reproducible.
+    """The runs of all networks after one epoch. Their answers are poor, but reproducible.
 
-    alexnet gets more: 8 bits would decide between digits that it holds for equally likely.
+    alexnet gets four: after one, it gives several digits almost the same probability, and rounding to 8 bits would
+    decide between them.
     """
     folder = tmp_path_factory.mktemp("runs")
     for name in networks.NAMES:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from training import evaluate, networks
 from training.data import mnist
 from training.loop.fit import Data
 from training.loop.validation import predict
-from training.measure.evaluation import MEASURED, PROBABILITIES, record
+from training.measure.evaluation import MEASURED, PROBABILITIES, in_8_bits, record
 from training.measure.evaluation import evaluate as measure
+from training.release import artefact as release
 
 
 @pytest.fixture(scope="module")
 def evaluated(models, small_mnist, small_writers, tmp_path_factory):
-    """A copy of the models, evaluated; its folder and what was found."""
+    """The folder of a copy of the models that was evaluated, and the figures."""
     folder = tmp_path_factory.mktemp("evaluated") / "models"
     shutil.copytree(models, folder)
     found, answers = measure(networks.NAMES, folder, Data(root=small_mnist, writers=small_writers))
@@ -26,7 +28,7 @@ def evaluated(models, small_mnist, small_writers, tmp_path_factory):
     return folder, found
 
 
-def test_evaluation_of_some_writes_nothing(models, small_mnist, tmp_path, capsys):
+def test_evaluation_of_named_artefacts_writes_nothing(models, small_mnist, tmp_path, capsys):
     before = {path: path.read_bytes() for path in models.iterdir()}
     arguments = ["cnn", "--models", str(models), "--data", str(small_mnist), "--results", str(tmp_path / "results")]
     evaluate.main(arguments)
@@ -49,18 +51,28 @@ def test_figures_go_into_the_artefact(evaluated, runs, small_mnist):
     assert "test_ap50" in open_artefact(folder / "faster_rcnn.onnx", "cpu", threads=1).metadata
 
 
-def test_consensus_is_written_for_every_choice(evaluated):
+def test_consensus_is_written_for_every_subset_of_models(evaluated):
     folder, found = evaluated
     consensus = load_consensus(folder)
     assert consensus.names == networks.NAMES
-    assert len(consensus.temperature) == len(consensus.threshold) == 2**5 - 1
+    assert len(consensus.temperature) == len(consensus.threshold) == 2 ** len(networks.NAMES) - 1
     on_gpu, on_cpu = consensus.calibration("cuda"), consensus.calibration("cpu")
     assert on_gpu.threshold.keys() == on_cpu.threshold.keys()
-    assert on_gpu.threshold["vit"] == on_cpu.threshold["vit"]  # floats everywhere
+    assert on_gpu.threshold["vit"] == on_cpu.threshold["vit"]  # vit computes in floats on both devices
     assert on_gpu.temperature != on_cpu.temperature or on_gpu.threshold != on_cpu.threshold
     assert consensus.figures["test_accuracy"] == pytest.approx(found["consensus"]["test"]["accuracy"])
     refused = found["consensus"]["sets"]["test"]["refused"]["share"]
     assert consensus.figures["test_accepted"] == pytest.approx(1 - refused)
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_released_artefact_tells_whether_it_computes_in_8_bits(released, name):
+    """Bug: a new wording of its metadata would have fitted a GPU's thresholds to answers in 8 bits."""
+    artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=1)
+    expected = release.in_8_bits(networks.load(name))
+    assert in_8_bits(artefact) == expected
+    for bits in (8, 32):
+        assert in_8_bits(replace(artefact, metadata={"arithmetic_bits": bits, "precision": "new words"})) == (bits == 8)
 
 
 def test_everything_measured_is_recorded(evaluated, small_mnist):
@@ -90,7 +102,7 @@ def test_other_writers_are_measured_by_set_with_intervals(evaluated):
     assert "right" not in sets["letters"] and 0 <= sets["letters"]["auroc"] <= 1
 
 
-def test_without_other_writers_mnist_is_measured_all_the_same(models, small_mnist, tmp_path):
+def test_mnist_is_measured_without_the_other_writers(models, small_mnist, tmp_path):
     found, _ = measure(["cnn"], models, Data(root=small_mnist, writers=tmp_path))
     assert set(found["cnn"]["sets"]) == {"validation", "test", "load_digits", "several"}
 
@@ -113,7 +125,7 @@ def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
     assert error.value.code == f"{str(tmp_path)!r} holds neither an index.csv nor folders named 0 to 9."
 
 
-def test_no_artefact_is_one_sentence(tmp_path):
+def test_no_artefact_gives_one_sentence(tmp_path):
     with pytest.raises(SystemExit) as error:
         evaluate.main(["--models", str(tmp_path)])
     assert error.value.code == f"{tmp_path} holds no artefact; create one with: python -m training.export NAME"

@@ -1,10 +1,10 @@
-"""docs/experiments.md is generated from the record."""
+"""docs/experiments.md is generated from results/experiments.json."""
 
 from tests.conftest import REPOSITORY
 from training.results.experiments import page
 
 
-def test_page_is_that_of_the_record():
+def test_page_is_generated_from_the_record():
     assert (REPOSITORY / "docs" / "experiments.md").read_text() == page(REPOSITORY / "results")
 
 

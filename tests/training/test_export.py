@@ -21,6 +21,7 @@ def test_artefact_keeps_the_contract(models, name):
     assert (images.name, images.type, images.shape[:2]) == ("images", "tensor(uint8)", ["N", 1])
     assert artefact.outputs[0] == "probabilities"
     assert artefact.metadata["name"] == name
+    assert artefact.metadata["arithmetic_bits"] == (8 if in_8_bits(networks.load(name)) else 32)
     assert {"family", "parameters", "initial_weights", "data", "seed", "commit", "input", "output"} <= set(
         artefact.metadata
     )
@@ -36,7 +37,7 @@ def test_batch_size_does_not_change_probabilities(models, name):
     assert np.abs(together - alone).max() < TOLERANCE
 
 
-def test_faster_rcnn_takes_any_size_and_is_one_inside(models):
+def test_faster_rcnn_takes_any_size_and_keeps_its_two_stages(models):
     session = onnxruntime.InferenceSession(models / "faster_rcnn.onnx", providers=["CPUExecutionProvider"])
     probabilities, boxes, scores = session.run(
         ["probabilities", "boxes", "scores"], {"images": np.zeros((2, 1, 50, 131), np.uint8)}
@@ -48,14 +49,14 @@ def test_faster_rcnn_takes_any_size_and_is_one_inside(models):
 
 
 @pytest.mark.parametrize("name, size", [("vgg16", 1), ("vit", 2)])
-def test_large_weights_take_one_byte_each_or_two(models, name, size):
+def test_large_weights_take_one_or_two_bytes_each(models, name, size):
     parameters = sum(p.numel() for p in networks.load(name).Network().parameters())
     assert size * parameters < (models / f"{name}.onnx").stat().st_size < size * parameters + 250_000
 
 
 # Bug: a residual sum was left in floats, so the convolution before it was neither wholly 8 bits nor wholly floats.
 @pytest.mark.parametrize("name, linear", [("cnn", "Gemm"), ("vgg16", "FusedGemm"), ("alexnet", "FusedGemm")])
-def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, monkeypatch, name, linear):
+def test_8_bit_graph_is_computed_in_floats_on_request(models, tmp_path, monkeypatch, name, linear):
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 28, 28), np.uint8)
     kinds, answers = {}, {}
     for floats in (False, True):
@@ -67,13 +68,13 @@ def test_8_bits_are_computed_in_floats_where_that_is_asked(models, tmp_path, mon
         kinds[floats] = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
     assert "QLinearConv" in kinds[False] and not {"Conv", "FusedConv"} & kinds[False]
     assert not {"QLinearConv", "QuantizeLinear", "DequantizeLinear"} & kinds[True]
-    assert linear in kinds[True]  # with its rectifier, where it has one; 8 bits can do without
+    assert linear in kinds[True]  # FusedGemm includes the ReLU, which rounding to 8 bits makes redundant
     assert 0 < np.abs(answers[False] - answers[True]).max() < 0.1
 
 
 @pytest.mark.parametrize("name", [name for name in networks.NAMES if in_8_bits(networks.load(name))])
-def test_float_answers_of_8_bits_are_those_of_the_network_with_its_stored_weights(models, name):
-    """Every rounding of an activation is removed from the graph here, not by onnxruntime."""
+def test_8_bit_graph_in_floats_rounds_no_activation(models, name):
+    """The expected answers are those of a graph from which this test removes every rounding of an activation."""
     model = onnx.load(models / f"{name}.onnx")
     weights = {tensor.name for tensor in model.graph.initializer}
     source, kept = {}, []
@@ -95,7 +96,7 @@ def test_float_answers_of_8_bits_are_those_of_the_network_with_its_stored_weight
 
 
 @pytest.mark.parametrize("fewer, refused", [(1, False), (2, True)])
-def test_artefact_may_read_one_image_less_than_pytorch(models, small_mnist, fewer, refused):
+def test_artefact_may_read_one_image_fewer_than_pytorch(models, small_mnist, fewer, refused):
     images, labels = mnist.load("test", small_mnist)
     path = models / "cnn.onnx"
     found = open_session(path, "cpu", 1).run(None, {"images": images.numpy()})[0].argmax(1)
@@ -104,13 +105,13 @@ def test_artefact_may_read_one_image_less_than_pytorch(models, small_mnist, fewe
     logits[wrong] = torch.nn.functional.one_hot(labels[wrong], 10).float()
     assert len(wrong) == fewer
     if refused:
-        with pytest.raises(RuntimeError, match="cnn.onnx: reads .* of 100 validation images, PyTorch"):
+        with pytest.raises(RuntimeError, match="cnn.onnx: reads .* of 100 validation images correctly, but PyTorch"):
             check_accuracy(path, images, labels, logits)
     else:
         check_accuracy(path, images, labels, logits)
 
 
-def test_nothing_of_this_machine_is_in_the_file(models):
+def test_artefact_holds_no_path_of_this_machine(models):
     for path in models.glob("*.onnx"):
         content = path.read_bytes()
         assert b"site-packages" not in content and b"/training/" not in content
@@ -139,7 +140,7 @@ def test_disagreement_with_pytorch_is_refused(models, small_mnist):
         check_parity(another, models / "vit.onnx", images)
 
 
-def test_network_that_was_not_trained_is_named(tmp_path):
+def test_untrained_network_gets_the_command_that_trains_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="averaged.pt is missing; create it with: python -m training.train cnn"):
         export("cnn", tmp_path, tmp_path, Data())
 

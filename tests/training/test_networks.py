@@ -20,7 +20,7 @@ def test_names_are_those_of_the_files():
     assert {"alexnet", "cnn", "faster_rcnn", "vgg16", "vit"} <= set(networks.NAMES)
 
 
-def test_unknown_name_is_refused_with_the_known_ones():
+def test_unknown_name_is_refused_and_the_known_ones_listed():
     with pytest.raises(ValueError, match="Unknown network 'nonesuch'; known networks: .*cnn, .*faster_rcnn"):
         networks.load("nonesuch")
 
@@ -51,7 +51,7 @@ def test_loss_falls_on_one_batch(name):
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
-def test_neighbours_in_a_batch_change_nothing(name):
+def test_logits_do_not_depend_on_the_rest_of_the_batch(name):
     torch.manual_seed(0)
     network = networks.load(name).Network().eval()
     images, _ = digits(5)
@@ -63,7 +63,7 @@ def test_neighbours_in_a_batch_change_nothing(name):
     "name, low, high",
     [("cnn", 1.5e6, 2.5e6), ("vgg16", 14.7e6, 15e6), ("alexnet", 2.5e6, 2.7e6), ("vit", 0.2e6, 1.5e6)],
 )
-def test_size_is_that_of_the_family(name, low, high):
+def test_number_of_parameters_is_typical_of_the_family(name, low, high):
     assert low < sum(p.numel() for p in networks.load(name).Network().parameters()) < high
 
 
@@ -85,9 +85,9 @@ def trained():
 
 @torch.no_grad()
 def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
-    """Our inference for export, without its second look, equals torchvision's over the same parts."""
-    monkeypatch.setattr(faster_rcnn, "PER_REGION", 1)  # as many regions as torchvision looks at
-    monkeypatch.setattr(faster_rcnn, "AGAIN", 1_000)  # one of so many: none
+    """Our inference for export, without its second look, agrees with torchvision's over the same parts."""
+    monkeypatch.setattr(faster_rcnn, "PER_REGION", 1)  # look at as many regions as torchvision does
+    monkeypatch.setattr(faster_rcnn, "AGAIN", 1_000)  # look again at none
     images = digits(10)[0]
     boxes, scores, _ = trained.detect(images)
     features = {"features": trained.backbone(images)}
@@ -102,7 +102,7 @@ def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(16, 16), (30, 61), (64, 200)])
-def test_faster_rcnn_any_size_is_taken_and_boxes_stay_inside(trained, size):
+def test_faster_rcnn_takes_any_size_and_its_boxes_stay_inside(trained, size):
     boxes, scores, logits = trained.detect(torch.rand(2, 1, *size))
     assert boxes.shape[0] == 2 and boxes.shape[2] == 4
     assert scores.shape == (*boxes.shape[:2], 10) and logits.shape == (2, 10)
@@ -110,7 +110,7 @@ def test_faster_rcnn_any_size_is_taken_and_boxes_stay_inside(trained, size):
     assert (boxes[..., 2:] >= boxes[..., :2]).all()
 
 
-def test_faster_rcnn_answers_evenly_where_it_sees_background():
+def test_faster_rcnn_gives_equal_probabilities_for_background():
     certain = torch.tensor([[20.0] + [0.0] * 10, [0.0, 20.0] + [0.0] * 9])
     probabilities = _of_ten(certain).exp()
     assert torch.allclose(probabilities.sum(1), torch.ones(2), atol=1e-5)
@@ -126,10 +126,10 @@ def test_a_batch_without_any_digit_has_a_finite_loss(name):
     assert loss.isfinite() and all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_faster_rcnn_sees_digits_and_what_is_none_both_alone_and_on_pages(monkeypatch):
+def test_faster_rcnn_trains_on_digits_and_non_digits_alone_and_on_pages(monkeypatch):
     torch.manual_seed(0)
     images, labels = torch.rand(64, 1, 28, 28), torch.full((64,), 3)
-    labels[:24] = NONE  # a batch comes source by source
+    labels[:24] = NONE  # as in a real batch, images of one source are together
     on_pages, named = [], []
     compose = faster_rcnn.compose
 

@@ -1,4 +1,4 @@
-"""Several processes that train one network, started by torchrun."""
+"""Several processes, started by torchrun, train one network."""
 
 import json
 import os
@@ -21,11 +21,11 @@ def test_two_processes_train_one_network(small_mnist, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "cnn" / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[1]["train_loss"] < lines[0]["train_loss"]
-    assert answer.stdout.count('"epoch": 2') == 1  # one of the two speaks
+    assert answer.stdout.count('"epoch": 2') == 1  # only the first process prints
 
 
-# A run whose steps depend on the batch alone: nothing random, no rounding to 16 bits, and batch norm without statistics
-# of the batch, which each process would take from its share. Its folder is copied after the first epoch.
+# A run whose steps depend only on the whole batch. Nothing is random or rounded to 16 bits, and batch norm does not use
+# statistics of the batch, which each process would take from its share. The folder is copied after the first epoch.
 PLAIN = """
 import dataclasses, shutil, sys
 from contextlib import nullcontext
@@ -63,10 +63,10 @@ devices.leave()
 @pytest.mark.slow
 @pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="starts six trainings: LONG_TESTS=1 runs it")
 def test_two_processes_have_the_loss_curve_of_one_and_resume_each_others_checkpoints(small_mnist, tmp_path):
-    """The same global batch. Bug: the loss that was recorded was that of the first process's half alone.
+    """Bug: the recorded loss was only that of the first process's half of each batch.
 
-    Sums in another order differ in the last bits, which AdamW makes larger: it divides each gradient by its own size,
-    however small. Hence 1% for the loss, where a curve of another seed differs by more.
+    Sums in another order differ in the last bits. AdamW enlarges these differences, because it divides each gradient by
+    its own size. Hence the tolerance of 1 % for the loss; curves of different seeds differ by more.
     """
     script = tmp_path / "plain.py"
     script.write_text(PLAIN)

@@ -46,7 +46,7 @@ def written(models, runs, small_mnist, small_writers, tmp_path_factory):
     return folder
 
 
-def test_report_and_pictures_are_there(written):
+def test_report_and_pictures_are_written(written):
     assert {path.name for path in (written / "results").glob("*.png")} == PICTURES | {"misread.png"}
     text = (written / "docs" / "results.md").read_text()
     assert all(f"(../results/{picture})" in text for picture in PICTURES)
@@ -54,7 +54,7 @@ def test_report_and_pictures_are_there(written):
     assert "9.5 ± 0.2 s on a processor, 99.12% ± 0.05% over 3 seeds; 2 reach it." in text.replace("\n", " ")
 
 
-def test_readme_gets_the_table_in_short_and_keeps_the_rest(written):
+def test_readme_gets_the_short_table_and_keeps_the_rest(written):
     recorded = Recorded(written / "models", written / "results")
     expected = f"Before.\n<!-- summary -->\n{summary(recorded)}<!-- /summary -->\nAfter.\n"
     assert (written / "README.md").read_text() == expected
@@ -96,13 +96,13 @@ def test_without_latency_and_speed_their_columns_stay_empty(written, tmp_path):
     assert "1.5 ms" not in comparison(recorded) and "3,000" not in speed(recorded)
 
 
-def test_without_an_evaluation_the_command_is_named(tmp_path):
+def test_missing_evaluation_names_the_command(tmp_path):
     with pytest.raises(SystemExit) as error:
         report.main(["--results", str(tmp_path)])
     assert error.value.code == f"{tmp_path}/evaluation.json is missing; create it with: python -m training.evaluate"
 
 
-def test_without_a_run_the_command_is_named(tmp_path):
+def test_missing_run_names_the_command(tmp_path):
     with pytest.raises(SystemExit) as error:
         report.main(["--results", str(tmp_path), "--runs", str(tmp_path)])
     assert error.value.code == f"{str(tmp_path)!r} holds no run; start one with: python -m training.train NAME"

@@ -43,7 +43,7 @@ def test_other_writers_are_trained_on_and_validated_by_source(small_mnist, small
     assert {"refused"} == set(line["validation"]["letters"])
 
 
-def test_the_last_epochs_are_milder(small_mnist, tmp_path, monkeypatch):
+def test_last_epochs_have_milder_augmentation(small_mnist, tmp_path, monkeypatch):
     seen = []
     whole = Run.train_epoch
 
@@ -156,7 +156,7 @@ def test_help_imports_no_torch(command):
     assert answer.stdout.startswith("usage:")
 
 
-def test_cuda_that_is_not_there_is_refused(monkeypatch):
+def test_missing_cuda_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="--device cuda: PyTorch finds no CUDA device"):
         pick_device("cuda")
@@ -174,5 +174,5 @@ def test_several_seeds_give_a_mean_and_a_deviation(small_mnist, tmp_path, capsys
     assert not torch.equal(first["head.weight"], second["head.weight"])
 
 
-def test_an_epoch_that_stood_still_does_not_count():
+def test_duration_ignores_an_epoch_that_was_held_up():
     assert duration([{"seconds": 10.0}, {"seconds": 11.0}, {"seconds": 900.0}]) == 33.0

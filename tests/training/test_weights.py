@@ -1,4 +1,4 @@
-"""What a network starts from: the weights of a file, or ImageNet's."""
+"""The initial weights of a network, from a file or from ImageNet."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_fine_tuning_starts_from_the_weights_of_a_file(tmp_path):
     assert len(convolutions) == 5 and all((m.weight == 0.5).all() and (m.bias == 0.5).all() for m in convolutions)
 
 
-def test_imagenet_weights_come_from_a_folder_where_they_are_there(tmp_path, monkeypatch):
+def test_imagenet_weights_are_read_from_imagenet_root_if_they_are_there(tmp_path, monkeypatch):
     imagenet(tmp_path)
     monkeypatch.setenv("IMAGENET_ROOT", str(tmp_path))
     network = networks.load("alexnet").Network()
@@ -32,7 +32,7 @@ def test_imagenet_weights_come_from_a_folder_where_they_are_there(tmp_path, monk
     assert (network.features[0].weight == 0.5).all()
 
 
-def test_weights_that_cannot_be_downloaded_are_one_sentence(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_downloaded_give_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGENET_ROOT", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")

@@ -1,10 +1,10 @@
 """The devices that a run trains on: a CPU, a GPU, or several that train one network together.
 
-To use several, run torchrun --nproc-per-node N -m training.train NAME. Each process takes its share of every batch and
-augments it with its own random numbers. DistributedDataParallel averages the gradients, so all processes hold the same
-network. The recorded loss is that of the whole batch, and a checkpoint resumes on any number of processes. Batch norm
-takes its statistics from each process's share, so loss curves of one process and of several differ by these and by the
-random numbers. Only the first process writes files.
+To use several, run `torchrun --nproc-per-node N -m training.train NAME`. Each process takes its share of every batch
+and augments it with its own random numbers. DistributedDataParallel averages the gradients, so all processes hold the
+same network. The recorded loss is that of the whole batch, and a checkpoint can be resumed by any number of processes.
+Batch norm takes its statistics from each process's share, so the loss curves of one process and of several differ by
+these and by the random numbers. Only the first process writes files.
 """
 
 import os
@@ -18,7 +18,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-CPUINFO = Path("/proc/cpuinfo")  # where Linux describes the processor
+CPUINFO = Path("/proc/cpuinfo")  # Linux's description of the processor
 
 
 def pick_device(name: str) -> torch.device:
@@ -31,7 +31,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
-    """A context that computes in bfloat16 if the hardware can multiply it, else in float32."""
+    """A context that computes in bfloat16 if the hardware multiplies bfloat16, else in float32."""
     if device.type == "cuda":
         multiplies = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -49,13 +49,13 @@ def hardware(device: torch.device) -> str:
 
 @cache
 def _cpu(key: str) -> str:
-    """One entry of Linux's description of the processor; empty if there is none."""
+    """One entry of CPUINFO; empty if there is none."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 
 def join(device: torch.device) -> tuple[int, int, torch.device]:
-    """Join the processes that torchrun started. Returns this one's rank, their number and its device."""
+    """Join the processes that torchrun started. Returns this process's rank, their number and this process's device."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return 0, 1, device
@@ -87,7 +87,7 @@ class Objective(nn.Module):
 
     def __init__(self, network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.network: Any = network  # with a `loss`, see training.networks
+        self.network: Any = network  # has a `loss`, see training.networks
         self.degrade = degrade
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

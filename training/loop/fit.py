@@ -29,7 +29,7 @@ CHECKPOINT, WEIGHTS, LOCK = "checkpoint.pt", "averaged.pt", "lock"
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The folders of the data; None: the default folders."""
+    """The folders of the data. None means the default folder."""
 
     root: Path | None = None  # the folder that holds MNIST/
     writers: Path | None = None  # the folder of the other writers' data
@@ -66,7 +66,7 @@ def fit(
             line["images_per_second"] = batches.steps * batches.batch_size / (trained - start)
             metrics.append(line)
             if rank == 0:
-                # The checkpoint is written last: if the run is killed in between, it only trains this epoch again.
+                # The checkpoint is written last: a run that is killed in between trains this epoch again.
                 _save(origin | {"network": run.averaged.state_dict()}, folder / WEIGHTS)
                 history.write(folder, metrics)
                 _save(run.state(), checkpoint)
@@ -76,7 +76,7 @@ def fit(
 
 @contextmanager
 def _locked(folder: Path, rank: int) -> Iterator[None]:
-    """Lock the folder against other runs; the processes of one torchrun share the lock."""
+    """Lock the folder against other runs. The first process of a torchrun takes the lock for all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "w") as file:
         if rank == 0:

@@ -19,8 +19,8 @@ def write(folder: Path, metrics: list[dict[str, Any]]) -> None:
 
 
 def duration(metrics: list[dict[str, Any]]) -> float:
-    """Seconds of all epochs of a run, as their number times the median.
+    """Seconds of all epochs of a run: their number times the median.
 
-    The sum would also count the time in which other work kept the machine busy.
+    The sum would also count delays from other work on the machine.
     """
     return len(metrics) * statistics.median(line["seconds"] for line in metrics)

@@ -4,7 +4,7 @@ import subprocess
 
 
 def commit() -> str:
-    """The commit of the running code, with a "+" if files differ from it; "unknown" outside a repository."""
+    """The commit of the running code, with a "+" if tracked files differ from it; "unknown" outside a repository."""
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], capture_output=True, text=True, check=True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 class Sources:
     """The share of each source in a batch; the shares sum to 1.
 
-    results/ablation_training.json shows what the other writers and the letters gain. The shares were not tuned further.
+    results/ablation_training.json shows the gain from other writers and letters. The shares were not tuned further.
     """
 
     mnist: float = 0.52
@@ -51,21 +51,22 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The optimiser is AdamW with torch's OneCycleLR, which also cycles beta1. The averaged weights are kept.
+    """A training run. The optimiser is AdamW with torch's OneCycleLR, which also cycles beta1.
 
-    An epoch has 55,000 images of all sources, as many as MNIST has for training.
+    The result is an exponential moving average of the weights. An epoch has 55,000 images of all sources, as many as
+    MNIST's training split.
     """
 
     epochs: int
     batch_size: int
     lr: float  # peak of the one-cycle schedule
-    weight_decay: float = 0.02  # of parameters with two or more dimensions, so not of biases and norms
+    weight_decay: float = 0.02  # of parameters with two or more dimensions, so not of biases and norm layers
     warmup: float = 0.25  # share of all steps before the peak
     ema: float = 0.998  # decay per step of the averaged weights
     clip: float | None = None  # largest norm of the gradient; None: no limit
     weights: str | None = None  # initial weights: "imagenet", the path of a state dict, or None for random ones
-    mild_epochs: int = 2  # last epochs, with milder augmentation
+    mild_epochs: int = 2  # number of last epochs with milder augmentation
     mild: float = 0.4  # factor of `augment` in these epochs
     sources: Sources = field(default_factory=Sources)
     augment: Augment = field(default_factory=Augment)
-    several: float | None = 0.02  # share of a batch: several MNIST digits in one frame, as a non-digit
+    several: float | None = 0.02  # share of a batch in which several MNIST digits in one frame are a non-digit

@@ -73,11 +73,12 @@ class Run:
         return mean
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Train on images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,). Returns the loss, a scalar."""
+        """Train on images (B, 1, 28, 28) uint8, MNIST's before the others', and labels (B,). Returns the loss."""
         digits, targets = spoil(mnist.to_unit(images), labels, self.recipe.several)
         digits = move(digits, self.augment)
         with devices.autocast(self.device):
-            # Shares of a batch differ in size by some images; the mean over processes is to be that over images.
+            # Processes' shares of a batch differ in size by a few images. With these weights, the mean over processes
+            # is the mean over images.
             loss = self.objective(digits, targets) * (len(images) * self.size / self.recipe.batch_size)
         loss.backward()
         if self.recipe.clip is not None:
@@ -96,7 +97,7 @@ class Run:
     def _average(self) -> None:
         """Move the averaged weights towards the current ones.
 
-        The first steps move them further, or the random initial weights would stay in the average for long.
+        The first steps move them further; otherwise the random initial weights would stay in the average for long.
         """
         self.step += 1
         weight = 1 - min(self.recipe.ema, self.step / (self.step + 10))
@@ -108,7 +109,7 @@ class Run:
                 average.copy_(value)
 
     def settings(self) -> dict[str, Any]:
-        """The settings that a run must share with this one to continue it."""
+        """The settings that must be equal when a checkpoint is resumed."""
         return {"name": self.name, "seed": self.seed, "recipe": dataclasses.asdict(self.recipe)}
 
     def state(self) -> dict[str, Any]:

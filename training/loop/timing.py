@@ -13,8 +13,8 @@ from training.loop.recipe import Recipe
 from training.loop.run import Run
 from training.loop.validation import Validation, predict
 
-WARM_UP, STEPS = 2, 4
-PREDICTED = 256  # images
+WARM_UP, STEPS = 2, 4  # training steps: not measured, measured
+PREDICTED = 256  # validation images that are measured
 
 
 def seconds_an_epoch(name: str, recipe: Recipe, device_name: str, data: Data, threads: int = 1) -> float:

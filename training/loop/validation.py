@@ -11,9 +11,9 @@ from training.data.batches import LOAD
 from training.data.nondigits import NONE
 
 BATCH = 500
-REFUSED = 0.002  # share of MNIST's validation digits below a threshold; .001 accepts half as many letters again
-MOST = 2000  # images of each source, after each epoch
-SEED = 0  # of the images drawn from strokes
+REFUSED = 0.002  # share of MNIST's validation digits that a threshold refuses; .001 accepts 1.5 times as many letters
+MOST = 2000  # maximum number of images of each source besides MNIST
+SEED = 0  # for drawing images from strokes
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def predict(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 class Validation:
-    """The validation images of MNIST and of the other writers; strokes are drawn once."""
+    """The validation images of MNIST and of the other writers. Strokes are drawn once, so all epochs see the same."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Validation:
         root: Path | str | None = None,
         writers: Path | str | None = None,
     ) -> None:
-        """names: the sources besides MNIST, of `training.data.batches.LOAD`."""
+        """names: the sources besides MNIST, keys of `training.data.batches.LOAD`."""
         self.sets = {"mnist": mnist.load("validation", root)}
         for name in names:
             source = LOAD[name]("validation", writers)
@@ -44,9 +44,9 @@ class Validation:
         self.sets = {name: (images.to(device), labels) for name, (images, labels) in self.sets.items()}
 
     def measure(self, network: torch.nn.Module) -> dict[str, dict[str, float]]:
-        """Figures by source, as shares: accuracy, accepted_wrong and refused for digits, refused for non-digits.
+        """Figures by source, as shares of 1: accuracy, accepted_wrong and refused for digits, refused for non-digits.
 
-        MNIST's figures also have the loss. An image is refused if its confidence is below the threshold that refuses
+        MNIST's figures include the loss. An image is refused if its confidence is below the threshold that refuses
         a share REFUSED of MNIST's validation digits.
         """
         found: dict[str, dict[str, float]] = {}

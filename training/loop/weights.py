@@ -12,9 +12,9 @@ PREFIX = "features."
 
 
 def initialise(network: nn.Module, name: str, source: str | None) -> str:
-    """Load the initial weights of a recipe into the network `name`. Returns their name for the metadata.
+    """Load initial weights into the network `name`. Returns their name for the artefact's metadata.
 
-    source: None for random weights, or an argument of the network's `load_weights`.
+    source: None for random weights, else the argument of the network's `load_weights`.
     Raises FileNotFoundError if the weights are missing, ValueError if they do not fit.
     """
     if source is None:

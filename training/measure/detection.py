@@ -1,4 +1,4 @@
-"""Measure a detector by COCO's average precision on pages of test digits, composed with a fixed seed."""
+"""Measure a detector by COCO's average precision on pages composed of test digits with a fixed seed."""
 
 import contextlib
 import io
@@ -14,13 +14,13 @@ from tqdm import tqdm
 from training.data import mnist
 from training.data.pages import compose
 
-SIDE, DIGITS = 128, 8  # pixels of a page, digits on it at most
-BATCH = 16  # pages at a time
+SIDE, DIGITS = 128, 8  # pixels a side of a page, maximum number of digits on it
+BATCH = 16  # pages in one run of the detector
 SEED = 0
 
 
 def pages(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-    """Place each digit on one page; up to 7 digits at the end are left out. images: (N, 1, 28, 28) uint8, labels: (N,).
+    """Place each digit on one page, except up to 7 digits at the end. images: (N, 1, 28, 28) uint8, labels: (N,).
 
     Returns pages (N / 8, 1, 128, 128) uint8 and a list of {"boxes", "labels"}, see `training.data.pages.compose`.
     """
@@ -40,7 +40,7 @@ def find(session: InferenceSession, canvases: torch.Tensor) -> tuple[np.ndarray,
 
 
 def precision(boxes: np.ndarray, scores: np.ndarray, targets: list[dict[str, torch.Tensor]]) -> dict[str, float]:
-    """COCO's AP over overlaps of .5 to .95, AP50, AP75 and the recall (AR) of each box's best class."""
+    """COCO's AP over overlaps of .5 to .95, AP50, AP75 and the average recall AR. Each box counts by its best class."""
     truth: Any = COCO()
     truth.dataset = {
         "info": {},

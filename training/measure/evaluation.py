@@ -1,7 +1,7 @@
 """Measure each artefact and their consensus, and fit the consensus.
 
-Only this module and the report open the test images. Training, export and the fit of the consensus use validation
-images alone.
+Only this module and the report open the test images. Training, export and the fit of the consensus use only validation
+images.
 """
 
 import json
@@ -24,23 +24,23 @@ from training.measure import detection, folder, numbers
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.sets import Images, of_mnist, of_writers
 from training.release import consensus
-from training.release.artefact import PRECISION
+from training.release.artefact import ARITHMETIC_BITS, PRECISION
 from training.release.graph import set_properties
 
 MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
 BATCH = 250
-CONSENSUS = "consensus"
-OWN = "images"  # the set of the user's own images
+CONSENSUS = "consensus"  # its name beside the models' names
+OWN = "images"  # name of the set of the user's own images
 SPLITS = "validation", "test"  # of MNIST
 
 
 def evaluate(
     names: list[str], models: Path, data: Data, images: Path | None = None
 ) -> tuple[dict[str, Any], "Answers"]:
-    """Measure the artefacts `names` on MNIST, on the other writers' sets if they exist, and on a folder of `images`.
+    """Measure the artefacts `names` on MNIST, on the other writers' sets if they exist, and on the folder `images`.
 
-    Returns {name: figures}, with the consensus of all as one name, and the answers behind the figures.
+    Returns the figures by name, with the consensus of all as one of the names, and the answers behind the figures.
     """
     sets = dict(of_mnist(data.root))
     try:
@@ -72,8 +72,8 @@ def evaluate(
 class Answers:
     """Each model's answers to each set, and the temperatures and thresholds fitted on validation images.
 
-    Every figure is of the arithmetic that a CPU serves. Temperatures and thresholds are fitted to floats too, in which
-    a GPU computes the models that have 8 bits on a CPU.
+    All figures are measured on a CPU, where some models compute in 8 bits. A GPU computes these models in floats, so
+    temperatures and thresholds are also fitted to their answers in floats.
     """
 
     def __init__(self, sets: dict[str, Images], own: folder.Folder | None) -> None:
@@ -86,7 +86,7 @@ class Answers:
         """Run one artefact over every set."""
         self.of[name] = {title: probabilities_of(artefact, images.images, title) for title, images in self.sets.items()}
         self.in_floats[name] = self.of[name]["validation"]
-        if artefact.metadata.get("precision") == PRECISION[True]:
+        if in_8_bits(artefact):
             session = open_session(artefact.content, "cpu", os.cpu_count() or 1, floats=True)
             images = self.sets["validation"].images
             self.in_floats[name] = probabilities_of(replace(artefact, session=session), images, "in floats")
@@ -133,6 +133,13 @@ class Answers:
         return found
 
 
+def in_8_bits(artefact: Artefact) -> bool:
+    """Whether a CPU computes the artefact in 8 bits."""
+    bits = artefact.metadata.get(ARITHMETIC_BITS)
+    # Artefacts that were exported before this entry existed have only the words.
+    return bits == 8 if bits is not None else artefact.metadata.get("precision") == PRECISION[8]
+
+
 def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") -> np.ndarray:
     """Probabilities (N, 10) float32 of an artefact for images (N, 1, 28, 28) uint8."""
     parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
@@ -156,7 +163,7 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], models: Pa
 
 
 def add_numbers(found: dict[str, Any], images: Path, models: Path) -> None:
-    """Add the figures of `/read` on the numbers among the user's own images, if there are any."""
+    """Add the figures of reading whole numbers, if there are numbers among the user's own images."""
     if read := numbers.measure(images, models):
         found[CONSENSUS]["numbers"] = read
 

@@ -4,13 +4,13 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
-BINS = 15  # of confidence, all of the same width (Guo et al., https://arxiv.org/abs/1706.04599)
-SMALLEST = 1e-12  # least probability in a loss, so that the loss is finite
-DRAWS = 1000  # resamples of the bootstrap
+BINS = 15  # bins of confidence, all of the same width (Guo et al., https://arxiv.org/abs/1706.04599)
+SMALLEST = 1e-12  # smallest probability in a loss, so that the loss is finite
+DRAWS = 1000  # bootstrap samples
 
 
 def share(chosen: np.ndarray) -> dict[str, float | list[float]]:
-    """The share of true values in `chosen` (N,) bool, N at least 1, with N and Wilson's 95 % interval."""
+    """N, the share of true values in `chosen` (N,) bool, and Wilson's 95 % interval of the share. N is at least 1."""
     interval = binomtest(int(chosen.sum()), len(chosen)).proportion_ci(0.95, "wilson")
     return {"n": len(chosen), "share": float(chosen.mean()), "interval": [float(interval.low), float(interval.high)]}
 
@@ -37,7 +37,7 @@ def calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
 
 
 def intervals(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """95 % bootstrap intervals [low, high] of accuracy, loss and ECE, resampling the test images."""
+    """95 % bootstrap intervals [low, high] of accuracy, loss and ECE over samples of the test images."""
     generator = np.random.default_rng(0)
     digits, confidences = probabilities.argmax(1), probabilities.max(1)
     right = digits == labels
@@ -51,5 +51,5 @@ def intervals(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[f
 
 
 def separation(of_digits: np.ndarray, of_others: np.ndarray) -> float:
-    """Area under the ROC curve of the confidences of digits (N,) against those of non-digits (M,)."""
+    """Area under the ROC curve that separates digits (N,) from non-digits (M,) by their confidences."""
     return float(roc_auc_score(np.repeat([1, 0], [len(of_digits), len(of_others)]), np.r_[of_digits, of_others]))

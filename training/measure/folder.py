@@ -17,23 +17,26 @@ from training.data.nondigits import NONE
 from training.measure.figures import separation
 
 INDEX = "index.csv"
-LOOKALIKE = "lookalike"  # in an index's `kind`: a non-digit that may be read as a digit, so it is left out
+LOOKALIKE = "lookalike"  # in the column `kind` of an index: a non-digit that may pass for a digit, so it is left out
 SUFFIXES = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
 
 
 @dataclass
 class Folder:
-    """N images that the service can prepare. In the other columns, U images that it refuses before any model follow."""
+    """N images that the service can prepare, and the labels of U more that it refuses before any model runs.
+
+    In `labels`, `kinds` and `writers`, the U refused images follow the N others.
+    """
 
     images: np.ndarray  # (N, 1, 28, 28) uint8
-    labels: np.ndarray  # (N + U,) int64, NONE for what is no digit
+    labels: np.ndarray  # (N + U,) int64, NONE for a non-digit
     kinds: list[str]
     writers: list[str]
 
     def figures(self, probabilities: np.ndarray, threshold: float) -> dict[str, Any]:
-        """The figures of the folder. An image refused before any model counts as a wrong digit or a refused non-digit.
+        """The figures of the folder. probabilities: (N, 10); threshold: the lowest confidence of an accepted image.
 
-        probabilities: (N, 10); threshold: the least confidence of an accepted image.
+        An image that is refused before any model runs counts as a wrong digit or as a refused non-digit.
         """
         written = self.labels != NONE
         right, accepted = np.zeros((2, len(self.labels)), bool)
@@ -59,17 +62,18 @@ class Folder:
 
 
 def _shares(values: list[str], right: np.ndarray, written: np.ndarray) -> dict[str, list[int]]:
-    """[right, all] digits for each value of a column."""
+    """For each value of a column: how many digits are right, and how many there are."""
     column = np.array(values)
     groups = {value: written & (column == value) for value in sorted(set(column[written]))}
     return {str(value): [int(right[which].sum()), int(which.sum())] for value, which in groups.items()}
 
 
 def load(folder: Path) -> Folder:
-    """Read the images of an index.csv (columns path, truth; optional kind, cropped_by_author, writer) or of 0/ to 9/.
+    """Read a folder with an index.csv, or with folders 0/ to 9/ and other/, which holds non-digits.
 
-    An empty truth, or the folder other/, means a non-digit. Images of several digits and look-alikes are left out.
-    Raises FileNotFoundError if there is neither.
+    The index has the columns path and truth, and may have kind, cropped_by_author and writer. An empty truth means a
+    non-digit. Images of several digits and look-alikes are left out.
+    Raises FileNotFoundError if there is neither an index nor such a folder, or no readable image.
     """
     rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
     most = Settings().max_pixels

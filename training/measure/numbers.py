@@ -1,4 +1,4 @@
-"""Measure the reading of whole numbers: images of several digits, read like uploads to POST /read."""
+"""Measure how well whole numbers are read, from images of several digits, by the code of POST /read."""
 
 import csv
 import os
@@ -13,14 +13,14 @@ from service.picture.errors import InvalidImage
 from service.settings import Settings
 from training.measure.folder import INDEX
 
-LINE_BREAK = "|"  # in an index's truth
+LINE_BREAK = "|"  # how the column `truth` of an index writes a line break
 
 
 def measure(folder: Path, models: Path) -> dict[str, float] | None:
-    """Figures of the images in a folder's index.csv whose truth has several digits, read by all artefacts of `models`.
+    """Read the images in a folder's index.csv whose truth has several digits, with all artefacts of `models`.
 
-    For single lines and for pages: their number, the share read exactly, and the character errors (wrong, missing and
-    invented characters) as a share of all characters, line breaks included. None if there is no such image.
+    Returns, for single lines and for pages, their number, the share read exactly, and the character errors (wrong,
+    missing and invented characters) as a share of all characters, line breaks included. None if there is no such image.
     """
     numbers = list(_numbers(folder)) if (folder / INDEX).is_file() else []
     if not numbers:

@@ -14,7 +14,7 @@ from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
 from training.data.nondigits import NONE, several
 from training.data.writers import Source
 
-SEED = 0  # of drawing strokes and composing frames of several digits
+SEED = 0  # for drawing strokes and composing frames of several digits
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Images:
 
     images: np.ndarray  # (N, 1, 28, 28) uint8
     labels: np.ndarray  # (N,) int64; NONE for non-digits
-    kinds: np.ndarray | None = None  # (N,) str: what was written
+    kinds: np.ndarray | None = None  # (N,) str: the character that was written
     writers: int | None = None  # number of writers, if known
 
     @property
@@ -34,7 +34,7 @@ class Images:
 def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
     """MNIST's validation and test images, scikit-learn's digits, and frames with several test images.
 
-    "load_digits" are 1,797 digits of 8x8 pixels, prepared by the service's `canonicalise`.
+    The set "load_digits" has 1,797 digits of 8x8 pixels, prepared by the service's `canonicalise`.
     """
     for split in ("validation", "test"):
         images, labels = mnist.load(split, root)
@@ -48,7 +48,7 @@ def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
 def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
     """Digits and non-digits by the test writers, and signs and alphabets that no network is trained on.
 
-    The number of optdigits' writers is its authors'. The number of people who drew the doodles is unknown.
+    The number of writers of optdigits is from its authors. The number of people who drew the doodles is unknown.
     """
     yield "unipen", _drawn(unipen.digits("test", writers))
     yield "uji", _drawn(uji.digits("test", writers))
@@ -66,7 +66,7 @@ def _drawn(source: Source, writers: int | None = None) -> Images:
 
 
 def _several(images: torch.Tensor) -> Images:
-    """Frames with two or three of the images, as many frames as images."""
+    """As many frames as images, each with two or three of the images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         made = (several(mnist.to_unit(images)) * 255).round().to(torch.uint8).numpy()

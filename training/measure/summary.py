@@ -6,7 +6,7 @@ from training.measure.evaluation import CONSENSUS
 
 
 def summary(found: dict[str, Any]) -> str:
-    """A table of MNIST, then a line for each other set, detector, folder of images and kind of number."""
+    """A table of the figures on MNIST, then a line for each other set, detector, folder and kind of number."""
     lines = ["model         accuracy  macro F1    loss    ECE  refused"]
     for name, values in found.items():
         test, refused = values["test"], values["sets"]["test"]["refused"]["share"]

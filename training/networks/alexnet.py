@@ -19,8 +19,8 @@ from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=22, batch_size=256, lr=6e-4, weights="imagenet")
 IN_8_BITS = True  # several times faster on a CPU
-SIZE = 64  # pixels a side; the last pooling leaves one cell
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the ImageNet weights, RGB
+SIZE = 64  # pixels a side; the last pooling layer reduces them to one cell
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB normalisation of the ImageNet weights
 
 
 class Network(nn.Module):

@@ -1,6 +1,6 @@
 """A small residual network (He et al., https://arxiv.org/abs/1512.03385) with batch norm after each convolution.
 
-Each of the four stages has half the pixels a side and twice the channels of the one before, so all cost about the same.
+Each of the four stages has half the resolution and twice the channels of the previous one, so all cost about the same.
 The wide last stage, the absence of dropout and the enlarged digit follow https://github.com/ttdoucet/mnist.
 
     python -m training.train cnn
@@ -17,8 +17,8 @@ from training.loop.recipe import Recipe
 
 RECIPE = Recipe(epochs=22, batch_size=256, lr=4e-3)
 IN_8_BITS = True  # several times faster on a CPU
-WIDTHS = (32, 64, 128, 256)  # channels of the stages, 28, 14, 7 and 3 pixels a side
-ENLARGED = 30  # pixels a side; only the middle 28 are used, outside of which 1 % of MNIST's images have ink
+WIDTHS = (32, 64, 128, 256)  # channels of the stages, which are 28, 14, 7 and 3 pixels a side
+ENLARGED = 30  # pixels a side; only the middle 28 are used, and 1 % of MNIST's images have ink outside of them
 
 
 class Block(nn.Module):

@@ -3,7 +3,7 @@
 The backbone is small, with batch norm and a stride of 4, so that a digit of 12 pixels still covers 3 cells. The region
 proposal network, RoI align, the two-layer box head and the four losses are torchvision's. The network trains on
 canvases composed from its batch, and on the plain images. Inference is our own code over the same trained parts,
-because torchvision's cannot be exported for batches of any size: here no shape depends on an image's content.
+because torchvision's cannot be exported for batches of any size. In our code, no shape depends on an image's content.
 
     python -m training.train faster_rcnn
 """
@@ -29,12 +29,12 @@ STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: square root of the area in pixels, height / width
 RESOLUTION = 7  # cells a side of a pooled region
-CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, most digits); each step draws one kind
+CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, maximum number of digits); each step draws one kind
 PLAIN = 1 / 4  # share of the batch that is not placed on canvases
-REGIONS = 32  # most proposals of each anchor size, most proposals for the box head, most boxes in the answer
+REGIONS = 32  # maximum number of proposals of each anchor size, of proposals for the box head, and of boxes returned
 PER_REGION = 98  # pixels of the image per region: an image of 28x28 has 8 regions, one of 64x49 has 32
 AGAIN = 2  # the box head looks a second time at the best 1 / AGAIN of the regions
-BEHIND = 100.0  # larger than any difference in objectness
+BEHIND = 100.0  # logits; larger than any difference in objectness, so that it moves a box behind all others
 SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the less certain of two boxes is dropped
 
 
@@ -79,7 +79,7 @@ class Network(nn.Module):
     def loss(
         self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        order = torch.randperm(len(images), device=images.device)  # a batch is sorted by source
+        order = torch.randperm(len(images), device=images.device)  # because a batch is sorted by source
         images, labels = images[order], labels[order]
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
@@ -112,13 +112,13 @@ class Network(nn.Module):
         return boxes, scores, _of_ten(logits[:, 0])
 
     def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, the most certain first; images of at least 16x16."""
+        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, most certain first, in images of at least 16x16."""
         height, width = images.shape[2:]
         count = torch.sym_min(REGIONS, height * width // PER_REGION)  # symbolic: it follows the image's size
         features = self.backbone(images)
         boxes = self._proposals(features, height, width, count)
         boxes, logits = self._look(features, boxes, height, width)
-        # The best regions are looked at again, at their new places (Gidaris & Komodakis, arXiv 1505.01749).
+        # The box head looks at the best regions again, in their new positions (Gidaris & Komodakis, arXiv 1505.01749).
         again = count // AGAIN
         moved, said = self._look(features, boxes[:, :again], height, width)
         return _surest(torch.cat([moved, boxes[:, again:]], 1), torch.cat([said, logits[:, again:]], 1))
@@ -144,7 +144,7 @@ class Network(nn.Module):
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
         # The channels are all sizes of the first ratio, then all of the second. The best are chosen for each size:
-        # a large digit fits many large anchors, which would otherwise leave no place for a small digit.
+        # a large digit fits many large anchors, which would otherwise leave no room for a small digit.
         objectness = objectness[0].view(n, len(RATIOS), len(SIZES), -1).permute(0, 2, 3, 1).flatten(2)
         objectness, order = objectness.topk(count, 2)  # (N, sizes, count)
         order = order.flatten(0, 1)
@@ -161,13 +161,13 @@ class Network(nn.Module):
         boxes = self.rpn.box_coder.decode_single(deltas.flatten(0, 1), anchors.flatten(0, 1))
         objectness, order = objectness.flatten(1).topk(count * len(SIZES), 1)
         boxes = _take(_clip(boxes.view(n, -1, 4), height, width), order)
-        # Covered boxes come last but stay in order: runtimes choose differently among equal values.
+        # Covered boxes move to the end but keep their order: runtimes order equal values differently.
         objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
         return _take(boxes, objectness.topk(count, 1)[1])
 
 
 def _of_ten(logits: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (N, 10) from logits (N, 11); the background's probability is divided among the ten digits."""
+    """Log-probabilities (N, 10) from logits (N, 11). Divides the background's probability among the ten digits."""
     probabilities = logits.softmax(1)
     return (probabilities[:, 1:] + probabilities[:, :1] / 10).clamp(min=1e-12).log()
 
@@ -187,7 +187,7 @@ def _surest(boxes: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def _take(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Rows `order` (N, K) of values (N, M, C): (N, K, C)."""
+    """For each n, the rows order[n] of values[n]: order (N, K), values (N, M, C), result (N, K, C)."""
     return values.gather(1, order[:, :, None].expand(-1, -1, values.shape[2]))
 
 
@@ -204,9 +204,9 @@ def _clip(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def _covered(boxes: torch.Tensor, limit: float) -> torch.Tensor:
-    """Which boxes (N, K) of (N, K, 4), best first, overlap a better one by more than `limit`.
+    """Whether each of boxes (N, K, 4), best first, overlaps a better one by more than `limit`: (N, K) bool.
 
-    Unlike usual suppression this needs no loop: a box that is itself covered also covers others.
+    Unlike non-maximum suppression this needs no loop, because a box that is itself covered still covers others.
     """
     low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
     high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])

@@ -19,7 +19,7 @@ from training.loop.weights import features_from
 
 RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
 IN_8_BITS = True  # several times faster on a CPU
-SIZE = 32  # pixels a side; five poolings leave one
+SIZE = 32  # pixels a side; five pooling layers reduce them to one
 
 
 class Network(nn.Module):
@@ -39,7 +39,7 @@ class Network(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
-        images = (images - 0.5) * 4  # about the range that ImageNet's normalisation gives
+        images = (images - 0.5) * 4  # about the range of images after ImageNet's normalisation
         return self.head(self.features(images.expand(-1, 3, -1, -1)))
 
     def loss(

@@ -1,7 +1,7 @@
 """Vision Transformer (Dosovitskiy et al., https://arxiv.org/abs/2010.11929), small, from scratch.
 
-It differs from the paper because there is little data: it has six blocks of width 96 with an MLP of twice that width,
-and three convolutions with a total stride of 4 instead of linear 4x4 patches (Xiao et al.,
+It differs from the paper because there is little data: it has six blocks of width 96, each with an MLP of twice that
+width, and three convolutions with a total stride of 4 instead of linear 4x4 patches (Xiao et al.,
 https://arxiv.org/abs/2106.14881).
 
     python -m training.train vit
@@ -57,7 +57,7 @@ class Network(nn.Module):
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        n = images.shape[0]  # the exporter would turn len() into a constant
+        n = images.shape[0]  # not len(images), which the exporter would turn into a constant
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
         tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position  # (N, 50, WIDTH)
         return self.head(self.norm(self.blocks(tokens)[:, 0]))

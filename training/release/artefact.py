@@ -1,7 +1,7 @@
-"""From a trained network to its artefact, models/NAME.onnx.
+"""Export a trained network to its artefact, models/NAME.onnx.
 
-The graph is compared with PyTorch number by number. Some graphs then get 8 bits, and may read at most one of the
-validation images less.
+The exported graph must give PyTorch's numbers. If the network's module has IN_8_BITS, the graph is then quantised to
+8 bits, and may read at most one validation image fewer than PyTorch.
 """
 
 import os
@@ -21,8 +21,9 @@ from training.release.graph import Classifier, Detector, finish, fold_norms, gra
 from training.release.parity import check_accuracy, check_parity
 from training.release.quantization import quantize
 
-RANGES = 512  # validation images that give the ranges of 8-bit activations
-PRECISION = {True: "8-bit weights and activations", False: "16-bit weights, 32-bit arithmetic"}
+RANGES = 512  # validation images from which the ranges of 8-bit activations are taken
+ARITHMETIC_BITS = "arithmetic_bits"  # entry of the metadata: 8, or 32 for floats
+PRECISION = {8: "8-bit weights and activations", 32: "16-bit weights, 32-bit arithmetic"}  # the same in words
 INPUT = "images uint8 (N, 1, {0}), 0 background to 255 ink"
 OUTPUT = "probabilities float32 (N, 10)"
 BOXES = "; boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; scores float32 (N, K, 10)"
@@ -31,7 +32,7 @@ BOXES = "; boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; scores flo
 def export(name: str, runs: Path, models: Path, data: Data) -> Path:
     """Write models/NAME.onnx from the run in runs/NAME/. Returns its path.
 
-    Raises FileNotFoundError without a trained network, RuntimeError if the graph disagrees with PyTorch.
+    Raises FileNotFoundError if the network is not trained, RuntimeError if the graph disagrees with PyTorch.
     """
     module, source = networks.load(name), runs / name / WEIGHTS
     if not source.exists():
@@ -65,16 +66,17 @@ def export(name: str, runs: Path, models: Path, data: Data) -> Path:
 
 
 def in_8_bits(module: ModuleType) -> bool:
-    """Whether the artefact of a network is to compute in 8 bits."""
+    """Whether the artefact of a network shall compute in 8 bits."""
     return getattr(module, "IN_8_BITS", False)
 
 
 def properties_of(
     trained: dict[str, Any], metrics: list[dict[str, Any]], graph: Classifier, module: ModuleType
 ) -> dict[str, Any]:
-    """What the artefact says of itself; measured figures are added by training.evaluate."""
+    """The artefact's metadata. `training.evaluate` adds the measured figures."""
     settings, detector = trained["settings"], isinstance(graph, Detector)
     shares = settings["recipe"]["sources"]
+    bits = 8 if in_8_bits(module) else 32
     return {
         "name": settings["name"],
         "family": (module.__doc__ or "").splitlines()[0].rstrip("."),
@@ -87,7 +89,8 @@ def properties_of(
         "hardware": trained["hardware"],
         "torch": trained["torch"],
         "commit": trained["commit"],
-        "precision": PRECISION[in_8_bits(module)],
+        ARITHMETIC_BITS: bits,
+        "precision": PRECISION[bits],
         "temperature": round(graph.temperature, 4),
         "input": INPUT.format("H, W" if detector else "28, 28"),
         "output": OUTPUT + (BOXES if detector else ""),

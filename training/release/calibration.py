@@ -6,13 +6,13 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-RANGE = 0.1, 10.0  # of temperatures considered
+RANGE = 0.1, 10.0  # lowest and highest temperature considered
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The number by which to divide logits (N, 10) for the least negative log-likelihood of labels (N,).
+    """The number that logits (N, 10) must be divided by to minimise the negative log-likelihood of labels (N,).
 
-    Log-probabilities may stand in for logits.
+    Log-probabilities can be passed as logits.
     """
     logits, rows = np.asarray(logits, np.float64), np.arange(len(labels))
 

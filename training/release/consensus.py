@@ -1,4 +1,4 @@
-"""models/consensus.json: the temperature and the threshold of every choice of models, fitted on validation images."""
+"""models/consensus.json: a temperature and a threshold for every subset of the models, fitted on validation images."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from training.release.calibration import temperature
 
 
 def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> Calibration:
-    """The temperature and the threshold of every choice of models.
+    """Fit the temperature and the threshold of every subset of the models.
 
-    answers: probabilities (N, 10) of MNIST's validation digits, by model; labels: (N,). A threshold refuses the share
-    REFUSED of these digits.
+    answers: by model, the probabilities (N, 10) of MNIST's validation digits; labels: (N,). Each threshold refuses a
+    share REFUSED of these digits.
     """
     temperatures, thresholds = {}, {}
     for choice in choices(answers):
@@ -30,7 +30,10 @@ def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> Calibration:
 
 
 def write(models: Path, on_cpu: Calibration, floats: Calibration, figures: dict[str, float]) -> None:
-    """Write consensus.json for all artefacts of the folder, atomically; figures: of all models together, on a CPU."""
+    """Write consensus.json for all artefacts in `models`, atomically.
+
+    figures: measured with all models together, on a CPU.
+    """
     paths = sorted(models.glob("*.onnx"))
     content = {
         "sha256": {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},

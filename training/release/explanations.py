@@ -1,12 +1,12 @@
-"""Name what a network looks at as outputs of its ONNX graph: python -m training.release.explanations.
+"""Add outputs to an ONNX graph that show what the network looks at: python -m training.release.explanations.
 
 - Vision Transformer: `attention` float32 (N, 49), from the class token to each of the 7x7 patches in the last block,
-  the mean of its heads. With the attention to itself, which is left out, it sums to 1.
-- Faster R-CNN: `proposals` float32 (N, K, 4), x_min y_min x_max y_max in pixels, what the region proposal network
-  hands to the box head, and `objectness` float32 (N, K), 0 to 1; a proposal in the place of a better one has 0.
+  averaged over its heads. The class token's attention to itself is left out; with it, the sum would be 1.
+- Faster R-CNN: `proposals` float32 (N, K, 4), x_min y_min x_max y_max in pixels: the regions that the region proposal
+  network passes to the box head. `objectness` float32 (N, K), 0 to 1, is 0 for a proposal that a better one covers.
 
-`training.export` calls this for each new file. The command does it to files that were exported before, and writes their
-new hashes to consensus.json. Weights and the nodes of the other outputs stay as they are, so these stay bit-identical.
+`training.export` does this for each new file. The command does it for files that were exported before, and writes their
+new hashes to consensus.json. Weights and the nodes of the other outputs do not change, so neither do those outputs.
 """
 
 import argparse
@@ -24,7 +24,7 @@ FLOAT = TensorProto.FLOAT
 
 
 def add_explanations(model: onnx.ModelProto) -> bool:
-    """Add the outputs that this graph can give, in place. False if it has none, or has them already."""
+    """Add the outputs that this kind of graph allows, in place. Returns False if there are none or it has them."""
     graph = model.graph
     if {"attention", "proposals"} & {output.name for output in graph.output}:
         return False
@@ -45,7 +45,10 @@ def add_explanations(model: onnx.ModelProto) -> bool:
 
 
 def _add_attention(graph: onnx.GraphProto) -> None:
-    """The last softmax is over the ten digits; the one before it is the last block's attention, (N, heads, 50, 50)."""
+    """Average and cut the attention (N, heads, 50, 50) of the last block.
+
+    It is the second last softmax of the graph; the last one is over the ten digits.
+    """
     weights = [node for node in graph.node if node.op_type == "Softmax"][-2].output[0]
     for name, values in {"starts": [0, 1], "ends": [1, 50], "axes": [2, 3], "heads": [1], "query": [1]}.items():
         graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), f"attention.{name}"))
@@ -66,9 +69,10 @@ def _add_attention(graph: onnx.GraphProto) -> None:
 
 
 def _add_proposals(graph: onnx.GraphProto) -> None:
-    """The first RoI align looks at the proposals: regions (N, K, 5), each an image's number beside a box (N, K, 4).
+    """Name the boxes that the first RoI align gets, and their objectness.
 
-    The boxes were taken by the order of a TopK, whose values are their objectness.
+    Its regions (N, K, 5) are an image's number beside a box. The boxes were gathered by the indices of a TopK, and the
+    values of that TopK are their objectness.
     """
     made_by = {output: node for node in graph.node for output in node.output}
     regions = next(node for node in graph.node if node.op_type == "RoiAlign").input[1]
@@ -104,10 +108,10 @@ def renew(models: Path) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Add what a network looks at to the files of models/ as outputs.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", type=Path, default=MODELS, help="default: models")
     names = renew(parser.parse_args(argv).models)
-    print(f"Named explanations in: {', '.join(names) or 'no file, all have what they can give'}.")
+    print(f"Added explanations to: {', '.join(names) or 'no file; none needs them'}.")
 
 
 if __name__ == "__main__":

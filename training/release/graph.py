@@ -1,6 +1,6 @@
-"""The ONNX graph of an artefact: pixels as they are stored in, calibrated probabilities out.
+"""The ONNX graph of an artefact. It takes pixels as bytes and gives calibrated probabilities.
 
-Batch norm is folded into the layer before it, and large weights are rounded to 16 bits, before anything is compared
+Batch norm is folded into the layer before it, and large weights are rounded to 16 bits, before the graph is compared
 with PyTorch.
 """
 
@@ -17,12 +17,12 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 from training.data import mnist
 from training.release.explanations import add_explanations
 
-HALF = 1024  # numbers from which on a tensor is stored in 16 bits
-SMALLEST = 16  # pixels a side of a detector's input
+HALF = 1024  # numbers; a tensor of this size or larger is stored in 16 bits
+SMALLEST = 16  # pixels a side of a detector's smallest input
 
 
 class Classifier(nn.Module):
-    """A network with its scaling before it and its temperature behind it."""
+    """A network between the scaling of its pixels and the temperature of its probabilities."""
 
     outputs: tuple[str, ...] = ("probabilities",)
 
@@ -37,7 +37,10 @@ class Classifier(nn.Module):
 
 
 class Detector(Classifier):
-    """A classifier that also finds: the best box's probabilities, every box (N, K, 4) and its scores (N, K, 10)."""
+    """A classifier that also returns boxes.
+
+    Returns the best box's probabilities (N, 10), all boxes (N, K, 4) and their scores (N, K, 10).
+    """
 
     outputs = ("probabilities", "boxes", "scores")
 
@@ -67,14 +70,14 @@ def fold_norms(module: nn.Module) -> None:
 
 @torch.no_grad()
 def round_weights(module: nn.Module) -> None:
-    """Round the large parameters to what 16 bits can hold."""
+    """Round parameters of at least HALF numbers to the nearest float16."""
     for parameter in module.parameters():
         if parameter.numel() >= HALF:
             parameter.copy_(parameter.half().float())
 
 
 def to_onnx(graph: Classifier, path: Path) -> None:
-    """Trace `graph` at batch 3 and write it, any batch allowed; a detector takes any size from 16 x 16."""
+    """Write `graph` as ONNX for batches of any size and, if it is a detector, for images of at least 16x16."""
     dimensions = {0: torch.export.Dim("N", min=1)}
     size = (mnist.SIZE, mnist.SIZE)
     if isinstance(graph, Detector):
@@ -94,7 +97,7 @@ def to_onnx(graph: Classifier, path: Path) -> None:
 
 
 def finish(path: Path, properties: dict[str, Any]) -> None:
-    """Store large weights in 16 bits where that loses nothing, drop the tracer's notes, add what the artefact is."""
+    """Store large weights in 16 bits where that loses nothing, remove the exporter's notes, and set the metadata."""
     model = onnx.load(path)
     graph, casts = model.graph, []
     for initializer in graph.initializer:
@@ -118,6 +121,6 @@ def finish(path: Path, properties: dict[str, Any]) -> None:
 
 
 def set_properties(model: onnx.ModelProto, properties: dict[str, Any]) -> None:
-    """Replace the metadata of an ONNX model: strings as they are, numbers as JSON."""
+    """Replace the metadata of an ONNX model. Strings are written as they are, other values as JSON."""
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in properties.items()}
     onnx.helper.set_model_props(model, text)

@@ -1,8 +1,10 @@
-"""A float graph to one that multiplies in 8 bits, by onnxruntime's static quantisation (https://onnxruntime.ai/docs).
+"""Convert a float graph to one that multiplies in 8 bits, by onnxruntime's static quantisation.
 
-The inputs of each convolution, linear layer and residual sum are rounded to 8 bits, in the range that some digits give
-them. Weights have 7 bits and a scale for each channel: processors without VNNI add up two 8-bit products in 16 bits,
-and larger weights would overflow. Outputs are not rounded, so the logits keep their precision.
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+
+The inputs of each convolution, linear layer and residual sum are rounded to 8 bits, within the range that they have for
+some sample digits. Weights have 7 bits and a scale for each channel: processors without VNNI add two 8-bit products in
+16 bits, which would overflow with larger weights. Outputs are not rounded, so the logits keep their precision.
 """
 
 import logging
@@ -16,25 +18,28 @@ from typing import Any
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-BATCH = 32  # images of one calibration step
-# A residual sum in floats would keep the convolution before it in floats too.
+BATCH = 32  # images in one calibration step
+# "Add" is among them because a residual sum in floats would keep the convolution before it in floats too.
 KINDS = ["Conv", "Gemm", "MatMul", "Add"]
 
 
 class Digits(CalibrationDataReader):
-    """images (N, 1, 28, 28) uint8 in batches."""
+    """Feeds images (N, 1, 28, 28) uint8 to onnxruntime in batches."""
 
     def __init__(self, images: torch.Tensor) -> None:
         self.batches = iter(images.split(BATCH))
 
-    def get_next(self) -> Any:  # a dict, in the end None
+    def get_next(self) -> Any:  # a dict, or None after the last batch
         batch = next(self.batches, None)
         return None if batch is None else {"images": batch.numpy()}
 
 
 def quantize(path: Path, images: torch.Tensor) -> None:
-    """Replace the float graph in the file `path`; images (N, 1, 28, 28) uint8 give the ranges of its activations."""
-    with TemporaryDirectory() as folder, _quiet():  # onnxruntime leaves files beside its own
+    """Replace the float graph in the file `path`.
+
+    images: (N, 1, 28, 28) uint8; the ranges of the activations are those that these images cause.
+    """
+    with TemporaryDirectory() as folder, _quiet():  # onnxruntime leaves temporary files beside the model
         before, after = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         shutil.copy(path, before)
         quantize_static(
@@ -49,8 +54,8 @@ def quantize(path: Path, images: torch.Tensor) -> None:
             reduce_range=True,
             extra_options={
                 "OpTypesToExcludeOutputQuantization": KINDS,
-                # What both a residual block and its sum read is rounded for each of them: onnxruntime removes only
-                # roundings with one reader, and a GPU is to compute in floats throughout.
+                # An activation that both a residual block and its sum read is rounded separately for each of them:
+                # for a GPU, onnxruntime must remove all roundings, and it removes only those with one reader.
                 "DedicatedQDQPair": True,
             },
         )
@@ -59,7 +64,7 @@ def quantize(path: Path, images: torch.Tensor) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without onnxruntime's advice to optimise the graph first, which would make it one of this machine's."""
+    """Silence onnxruntime's advice to optimise the graph first, which would tie the graph to this machine."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""The test images of the page /results: results/browse.json and results/misread.png.
+"""The test images on the page /results: results/browse.json and results/misread.png.
 
-`training.report` writes them from results/test_probabilities.npz. We do not publish MNIST as a whole: the picture has
-only the images that a network or the consensus misreads and the least certain ones, 20 in a row.
+`training.report` writes them from results/test_probabilities.npz. The picture does not have all of MNIST, which we do
+not publish. It has the images that a network or the consensus misreads, and the hardest ones, 20 in a row.
 """
 
 import json
@@ -12,12 +12,12 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 COLUMNS = 20  # images in a row of misread.png
-HARDEST = 40  # images to whose label the consensus gives the least probability
-BINS = 10  # of confidence
+HARDEST = 40  # number of images with the lowest probability of their label by the consensus
+BINS = 10  # bins of confidence
 
 
 def write(probabilities: dict[str, np.ndarray], images: np.ndarray, results: Path) -> None:
-    """probabilities: {name: (N, 10), "labels": (N,)}; images: (N, 1, 28, 28) uint8 in the same order."""
+    """Write both files. probabilities: {name: (N, 10), "labels": (N,)}; images: (N, 1, 28, 28) uint8, same order."""
     labels = probabilities["labels"].astype(int)
     said = {name: values.astype(np.float64) for name, values in probabilities.items() if name != "labels"}
     hardest = np.argsort(said["consensus"][np.arange(len(labels)), labels], kind="stable")[:HARDEST]
@@ -48,7 +48,7 @@ def write(probabilities: dict[str, np.ndarray], images: np.ndarray, results: Pat
 
 
 def _figures(probabilities: np.ndarray, labels: np.ndarray) -> dict:
-    """The confusion matrix, a row per label, and for each bin of confidence: count, mean confidence, accuracy."""
+    """The confusion matrix, one row per label; and the count, mean confidence and accuracy of each confidence bin."""
     digits, confidence = probabilities.argmax(1), probabilities.max(1).clip(0, 1)
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     calibration = []

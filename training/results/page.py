@@ -6,7 +6,7 @@ from training.results.records import Recorded
 
 
 def text(recorded: Recorded) -> str:
-    """docs/results.md. Parts that were not measured are left out."""
+    """The text of docs/results.md. Parts that were not measured are left out."""
     intervals = recorded.measured[CONSENSUS]["test_intervals"]
     accuracy, loss, ece = (f"{low:.4f} to {high:.4f}" for low, high in intervals.values())
     parts = [

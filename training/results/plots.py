@@ -19,8 +19,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-HARDEST = 24
-PAGES = 6
+HARDEST = 24  # digits shown
+PAGES = 6  # pages shown
 SURE = 0.5  # score above which a box is drawn
 DPI = 110
 
@@ -31,7 +31,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def curves(runs: list[dict[str, Any]], path: Path) -> None:
-    """The loss of training (dotted) and of MNIST validation, and the validation error by source, for each network."""
+    """For each network, the loss in training (dotted) and on MNIST validation, and the validation error by source."""
     figure, axes = plt.subplots(2, max(len(runs), 1), figsize=(3.2 * max(len(runs), 1), 5), squeeze=False)
     for column, run in enumerate(runs):
         above, below = axes[:, column]
@@ -70,7 +70,7 @@ def confusions(recorded: Recorded, path: Path) -> None:
 
 
 def hardest(recorded: Recorded, images: np.ndarray, path: Path) -> None:
-    """The test digits to whose label the consensus gives the least probability, with each model's answer."""
+    """The test digits with the lowest probability of their label by the consensus, with each model's answer."""
     labels = recorded.probabilities["labels"]
     order = recorded.probabilities[CONSENSUS][np.arange(len(labels)), labels].argsort()[:HARDEST]
     figure, axes = plt.subplots(4, HARDEST // 4, figsize=(11, 9.5))

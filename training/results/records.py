@@ -1,4 +1,4 @@
-"""All records of the released artefacts and of their training, read from their files."""
+"""Read everything that is recorded of the released artefacts and of their training."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from training.results.runs import RECORD
 
 OFFLINE, SPEED, TO_99, ABLATION = "offline.json", "speed.json", "time_to_99.json", "ablation_training.json"
 MNIST_ALONE = "mnist_alone"  # the folder in results/ of the networks trained on MNIST alone
-ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # in the tables; new networks come last
+ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # order in the tables; other networks come last
 
 
 class Recorded:
     def __init__(self, models: Path, results: Path) -> None:
-        """Raises FileNotFoundError with the command to run if there is no evaluation."""
+        """Raises FileNotFoundError, which names the command to run, if there is no evaluation."""
         if not (results / MEASURED).exists():
             raise FileNotFoundError(f"{results / MEASURED} is missing; create it with: python -m training.evaluate")
         self.measured: dict[str, Any] = _read(results / MEASURED)

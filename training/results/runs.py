@@ -1,4 +1,4 @@
-"""The training of the released networks, read from their run folders."""
+"""Collect the figures of finished trainings from their run folders into results/runs.json."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ RECORD = "runs.json"
 
 
 def collect(runs: Path) -> list[dict[str, Any]]:
-    """One dict for each network with a run in runs/NAME/: settings, hardware, commit and the figures of each epoch."""
+    """For each network with a run in runs/NAME/, its settings, hardware, commit and the figures of each epoch."""
     found = []
     for name in networks.NAMES:
         metrics = history.read(runs / name)
@@ -33,5 +33,5 @@ def record(runs: Path, results: Path) -> None:
     if not found:
         raise FileNotFoundError(f"{str(runs)!r} holds no run; start one with: python -m training.train NAME")
     results.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(run) for run in found)  # one line per run, so that a diff shows which run changed
+    lines = ",\n".join(json.dumps(run) for run in found)  # one line per run, so that a diff shows the runs that changed
     (results / RECORD).write_text(f"[\n{lines}\n]\n")

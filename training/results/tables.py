@@ -89,7 +89,7 @@ def nondigits(recorded: Recorded) -> str:
 
 
 def by_model(recorded: Recorded) -> str:
-    """For each model, the share of each set of digits read right and of each set of non-digits refused."""
+    """For each model, the share of each set of digits that is read right, and of non-digits that is refused."""
     names = [name for name, _ in _sets(recorded, DIGITS | NONDIGITS)]
     rows = []
     for model in (*recorded.names, CONSENSUS):
@@ -110,7 +110,7 @@ def _share(part: dict[str, Any]) -> str:
 
 
 def elsewhere(recorded: Recorded) -> str:
-    """The figures of the consensus on the development set, as text; empty without digits, others, lines or pages."""
+    """The figures of the consensus on the development set, as text. Empty unless all of its parts were measured."""
     measured = recorded.measured[CONSENSUS]
     own, read = measured.get("images", {}), measured.get("numbers", {})
     if not (own.get("digits") and own.get("others") and read.get("lines") and read.get("pages")):
@@ -149,7 +149,7 @@ def trainings(recorded: Recorded) -> str:
 
 
 def ablation(recorded: Recorded) -> str:
-    """The figures with and without each part of the training data, one row per training; empty if not measured."""
+    """The figures with and without each part of the training data, one row per training. Empty if not measured."""
     if recorded.ablation is None:
         return ""
     right, refused = ("mnist", "unipen", "uji", "optdigits"), ("letters", "omniglot", "doodles")
@@ -164,7 +164,7 @@ def ablation(recorded: Recorded) -> str:
 
 
 def speed(recorded: Recorded) -> str:
-    """Images per second, compared with the plain loop."""
+    """Images per second in training, compared with a plain loop."""
     head = ["network", "images/s", "plain loop", "ratio", "drawing and augmentation"]
     rows = []
     for name, measured in (recorded.speed or {}).get("rows", {}).items():
@@ -175,7 +175,7 @@ def speed(recorded: Recorded) -> str:
 
 
 def to_99(recorded: Recorded) -> str:
-    """The time in which a small CNN reaches 99 % on the test images, as text; empty if not measured."""
+    """The time that a small CNN takes to reach 99 % on the test images, as text. Empty if not measured."""
     said = recorded.to_99
     if said is None:
         return ""

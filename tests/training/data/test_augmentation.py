@@ -17,7 +17,7 @@ def images():
     return torch.from_numpy(255 - draw("7", (28, 28), 0.8, 2)).float().div(255).expand(64, 1, 28, 28).clone()
 
 
-def test_nothing_asked_for_changes_nothing(images):
+def test_without_any_step_nothing_changes(images):
     assert torch.allclose(move(images, NOTHING), images, atol=1e-5)
     assert torch.equal(degrade(images, NOTHING), images)
 
@@ -46,13 +46,13 @@ def test_images_of_a_batch_change_differently(images):
     assert len(changed.flatten(1).unique(dim=0)) == len(images)
 
 
-def test_what_was_given_is_left_alone(images):
+def test_input_is_not_modified(images):
     before = images.clone()
     degrade(move(images, Augment()), Augment())
     assert torch.equal(images, before)
 
 
-def test_a_shift_moves_by_at_most_what_was_asked(images):
+def test_a_shift_moves_by_at_most_its_limit(images):
     changed = move(images, dataclasses.replace(NOTHING, shift=2.0))
     columns = torch.arange(28.0)
     centre = [(x.sum((1, 2)) * columns).sum(1) / x.sum((1, 2, 3)) for x in (images, changed)]

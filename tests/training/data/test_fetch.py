@@ -42,12 +42,12 @@ def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
     assert fetch.save_strokes(tmp_path / "digits.npz", unipen.samples("digits")) == 2  # a lifted pen draws nothing
     strokes = Strokes.load(tmp_path / "digits.npz")
     assert strokes.label.tolist() == ["4", "1"] and strokes.writer.tolist() == [0, 0]
-    assert strokes.stroke.tolist() == [0, 2, 4, 6]  # the point on the straight line is left out
+    assert strokes.stroke.tolist() == [0, 2, 4, 6]  # without the point on the straight line
     four = strokes.points[:4].astype(int)
-    assert four.tolist() == [[0, 255], [0, 0], [128, 0], [128, 255]]  # y downwards, as long as wide would be twice
+    assert four.tolist() == [[0, 255], [0, 0], [128, 0], [128, 255]]  # y points down; twice as high as wide
 
 
-def test_components_are_counted_whole():
+def test_unipen_ranges_of_components_are_counted():
     assert unipen_format.components_of("2-3,7") == [2, 3, 7]
     assert unipen_format.components_of("4:10-5:2") == [4, 5]
 
@@ -59,7 +59,7 @@ def test_a_curve_keeps_the_points_that_make_it():
     assert 8 < len(kept) < 40 and (kept[0] == arc[0]).all() and (kept[-1] == arc[-1]).all()
 
 
-def test_ujis_writers_are_pairs_of_samples():
+def test_each_uji_writer_wrote_two_samples():
     drawn = [[[[0, 0], [10, 20]]], [[[0, 0], [20, 10]]], [[[5, 5], [6, 9]]]]
     found = list(fetch.uji_samples(json.dumps({"rawData": {"7": drawn}}).encode()))
     assert [(label, writer) for label, writer, *_ in found] == [("7", "0"), ("7", "0"), ("7", "1")]

@@ -34,7 +34,7 @@ def test_root_comes_from_the_environment(small_mnist, monkeypatch):
     assert len(mnist.load("test")[0]) == 100
 
 
-def test_unpacked_files_do_as_well(small_mnist, tmp_path):
+def test_uncompressed_files_are_read_too(small_mnist, tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for path in (small_mnist / "MNIST" / "raw").iterdir():
@@ -42,7 +42,7 @@ def test_unpacked_files_do_as_well(small_mnist, tmp_path):
     assert torch.equal(mnist.load("test", tmp_path)[0], mnist.load("test", small_mnist)[0])
 
 
-def test_data_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):
+def test_data_that_cannot_be_downloaded_gives_one_sentence(tmp_path, monkeypatch):
     def no_network(*_, **__):
         raise RuntimeError("no network")
 

@@ -15,12 +15,12 @@ def digits():
     return torch.stack(drawn)[labels][:, None].float() / 255, labels
 
 
-def test_nothing_asked_for_changes_nothing(digits):
+def test_without_any_step_nothing_changes(digits):
     images, labels = spoil(*digits, None)
     assert torch.equal(images, digits[0]) and torch.equal(labels, digits[1])
 
 
-def test_the_front_of_a_batch_becomes_several_digits(digits):
+def test_first_images_of_a_batch_become_frames_of_several_digits(digits):
     images, labels = spoil(*digits, 0.5)
     assert images.shape == digits[0].shape and 0 <= images.min() and images.max() <= 1
     assert (labels[:100] == NONE).all() and (images[:100] != digits[0][:100]).flatten(1).any(1).all()
@@ -33,7 +33,7 @@ def test_loss_of_a_digit_is_its_negative_log_likelihood():
     assert found.item() == pytest.approx(torch.nn.functional.cross_entropy(logits, torch.tensor([0, 3])).item())
 
 
-def test_loss_of_what_is_no_digit_is_least_where_all_ten_are_equal():
+def test_loss_of_a_non_digit_is_least_if_all_ten_are_equal():
     even = cross_entropy(torch.zeros(1, 10), torch.tensor([NONE])).item()
     assert even == pytest.approx(math.log(10))
     assert cross_entropy(torch.eye(10)[:1], torch.tensor([NONE])).item() > even

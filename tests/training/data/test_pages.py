@@ -28,7 +28,7 @@ def test_an_ink_box_ends_between_two_pixels():
     assert (left.diff() < -0.02).all() and left[0] - left[2] < 1
 
 
-def test_grain_is_no_ink():
+def test_grain_is_not_ink():
     image = torch.zeros(1, 1, 28, 28)
     image[0, 0, 8:20, 10:14] = 1
     image[0, 0, [1, 26, 3], [2, 3, 25]] = 0.5
@@ -51,7 +51,7 @@ def test_boxes_are_where_the_ink_is(digits, size, per_canvas):
     assert outside.max() < 0.5
 
 
-def test_what_is_no_digit_is_drawn_without_a_box(digits):
+def test_non_digits_are_drawn_without_a_box(digits):
     labels = torch.arange(96) % 2 - 1  # every second one is none
     canvases, targets = compose(digits, labels, 128, 2)
     assert all((target["labels"] == 0).all() and len(target["boxes"]) <= 1 for target in targets)
@@ -70,7 +70,7 @@ def test_digits_hardly_overlap(digits):
         assert (shared <= OVERLAP * torch.minimum(areas[:, None], areas[None]) + 1e-3).all()
 
 
-def test_labels_go_with_their_digits():
+def test_labels_stay_with_their_digits():
     images = torch.zeros(16, 1, 28, 28)
     images[::2, 0, 4:24, 12:16] = 1  # a bar
     images[1::2, 0, 12:16, 4:24] = 1  # lying

@@ -46,7 +46,7 @@ def test_70_15_15_of_the_writers_of_each_collection():
         assert found == {"train": 70, "validation": 15, "test": 15}
 
 
-def test_no_writer_is_more_than_a_cap_of_training(small_writers, monkeypatch):
+def test_no_writer_has_more_training_images_than_the_cap(small_writers, monkeypatch):
     monkeypatch.setattr(unipen, "DIGITS_A_WRITER", 7)
     source = unipen.digits("train", small_writers)
     assert np.unique(source.writers, return_counts=True)[1].max() == 7
@@ -107,7 +107,7 @@ def test_each_drawing_differs_and_the_same_seed_repeats_it(small_writers):
     assert (first == source.draw(rows, np.random.default_rng(0))).all()
 
 
-def test_joined_strokes_are_those_of_the_parts(small_writers):
+def test_joining_keeps_the_strokes_of_each_part(small_writers):
     parts = [Strokes.load(small_writers / "unipen" / f"{part}.npz") for part in ("upper", "lower")]
     joined, n = Strokes.joined(parts), len(parts[0])
     assert len(joined) == n + len(parts[1])
@@ -148,7 +148,7 @@ def test_shares_that_do_not_sum_to_1_are_refused():
         counts(Sources(mnist=0.9), 100)
 
 
-def test_data_that_is_missing_is_one_sentence(tmp_path):
+def test_missing_data_gives_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="digits.npz is missing. Fetch it with: python -m training.data"):
         uji.digits("train", tmp_path)
     with pytest.raises(ValueError, match="Unknown split 'dev'; known splits: train, validation, test."):

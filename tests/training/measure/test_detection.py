@@ -31,7 +31,7 @@ def test_perfect_boxes_have_a_precision_of_one(targets):
     assert (found["pages"], found["digits"]) == (2, 3)
 
 
-def test_boxes_a_little_off_count_at_an_overlap_of_a_half_only(targets):
+def test_boxes_a_little_off_count_only_at_an_overlap_of_a_half(targets):
     found = precision(*answer(targets, shift=6.0), targets)
     assert found["ap50"] == pytest.approx(1) and found["ap"] < 0.7
 
@@ -54,7 +54,7 @@ def test_pages_are_the_same_each_time_and_leave_the_generator_alone():
     assert sum(len(target["labels"]) for target in targets) > 0.9 * 64
 
 
-def test_finding_goes_through_all_pages():
+def test_find_returns_the_boxes_of_all_pages():
     class Session:
         def run(self, names, feed):
             n = len(feed["images"])

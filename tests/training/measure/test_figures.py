@@ -20,7 +20,7 @@ def test_calibration_error_is_the_gap_of_each_bin_by_its_share():
     assert calibration_error(confidences, right) == pytest.approx((4 * 0.15 + 2 * 0.6) / 6)
 
 
-def test_certainty_of_one_is_in_the_last_bin():
+def test_confidence_of_one_is_in_the_last_bin():
     assert calibration_error(np.ones(4), np.array([True, True, True, False])) == pytest.approx(0.25)
 
 

@@ -32,7 +32,7 @@ def indexed(tmp_path):
     return tmp_path
 
 
-def test_an_index_says_what_is_what(indexed):
+def test_an_index_gives_labels_kinds_and_writers(indexed):
     folder = load(indexed)
     assert folder.labels.tolist() == [7, 7, 3, NONE, 1, NONE]  # the last two are refused unseen
     assert folder.images.shape == (4, 1, 28, 28)
@@ -40,7 +40,7 @@ def test_an_index_says_what_is_what(indexed):
     assert folder.writers == ["ann", "bob", "bob", "ann", "cid", "cid"]
 
 
-def test_what_is_refused_unseen_is_a_lost_digit_or_a_refused_other(indexed):
+def test_images_refused_before_any_model_are_wrong_digits_or_refused_non_digits(indexed):
     folder = load(indexed)
     probabilities = np.full((4, 10), 0.02)
     probabilities[[0, 1, 2], [7, 1, 3]] = 0.82
@@ -53,7 +53,7 @@ def test_what_is_refused_unseen_is_a_lost_digit_or_a_refused_other(indexed):
     assert found["others_refused"] == 1 and found["auroc"] == 1
 
 
-def test_folders_named_by_digit_do_without_an_index(tmp_path):
+def test_folders_named_by_digit_need_no_index(tmp_path):
     for name in ("0", "9", "other"):
         (tmp_path / name).mkdir()
         Image.fromarray(draw(name[:1])).save(tmp_path / name / "one.png")

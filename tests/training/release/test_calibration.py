@@ -5,7 +5,7 @@ from training.release.calibration import temperature
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
-def test_temperature_that_made_the_labels_is_found(true):
+def test_temperature_behind_the_labels_is_found(true):
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 2, (20_000, 10))
     probabilities = np.exp(logits / true)
