@@ -1,8 +1,8 @@
-"""Figures of recorded runs into docs/, between the markers that name them.
+"""Write the figures of recorded benchmarks into docs/, each between the two markers with its name.
 
-results/http_detours.json: requests/s with and without the detours that went around parts of FastAPI and BentoML.
-results/soak.json: the last line of `benchmarks.http --minutes 30`. results/crowd.json, offline.json, page.json,
-batch.json and extras.json: those of the benchmarks of these names.
+Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, batch.json and
+extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`. results/http_detours.json has
+requests/s with and without former code that avoided parts of FastAPI and BentoML.
 
     python -m benchmarks.records
 """
@@ -48,7 +48,7 @@ def soaked(record: Record) -> str:
 
 
 def crowd(record: Record) -> str:
-    """Medians over the rounds."""
+    """Latencies of /predict while other clients do something else, as medians over the rounds."""
     lines = ["| beside eight clients of | p50, ms | p95, ms | highest of /readyz, ms | answers to them |"]
     lines.append("| --- | --- | --- | --- | --- |")
     for who, rounds in record["rounds"].items():
@@ -62,7 +62,7 @@ def crowd(record: Record) -> str:
 
 
 def offline(record: Record) -> str:
-    """Images/s of each model and of all together, by batch."""
+    """Images/s of each model and of all together, for each batch size."""
     rows, setting = [row for row in record["rows"] if row["engine"] == "onnxruntime"], record["setting"]
     batches = sorted({row["batch"] for row in rows})
     lines = [f"| images/s | {' | '.join(f'batch {batch}' for batch in batches)} |", "| --- |" + " --- |" * len(batches)]
@@ -76,7 +76,7 @@ def offline(record: Record) -> str:
 
 
 def page(record: Record) -> str:
-    """Milliseconds from a stroke's end to the text and to the complete answer."""
+    """Milliseconds from the end of a stroke to the text, and to the complete answer."""
     lines = ["| drawn | right | text, median | 95 % | complete, median | 95 % |", "| --- |" + " --- |" * 5]
     for row in record["rows"]:
         times = [row[f"{what}_{share}_ms"] for what in ("text", "complete") for share in ("p50", "p95")]
@@ -88,7 +88,7 @@ def page(record: Record) -> str:
     return "\n".join([*lines, "", f"{where}, which the browser shares."])
 
 
-PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record: its document and its text
+PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker and record: the document and the text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
@@ -100,13 +100,13 @@ PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # marker and record:
 
 
 def recorded(name: str) -> Record | None:
-    """results/NAME.json; None if it was not measured yet."""
+    """The content of results/NAME.json; None if it does not exist."""
     path = REPOSITORY / "results" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def filled(name: str, document: str, record: Record | None) -> str:
-    """The document with the text of a record between its markers."""
+    """The document, with the text of the record `name` between its markers."""
     text = NOT_YET if record is None else PLACES[name][1](record)
     block = f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
     return re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, document, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""python -m service.batch SOURCE... --out FOLDER"""
+"""Run `quintet batch` as python -m service.batch SOURCE... --out FOLDER."""
 
 import sys
 

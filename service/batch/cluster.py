@@ -1,4 +1,4 @@
-"""The batch with Ray Data: tasks read and decode, an actor for each GPU or core runs the models, all of them at once.
+"""The batch with Ray Data: tasks read and decode images while one actor for each GPU or core runs the models.
 
 Ray Data's own checkpoint records which images have a row (https://docs.ray.io/en/latest/data/checkpoint.html).
 """
@@ -18,11 +18,11 @@ from service.settings import Settings
 if TYPE_CHECKING:
     import pyarrow
 
-CHECKPOINT = "_checkpoint"  # folder beside the rows
-OTHERS = (
-    3  # CPUs that must stay free of actors, else all wait for ever: for the checkpoint's filter, a reader, a writer
-)
-BATCH = 128  # images that an actor gets at once
+CHECKPOINT = "_checkpoint"  # name of a folder beside the rows
+# CPUs that must stay free of actors: for the checkpoint's filter, a reader and a writer. Without them, all of these
+# wait for each other for ever.
+OTHERS = 3
+BATCH = 128  # images in one call of an actor
 
 
 def run(
@@ -34,18 +34,19 @@ def run(
     workers: int | None = None,
     address: str | None = None,
 ) -> None:
-    """Score the images that have no row in the folder yet; every node must see the sources and the folder.
+    """Score the images that have no row in the folder yet. Every node must see the sources and the folder.
 
-    workers: actors; None: one a GPU where Ray has any, else one for each CPU that is not needed otherwise.
-    Raises ValueError for more than there are CPUs for.
+    workers: the number of actors. None means one for each GPU if Ray has any, else one for each CPU but OTHERS.
+    address: of a Ray cluster; None starts Ray on this machine.
+    Raises ValueError if Ray has too few CPUs for the actors.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray sends no statistics to its makers
     import ray  # pyright: ignore[reportMissingImports]
     from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
     from ray.data.checkpoint import CheckpointConfig  # pyright: ignore[reportMissingImports]
 
     cores = len(os.sched_getaffinity(0))
-    if address is None:  # Ray's CPUs are places for processes: those that are not actors share a core
+    if address is None:  # to Ray, a CPU is a slot for a process: the OTHERS share one core
         ray.init(
             "local", num_cpus=(workers or max(1, cores - 1)) + OTHERS, log_to_driver=False, include_dashboard=False
         )
@@ -56,12 +57,12 @@ def run(
         on_gpu = gpus > 0 and settings.device != "cpu"
         actors = workers or (gpus if on_gpu else cpus - OTHERS)
         if not 0 < actors <= cpus - OTHERS:
-            raise ValueError(f"Ray has {cpus} CPUs: too few for {actors} workers and {OTHERS} other processes.")
+            raise ValueError(f"Ray has {cpus} CPUs, too few for {max(actors, 1)} workers and {OTHERS} other processes.")
         context = DataContext.get_current()
         context.checkpoint_config = CheckpointConfig(
             id_column="path",
             checkpoint_path=str(folder.resolve() / CHECKPOINT),
-            delete_checkpoint_on_success=False,  # else a second call would do everything again
+            delete_checkpoint_on_success=False,  # otherwise a second call would score all images again
         )
         dataset = ray.data.read_datasource(_datasource(pieces, settings.max_bytes), override_num_blocks=len(pieces))
         looked = dataset.map_batches(
@@ -82,7 +83,7 @@ def run(
 
 
 class Actor:
-    """The models in a process of Ray. On a CPU each has one thread: onnxruntime ignores what Ray sets for OpenMP."""
+    """The models in a process of Ray. It has one thread on a CPU: onnxruntime ignores the OpenMP settings of Ray."""
 
     def __init__(self, settings: Settings, models: str | None, read: bool) -> None:
         self.scorer = Scorer(settings, models, read, threads=1)
@@ -111,7 +112,7 @@ def _read(piece: Piece, limit: int) -> Iterator["pyarrow.Table"]:
 
 
 def _datasource(pieces: list[Piece], limit: int) -> Any:
-    """One task a piece. Ray's own readers would load files without our limits, and fail at one that is damaged."""
+    """One task for each piece. Ray's own readers have no limits and fail at a damaged file."""
     from ray.data import Datasource  # pyright: ignore[reportMissingImports]
     from ray.data.block import BlockMetadata  # pyright: ignore[reportMissingImports]
     from ray.data.datasource import ReadTask  # pyright: ignore[reportMissingImports]

@@ -1,4 +1,4 @@
-"""The folder of results: parquet files of rows, and what they were made with."""
+"""The folder of results: Parquet files of rows, and a record of the models and options that made them."""
 
 import json
 import os
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow
 
-ABOUT = "_quintet.json"  # readers of a folder of parquet leave out what begins with "_"
+ABOUT = "_quintet.json"  # readers of a folder of Parquet files skip names that begin with "_"
 TEMPORARY = "_part"
 
 
 class OtherRun(ValueError):
-    """The folder holds results of other models or options; the message says which."""
+    """The folder holds other files, or results of other models or options; the message says which."""
 
 
 def has_parquet() -> bool:
+    """Whether pyarrow is installed."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
@@ -46,21 +47,23 @@ def schema(names: list[str], read: bool) -> "pyarrow.Schema":
 
 
 def begin(folder: Path, about: dict[str, Any]) -> None:
-    """Make the folder, or go on in it. Raises OtherRun if it was begun with anything else than `about`."""
+    """Create the folder, or continue in it. Raises OtherRun unless it was started with the same `about`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ABOUT
     if not path.exists():
         if any(folder.iterdir()):
-            raise OtherRun(f"{folder} is not empty and holds no results of ours; give another folder.")
+            raise OtherRun(f"{folder} holds files that are not results of `quintet batch`; choose another folder.")
         _replace(path, json.dumps(about, indent=1).encode())
     before = json.loads(path.read_bytes())
     for key in about:
         if before.get(key) != about[key]:
-            raise OtherRun(f"{folder} was begun with other {key}: {before.get(key)}; give another folder.")
+            raise OtherRun(
+                f"{folder} was started with {key} = {before.get(key)!r}, not {about[key]!r}; choose another folder."
+            )
 
 
 def paths(folder: Path) -> set[str]:
-    """The images that have a row already."""
+    """The paths of the images that already have a row."""
     return {row["path"] for row in rows(folder, ["path"])}
 
 
@@ -80,13 +83,13 @@ def next_part(folder: Path) -> int:
 
 
 def count(folder: Path) -> tuple[int, int]:
-    """All rows, and those with an error."""
+    """The number of all rows, and of those with an error."""
     errors = [row["error"] for row in rows(folder, ["error"])]
     return len(errors), sum(error is not None for error in errors)
 
 
 def write(folder: Path, part: int, found: list[dict[str, Any]], names: list[str], read: bool) -> None:
-    """A file of rows, which is there whole or not at all: parquet, or lines of JSON where there is no pyarrow."""
+    """Write a file of rows atomically: Parquet, or lines of JSON if pyarrow is not installed."""
     if not has_parquet():
         _replace(folder / f"part-{part:06}.jsonl", "".join(json.dumps(row) + "\n" for row in found).encode())
         return

@@ -13,7 +13,7 @@ from service.batch.score import Row, Scorer, look
 from service.batch.sources import Image, Piece
 from service.settings import Settings
 
-PART = 1_024  # images in a file of rows: so many are done again after a kill, at most
+PART = 1_024  # images in a file of rows, so at most this many are scored again after a kill
 
 
 def run(pieces: list[Piece], folder: Path, settings: Settings, models: str | None, read: bool) -> None:
@@ -32,7 +32,7 @@ def run(pieces: list[Piece], folder: Path, settings: Settings, models: str | Non
 
 
 def _ahead(pool: ThreadPoolExecutor, work: partial[Row], images: Iterator[Image], most: int) -> Iterator[Row]:
-    """`work` of each image in its order, at most `most` of them ahead of what is taken."""
+    """The results of `work` for each image, in order. At most `most` results are computed ahead of their use."""
     pending = [pool.submit(work, image) for image in islice(images, most)]
     while pending:
         yield pending.pop(0).result()
@@ -40,7 +40,7 @@ def _ahead(pool: ThreadPoolExecutor, work: partial[Row], images: Iterator[Image]
 
 
 class Progress:
-    """A line on stderr: how many images are done, and how many a second."""
+    """Prints a line to stderr: the number of images done, and images per second."""
 
     def __init__(self, before: int) -> None:
         self.before, self.done, self.started = before, 0, time.perf_counter()

@@ -1,4 +1,4 @@
-"""Encoded images to rows: what is looked at in any task, and what the models say of it where they are loaded."""
+"""Turn encoded images into rows: `look` prepares an image without models, and `Scorer` runs the models."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ Row = dict[str, Any]
 
 
 def look(image: Image, settings: Settings, keep: bool) -> Row:
-    """Decode and canonicalise: {path, error, image: 784 bytes or None, data: the encoded bytes, if they are kept}."""
+    """Decode and canonicalise an image.
+
+    Returns path, error, image (28x28 as 784 bytes, or None) and data (the encoded bytes if `keep`, else None).
+    """
     row: Row = {"path": image.path, "error": image.error, "image": None, "data": image.data if keep else None}
     if image.data is not None:
         try:
@@ -28,7 +31,7 @@ def look(image: Image, settings: Settings, keep: bool) -> Row:
 
 
 class Scorer:
-    """The models, loaded once a process. Raises what Predictor raises."""
+    """The models, loaded once for each process. Raises the errors of Predictor."""
 
     def __init__(self, settings: Settings, wanted: str | None, read: bool, threads: int) -> None:
         self.settings, self.read = settings, read
@@ -36,7 +39,7 @@ class Scorer:
         self.names = self.predictor.choose(wanted)
 
     def score(self, rows: list[Row]) -> list[Row]:
-        """The rows of the result for any number of rows of `look`, in their order."""
+        """The rows of results for any number of rows from `look`, in the same order."""
         results = {
             row["path"]: empty(self.names, self.read) | {"path": row["path"], "error": row["error"]} for row in rows
         }
@@ -51,7 +54,10 @@ class Scorer:
         return list(results.values())
 
     def _digits(self, images: list[bytes]) -> list[Row]:
-        """Batches are filled up to one size: onnxruntime computes other sizes with other last bits (2e-9 measured)."""
+        """The answers for up to LARGEST images.
+
+        The batch is always filled up to LARGEST, because probabilities depend on its size in the last bits (2e-9).
+        """
         batch = np.zeros((LARGEST, 1, 28, 28), np.uint8)
         batch[: len(images)] = np.frombuffer(b"".join(images), np.uint8).reshape(-1, 1, 28, 28)
         answers = self.predictor.classify(batch, self.names)
@@ -75,6 +81,6 @@ class Scorer:
 
 
 def empty(names: list[str], read: bool) -> Row:
-    """A row with nothing in it: all its columns, in their order."""
+    """A row of all columns, in order, without values."""
     columns = ["path", "digit", "confidence", "accepted", "agreement", *names, *(("text", "boxes") if read else ())]
     return dict.fromkeys([*columns, "error"])

@@ -1,6 +1,6 @@
-"""The images of files, folders, tar archives (WebDataset) and parquet tables, each under a name of its own.
+"""Find the images in files, folders, tar archives (WebDataset) and Parquet tables, and give each a unique path.
 
-An image in an archive or a table is named as if that were a folder: `/scans/a.tar/page/7.png`, `/scans/b.parquet/41`.
+The path of an image treats archives and tables like folders: `/scans/a.tar/page/7.png`, `/scans/b.parquet/41`.
 """
 
 import glob
@@ -16,32 +16,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}  # what is an image in a folder or archive
+IMAGES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}  # images in a folder or archive
 TABLE, ARCHIVES = ".parquet", (".tar", ".tar.gz", ".tgz")
-PIECES = 10_000  # into so many are files divided, if there are enough of them
-SMALLEST = 64  # files in a piece
+PIECES = 10_000  # number of pieces that many files are divided into
+SMALLEST = 64  # smallest number of files in a piece
 
 
 class NoSource(ValueError):
-    """A source that names no image; the message says which."""
+    """A source has no image; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
     path: str
-    data: bytes | None  # encoded; None: it cannot be read
+    data: bytes | None  # the encoded image; None if it cannot be read
     error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Images that are read together, one after another: files, an archive, or some rows of a table."""
+    """Images that are read one after another by one task: files, an archive, or a row group of a table."""
 
     paths: tuple[str, ...]
-    group: int | None = None  # row group of a table
+    group: int | None = None  # the row group; None if it is no table
 
     def images(self, limit: int) -> Iterator[Image]:
-        """Its images. None is held that has more than `limit` bytes. Never raises: what cannot be read has an error."""
+        """The images of this piece. Never raises: an image that cannot be read has an error.
+
+        An image of more than `limit` bytes is not loaded; it has an error too.
+        """
         if self.group is not None:
             yield from _rows(self.paths[0], self.group, limit)
         elif self.paths[0].endswith(ARCHIVES):
@@ -52,9 +55,9 @@ class Piece:
 
 
 def find(sources: Iterable[str]) -> list[Piece]:
-    """Everything that files, folders and globs name, each once, in the order of the names.
+    """Divide the images of files, folders and glob patterns into pieces; each image is in one piece.
 
-    Raises NoSource, and ImportError where there are tables and no pyarrow.
+    Raises NoSource, and ImportError if there are tables but pyarrow is not installed.
     """
     paths = sorted({path for source in sources for path in _expand(source)})
     pieces, files = [], []
@@ -79,7 +82,7 @@ def _expand(source: str) -> list[str]:
     else:
         found = [name for name in glob.iglob(source, recursive=True) if os.path.isfile(name)]
     if not found:
-        raise NoSource(f"{source!r} is no file and no folder or pattern with images in it.")
+        raise NoSource(f"{source!r} is neither a file nor a folder or pattern that contains images.")
     return [os.path.abspath(name) for name in found]
 
 
@@ -99,7 +102,7 @@ def _sized(path: str, size: int, limit: int) -> Image | None:
 
 def _members(path: str, limit: int) -> Iterator[Image]:
     seen: Counter[str] = Counter()
-    end = 0  # of the last member
+    end = 0  # offset of the end of the last member, in bytes
     try:
         with _opened(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
@@ -114,9 +117,9 @@ def _members(path: str, limit: int) -> Iterator[Image]:
                     yield too_large
                 elif content := archive.extractfile(member):
                     yield Image(path=name, data=content.read())
-            # tarfile ends without an error at a header that is cut off, or is none.
+            # tarfile stops without an error at a header that is cut off or overwritten.
             if file.block(end).strip(b"\0") or len(file.block(end)) < tarfile.BLOCKSIZE:
-                raise EOFError("it ends within a header, or without the mark of its end")
+                raise EOFError("a header is cut off or wrong, or the end marker is missing")
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         count = f"{seen.total()} image{'s' * (seen.total() != 1)}"
         reason = f"The archive is damaged after {count}: {str(error).rstrip('.')}."
@@ -124,7 +127,7 @@ def _members(path: str, limit: int) -> Iterator[Image]:
 
 
 class _Tail(io.BufferedIOBase):
-    """A file that is read once, from start to end, and remembers its last bytes."""
+    """A file that is read once, from start to end, and keeps the bytes that were read last."""
 
     KEPT = 4 * tarfile.RECORDSIZE  # bytes; tarfile reads a record at a time
 
@@ -138,7 +141,7 @@ class _Tail(io.BufferedIOBase):
         return data
 
     def block(self, offset: int) -> bytes:
-        """A block of the archive that was read lately, or as much of it as there is."""
+        """The block at `offset` in the archive, or the part of it that is among the kept bytes."""
         start = offset - (self.given - len(self.last))
         return self.last[start : start + tarfile.BLOCKSIZE]
 
@@ -157,11 +160,11 @@ def _groups(path: str) -> int:
     try:
         return parquet.ParquetFile(path).num_row_groups
     except (OSError, ValueError) as error:
-        raise NoSource(f"{path!r} is no parquet table: {error}") from error
+        raise NoSource(f"{path!r} is not a Parquet table: {error}") from error
 
 
 def _rows(path: str, group: int, limit: int) -> Iterator[Image]:
-    """The images of the first column that holds any: bytes, or a struct with `bytes` as Hugging Face has it."""
+    """The images in the first column of bytes, or of structs with a field `bytes` like those of Hugging Face."""
     from pyarrow import parquet
 
     try:

@@ -20,14 +20,13 @@ def create_app(
 ) -> FastAPI:
     """The application that answers with `predictor`.
 
-    `observe` is told of each answer, see `Metrics.answered`; `on_lost_device` is called when the models cannot run
-    any more.
+    observe: called with each answer, see `Metrics.answered`; on_lost_device: called when the models can no longer run.
     """
     app = FastAPI(
         title="Quintet",
         version=__version__,
         description=schema.DESCRIPTION,
-        generate_unique_id_function=lambda route: route.name,  # operation ids, which clients are generated from
+        generate_unique_id_function=lambda route: route.name,  # operation ids, which name the methods of clients
         docs_url=None,  # FastAPI's own page loads Swagger UI from another host
         redoc_url=None,
     )

@@ -1,4 +1,4 @@
-"""Request bodies, counted while they arrive: nothing larger than allowed is ever held."""
+"""Read request bodies. Bytes are counted while they arrive, so a body above the limit is never held whole."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,14 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-FIELDS = 10  # of a multipart upload besides its images, at most
-FRAMING = 65_536  # bytes that a multipart body may have around the image
+FIELDS = 10  # maximum number of fields in a multipart upload besides its images
+FRAMING = 65_536  # bytes that a multipart body may have around its images
 
 
 async def image_of(request: Request, field: str, limit: int) -> bytes:
     """The bytes of the uploaded image: the multipart field `field`, or the body of an image/* request.
 
-    Raises HTTPException with the status and the sentence that the client gets, ClientDisconnect if it went away.
+    Raises HTTPException with the status and the sentence for the client, ClientDisconnect if it has disconnected.
     """
     content_type = content_type_of(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
@@ -34,9 +34,10 @@ async def image_of(request: Request, field: str, limit: int) -> bytes:
 
 
 async def images_of(request: Request, field: str, limit: int, most: int) -> list[bytes]:
-    """The bytes of each uploaded image of a batch, in order: the multipart fields `field`, `limit` bytes in all.
+    """The bytes of each uploaded image of a batch, in order, from the multipart fields `field`.
 
-    Raises like `image_of`.
+    limit: maximum number of bytes of all images together; most: maximum number of images.
+    Raises the errors of `image_of`.
     """
     content_type = content_type_of(request)
     if is_empty(request.headers):
@@ -63,7 +64,7 @@ async def _form(request: Request, body: bytes, most: int) -> AsyncIterator[FormD
         if error.message.startswith("Too many files"):
             raise HTTPException(413, f"There are more than {most + FIELDS} files; the limit is {most}.") from error
         raise HTTPException(400, f"The multipart body is damaged: {error.message.rstrip('.')}.") from error
-    except (LookupError, UnicodeError) as error:  # from the charset that it names
+    except (LookupError, UnicodeError) as error:  # the charset that the body names is unknown or wrong
         raise HTTPException(400, "The multipart body is damaged: its text is not in the charset it names.") from error
     try:
         yield form
@@ -98,7 +99,7 @@ def wrong_type(content_type: str, remedy: str) -> HTTPException:
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """The body of a request, counted while it arrives. Raises HTTPException 413 above `limit` bytes."""
+    """The body of a request. Raises HTTPException 413 as soon as more than `limit` bytes have arrived."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(int(declared), limit)

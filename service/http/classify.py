@@ -1,7 +1,7 @@
-"""What BentoML's own endpoint needs around it: JSON only, a limit for its body, and errors in the form used here.
+"""Guard BentoML's own endpoint: accept only JSON, limit its body, and give errors the form of the other routes.
 
-Without it, a body is read whole whatever its size; its type chooses who reads it, forms and (but for a check) pickle
-included; and an error is a list, or pydantic's several lines (read in BentoML 1.4.39, `_bentoml_impl`).
+BentoML 1.4.39 (`_bentoml_impl`) reads a body of any size, lets its Content-Type choose the decoder, forms and (behind a
+check) pickle included, and answers errors as a list or as several lines of pydantic's.
 """
 
 import json
@@ -23,7 +23,7 @@ JSON = "application/json"
 
 
 def digit_images(value: Any) -> np.ndarray:
-    """What came as `images` to (N, 28, 28) uint8. Raises ValueError for anything else."""
+    """Convert the JSON value `images` to (N, 28, 28) uint8. Raises ValueError if it is anything else."""
     try:
         images = np.asarray(value)
     except (ValueError, OverflowError) as error:
@@ -40,9 +40,9 @@ class NativeEndpoint:
 
     def __init__(self, app: ASGIApp, path: str, max_bytes: int, max_images: int) -> None:
         self.app, self.path, self.max_bytes, self.max_images = app, path, max_bytes, max_images
-        # Each value becomes an object when it is parsed: 10 MB of "[],[]," were 700 MB and 4 s. And numpy makes all
-        # strings of a list as long as its longest: 300 kB were 350 MB.
-        self.enough = {
+        # How often a character may occur, and the error otherwise. Parsing makes an object of each value: 10 MB of
+        # "[],[]," took 700 MB and 4 s. numpy makes all strings of a list as long as the longest: 300 kB took 350 MB.
+        self.allowed = {
             b'"': (2, "text, but images are lists of numbers"),
             b"{": (1, "objects, but images are lists of numbers"),
             b",": (max_images * 28 * 28, f"more numbers than {max_images} images have"),
@@ -88,8 +88,8 @@ class NativeEndpoint:
             await JSONResponse({"error": explain(failed, b"".join(parts))}, failed)(scope, receive, send)
 
     def _count(self, body: bytes) -> None:
-        for sign, (most, what) in self.enough.items():
-            if body.count(sign) > most:
+        for character, (most, what) in self.allowed.items():
+            if body.count(character) > most:
                 raise HTTPException(413, f"The body holds {what}.")
 
 
@@ -101,11 +101,11 @@ class _Fault(logging.Filter):
         )
 
 
-is_fault = _Fault()  # of the log: drops BentoML's tracebacks of errors that the client made, and was told
+is_fault = _Fault()  # a filter of the log: drops BentoML's tracebacks of errors that the client has caused
 
 
 def explain(status: int, answer: bytes) -> str:
-    """One sentence for what BentoML answered, in whatever form."""
+    """The sentence in an error that BentoML answered, which has one of several forms."""
     if status >= 500:
         return FAILED
     try:

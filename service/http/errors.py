@@ -1,4 +1,8 @@
-"""Every error as a status and one sentence: `{"error": "..."}`."""
+"""Turn every exception into an answer with a status and one sentence: `{"error": "..."}`.
+
+The sentences stand where the exceptions are raised: those about pictures in service/picture, about bodies in body.py,
+about limits in gate.py.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +18,14 @@ from service.inference.predictor import UnknownModel
 from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime
 
 STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
-LOST = "The models failed and are being loaded again; try again."
+LOST = "The models failed and are being loaded again; try again."  # the sentence of a 503
+NO_ROUTE = "No such route; see /docs."
 FAILED = "The service failed; its log says why."  # the sentence of a 500
 
 
 def add_error_handlers(app: FastAPI, on_lost_device: Callable[[], None] | None = None) -> None:
+    """on_lost_device: called when the models can no longer run."""
+
     async def lost(_request: Request, _error: Exception) -> Response:
         if on_lost_device is not None:
             on_lost_device()
@@ -52,9 +59,9 @@ async def _refuse_parameter(_request: Request, error: Exception) -> Response:
 
 
 async def _give_up(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # the client is gone, so nobody reads it
+    return Response(status_code=400)  # nobody reads it, because the client has disconnected
 
 
 async def _fail(_request: Request, _error: Exception) -> Response:
-    """Starlette raises the error again after this answer, so that uvicorn logs its traceback."""
+    """Answer 500. Starlette raises the error again afterwards, so that uvicorn logs its traceback."""
     return JSONResponse({"error": FAILED}, 500)

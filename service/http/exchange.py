@@ -1,4 +1,4 @@
-"""One request and its answer, as the gate in front of all routes follows them."""
+"""Follow one request and its answer, for the gate in front of all routes."""
 
 from collections.abc import Callable
 
@@ -9,23 +9,23 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.http.body import is_empty
 
-LINGER = 2.0  # seconds for a client to notice that it was answered before it had sent everything
+LINGER = 2.0  # seconds that a client gets to read an answer that it receives before it has sent everything
 
 
 class Exchange:
     """Knows how much of the body has arrived and whether the answer has begun.
 
-    An answer that begins before the body is there ends the connection, but only after a moment: a connection that is
-    reset loses what its client has not read yet.
+    An answer that begins before the body is complete closes the connection after LINGER. Closing it at once would reset
+    it, and the client could lose the answer.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self.arrived = is_empty(Headers(scope=scope))  # whether the whole body is there
-        self.received = 0  # bytes of the body
-        self.closes = False  # whether the connection ends with the answer
-        self.on_progress: Callable[[int], None] | None = None  # is told of each part of the body, in bytes
-        self.on_arrival: Callable[[], None] | None = None  # is told once when the whole body is there
+        self.arrived = is_empty(Headers(scope=scope))  # whether the whole body has arrived
+        self.received = 0  # bytes of the body that have arrived
+        self.closes = False  # whether the connection closes after the answer
+        self.on_progress: Callable[[int], None] | None = None  # called for each part of the body, with its bytes
+        self.on_arrival: Callable[[], None] | None = None  # called once, when the whole body has arrived
         self._answered = self._refused = self._early = False
 
     async def receive(self) -> Message:
@@ -43,7 +43,7 @@ class Exchange:
         return message
 
     def mute(self) -> None:
-        """From now on, drop what the application sends, unless its answer has begun."""
+        """Drop what the application sends from now on, unless its answer has begun."""
         self._refused = not self._answered
 
     async def send(self, message: Message) -> None:
@@ -51,7 +51,7 @@ class Exchange:
             await self._pass_on(message)
 
     async def refuse(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
-        """Answer instead of the application, unless it has begun to."""
+        """Answer instead of the application, unless its answer has begun."""
         if not self._answered:
             self.mute()
             await JSONResponse({"error": sentence}, status, headers)(self.scope, self.receive, self._pass_on)

@@ -1,4 +1,4 @@
-"""Who may ask, how many at once and for how long: it stands before every route, BentoML's own included."""
+"""The gate in front of every route, BentoML's own included: the API key, the number of requests, and time limits."""
 
 import asyncio
 import hmac
@@ -9,35 +9,36 @@ import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http import v2
+from service.http.errors import NO_ROUTE
 from service.http.exchange import Exchange
 from service.http.known_paths import UNKNOWN
 from service.settings import Settings
 
-# Open without a key: health, and the files of the page and of the description, which hold no secret.
+# Paths that need no key: health, and the files of the page and of the API description, which hold no secret.
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN, *v2.OPEN}
 OPEN_FOLDER = "/page/"
 WORK = "POST"  # the method of all routes that read images
 RETRY = 1  # seconds that a refused client should wait
-PATIENCE = 0.2  # seconds that a request takes before its client is watched for going away
-GONE = 499  # nobody reads it; the metrics count it
-CROWD = 4  # requests at once from which another worker may have less to do
-RELIEF = 0.05  # seconds between two connections that a crowded worker gives up
-ARRIVING = 8  # bodies may arrive at once for each request that may be answered at once: slow clients are many
-BODIES = 256_000_000  # bytes of all bodies that are held at once
-PERIOD = 5.0  # seconds after which a body has to have gone on
-RATE = 1_000  # bytes a second, at least, over each PERIOD
+PATIENCE = 0.2  # seconds that a request takes before the gate watches whether its client disconnects
+GONE = 499  # status for a disconnected client; only the metrics see it
+CROWD = 4  # requests in a worker; from this number on, another worker may be less busy
+RELIEF = 0.05  # least seconds between two connections that a busy worker closes
+ARRIVING = 8  # incomplete bodies for each request that may be answered at once; slow clients need many
+BODIES = 256_000_000  # maximum number of bytes of all bodies together
+PERIOD = 5.0  # seconds over which RATE is measured
+RATE = 1_000  # least bytes a second of an arriving body
 
 
 class Gate:
-    """ASGI middleware. Bodies that still arrive do not take the places of those that are complete."""
+    """ASGI middleware. Requests whose body is incomplete do not take the places of complete ones."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self.key = settings.api_key.get_secret_value().encode() if settings.api_key else None
-        self.arriving = 0  # requests whose body is not complete
-        self.inside = 0  # requests whose body is complete, and that are not answered yet
+        self.arriving = 0  # requests whose body is incomplete
+        self.inside = 0  # requests whose body is complete, but whose answer is not
         self.held = 0  # bytes of the bodies of both
-        self.relieved = 0.0  # when a connection was given up last, by time.monotonic
+        self.relieved = 0.0  # time of the last closed connection, by time.monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +49,7 @@ class Gate:
             message = "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'."
             await exchange.refuse(401, message, {"WWW-Authenticate": "Bearer"})
         elif scope["path"] == UNKNOWN:
-            await exchange.refuse(404, "No such route; /docs describes those that there are.")
+            await exchange.refuse(404, NO_ROUTE)
         elif scope["method"] != WORK:
             await self.app(scope, exchange.receive, exchange.send)
         elif self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
@@ -60,12 +61,13 @@ class Gate:
         return self.inside >= self.settings.concurrency
 
     def busy(self) -> str:
-        return f"The service is busy with {self.inside + self.arriving} requests; try again in {RETRY} s."
+        count = self.inside + self.arriving
+        return f"The service is busy with {count} request{'s' * (count != 1)}; try again in {RETRY} s."
 
     def is_crowded(self) -> bool:
-        """Whether a connection should end with its answer, so that its client comes back to an idle worker.
+        """Whether a connection should close after its answer, so that its client reconnects to an idle worker.
 
-        The fastest worker takes new connections, all of those that are opened together, and keeps them.
+        Without this, the worker that accepts connections fastest gets all that are opened together, and keeps them.
         """
         if self.settings.workers == 1 or self.inside < CROWD or time.monotonic() < self.relieved + RELIEF:
             return False
@@ -82,8 +84,8 @@ class Gate:
 class Visit:
     """A request on its way through the gate: its place, its bytes and its time limits.
 
-    Timers, and no task of its own for each request, which would cost more than all else here. A thread that works for
-    a request cannot be stopped from here: its client is told in time, and the request keeps its place until it ends.
+    It uses timers, because a task for each request would cost more than everything else here. It cannot stop a thread
+    that works for the request: the client is answered in time, and the request keeps its place until the thread ends.
     """
 
     def __init__(self, gate: Gate, exchange: Exchange) -> None:
@@ -95,7 +97,7 @@ class Visit:
         self.watcher: asyncio.Task[None] | None = None
         self.timers: list[asyncio.TimerHandle] = []
         self.began = self.loop.time()
-        self.received = 0  # bytes at the last look at the rate
+        self.received = 0  # bytes that had arrived when the rate was last checked
 
     async def run(self) -> None:
         gate, exchange = self.gate, self.exchange
@@ -105,7 +107,7 @@ class Visit:
             if exchange.arrived:
                 self._arrive()
             else:
-                self._look_again()
+                self._check_later()
             with self.stop:
                 await gate.app(exchange.scope, exchange.receive, exchange.send)
         finally:
@@ -127,19 +129,19 @@ class Visit:
         if self.gate.held > BODIES:
             self._give_up(429, self.gate.busy(), {"Retry-After": str(RETRY)})
 
-    def _look_again(self) -> None:
-        """Look after PERIOD, or when the time is over, whether the body went on."""
+    def _check_later(self) -> None:
+        """Check the progress of the body after PERIOD, or at the end of the upload's time if that is earlier."""
         left = self.began + self.settings.upload_timeout - self.loop.time()
-        self.timers = [self.loop.call_later(min(PERIOD, left), self._look)]
+        self.timers = [self.loop.call_later(min(PERIOD, left), self._check)]
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.loop.time() - self.began >= self.settings.upload_timeout - 1e-3:
             self._give_up(408, f"The body did not arrive within {self.settings.upload_timeout:g} s.")
         elif self.exchange.received - self.received < RATE * PERIOD:
             self._give_up(408, f"The body arrives at less than {RATE} bytes a second.")
         else:
             self.received = self.exchange.received
-            self._look_again()
+            self._check_later()
 
     def _arrive(self) -> None:
         for timer in self.timers:
@@ -164,7 +166,7 @@ class Visit:
     async def _wait_for_disconnect(self) -> None:
         while (await self.exchange.receive())["type"] != "http.disconnect":
             pass
-        self._give_up(GONE, "The client went away before its answer.")
+        self._give_up(GONE, "The client disconnected before it was answered.")
 
     def _give_up(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
         if self.refusal is None:

@@ -1,8 +1,8 @@
-"""Requests for unknown paths share one path, so that clients cannot fill the metrics or forge lines of the log.
+"""Give all unknown paths one path, so that clients cannot fill the metrics or forge lines of the log.
 
-BentoML's metrics have a time series for each path that was ever asked for, and its access log prints paths and client
-addresses as they came, line breaks included (BentoML 1.4.39). Both stand in front of the middleware that a service
-adds, so this one moves to the very front when the application has started.
+BentoML 1.4.39 keeps a time series for each path that was ever requested, and its access log prints paths and client
+addresses unchanged, line breaks included. Both see a request before any middleware that a service adds, so this
+middleware moves in front of them once the application has started.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from service.http import v2
 from service.http.serving import Serving
 
 UNKNOWN = "/unknown"  # the path of all requests whose path is not served
-ADDRESS = 45  # characters of the longest IPv6 address; a proxy's header may claim anything
+ADDRESS = 45  # characters of the longest IPv6 address; a forged header of a proxy may be longer
 
 
 class KnownPaths:
-    """ASGI middleware; `mounted` gives the application that is mounted at "/", once the service has started."""
+    """ASGI middleware. `mounted` returns the application at "/"; it is called when the service has started."""
 
     def __init__(self, app: ASGIApp, mounted: Callable[[], FastAPI]) -> None:
         self.app, self.mounted = app, mounted
@@ -57,13 +57,13 @@ async def _bounded(app: ASGIApp, paths: frozenset[str], scope: Scope, receive: R
 
 
 def _shared(path: str, paths: frozenset[str]) -> str:
-    """The path that stands for one that is not served."""
+    """The path that stands for a path that is not served."""
     model, unknown = "/".join(path.split("/")[:4]), v2.UNKNOWN_MODEL.rpartition("/")[0] + "/"
     return v2.UNKNOWN_MODEL if path.startswith(unknown) and model not in paths else UNKNOWN
 
 
 def paths_of(app: FastAPI) -> Iterator[str]:
-    """The paths that the application serves: each static file is one, and each served model where a path names one."""
+    """All paths that the application serves, with each static file, and each model where a path names a model."""
     serving: Serving = app.state.serving
     for path in app.openapi()["paths"]:
         parameters = [name for _, name, _, _ in Formatter().parse(path) if name]

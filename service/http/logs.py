@@ -1,4 +1,4 @@
-"""The log as lines of JSON, one for each request, for platforms that collect and search logs."""
+"""Write the log as lines of JSON, one for each request, for platforms that collect and search logs."""
 
 import json
 import logging
@@ -11,14 +11,14 @@ logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, wh
 
 
 def use_json() -> None:
-    """Let every handler of this process write lines of JSON."""
+    """Make every handler of this process write lines of JSON."""
     names = [name for name, found in logging.root.manager.loggerDict.items() if isinstance(found, logging.Logger)]
     for handler in {handler for name in [None, *names] for handler in logging.getLogger(name).handlers}:
         handler.setFormatter(JsonFormatter())
 
 
 class JsonFormatter(logging.Formatter):
-    """A line is one object: time, level, logger, message; then request_id, fields and exception, if there are any."""
+    """Each line is an object with time, level, logger and message, and with request_id, fields and exception if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_request(record: Record) -> None:
-    """The line of a request; its route is bounded, so a client cannot write into the log."""
+    """Log a request. `known_paths` bounds the routes, so a client cannot write into the log."""
     fields = {
         "request_id": record.id,
         "method": record.method,

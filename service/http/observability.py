@@ -1,4 +1,4 @@
-"""What /metrics says beyond BentoML's own: where the time goes, what is answered, and how much is waiting."""
+"""Metrics beyond BentoML's own: the time of each stage, the answers, and the requests that wait."""
 
 from functools import cached_property
 from typing import Any
@@ -10,12 +10,12 @@ from service.inference.predictor import Answer, Predictor
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BYTES = tuple(float(4**power) for power in range(4, 13))  # 256 B to 16 MiB
 
-# prometheus_client is imported where it is used: BentoML names the folder that its workers share only after this
+# prometheus_client is imported where it is used, because BentoML sets the folder that its workers share only after this
 # module is imported.
 
 
 class Metrics:
-    """Prometheus metrics of one worker; /metrics adds up all workers. Errors by status are among BentoML's own."""
+    """Prometheus metrics of one worker. /metrics adds up all workers; BentoML's own metrics count errors by status."""
 
     def __init__(self, predictor: Predictor) -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -58,13 +58,13 @@ class Metrics:
             info.labels(name, artefact.sha256, artefact.device).set(1)
 
     def ran(self, by_name: dict[str, Answer]) -> None:
-        """A batch was run."""
+        """Count a batch that the models have run."""
         for name, answer in by_name.items():
             self.inference[name].observe(answer.milliseconds / 1e3)
         self.batch.observe(max(len(answer.probabilities) for answer in by_name.values()))
 
     def answered(self, answer: dict[str, Any]) -> None:
-        """An image was answered, see `service.answer.describe`, or a page, see `service.answer.describe_page`."""
+        """Count an answer of `service.answer.describe` for an image, or of `describe_page` for a page."""
         if "digits" in answer:
             accepted = {digit["accepted"] for digit in answer["digits"]}
             self.pages["some" if len(accepted) == 2 else "all" if True in accepted else "none"].inc()
@@ -77,7 +77,7 @@ class Metrics:
 
 
 class Traffic:
-    """ASGI middleware: how many requests with a body are inside, arriving, waiting or worked on, and their sizes."""
+    """ASGI middleware that counts the requests with a body that are not answered yet, and measures their sizes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

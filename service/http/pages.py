@@ -1,4 +1,4 @@
-"""The web pages and their files. Nothing is loaded from another host."""
+"""The web pages and their files. They load nothing from another host."""
 
 from typing import Any
 
@@ -12,17 +12,18 @@ PAGE = PACKAGE / "page"
 RESULTS = find("results")
 EXAMPLES = find("examples")
 HEADERS = {
-    # No inline script or style, no frame around it; images also from the clipboard and from an answer.
+    # No inline script or style, and no frame around a page. Images may be data: and blob: URLs, because they come from
+    # the clipboard and from answers too.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # the browser asks whether a file changed: an old script fails with a new page
+    "Cache-Control": "no-cache",  # files are revalidated by ETag, because an old script fails with a new page
 }
 
 
 class Files(StaticFiles):
-    """Static files with the headers of the pages, since some of them are pages."""
+    """Static files with HEADERS, because some of them are pages."""
 
     def file_response(self, *arguments: Any, **keywords: Any) -> Response:
         response = super().file_response(*arguments, **keywords)
@@ -46,7 +47,7 @@ def add_pages(app: FastAPI) -> None:
     app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/docs", docs, methods=["GET"], include_in_schema=False)
     app.add_api_route("/results", results, methods=["GET"], include_in_schema=False)
-    app.mount("/page/results", Files(directory=RESULTS, check_dir=False), name="results")  # not in every installation
+    app.mount("/page/results", Files(directory=RESULTS, check_dir=False), name="results")  # some installations lack it
     app.mount("/page/examples", Files(directory=EXAMPLES), name="examples")
     app.mount("/page/swagger", Files(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
     app.mount("/page", Files(directory=PAGE), name="page")

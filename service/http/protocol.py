@@ -1,11 +1,11 @@
-"""The server's end of a connection, with a limit for the head of a request: its size and its time.
+"""The server's end of a connection, which limits the size and the time of a request's head.
 
-uvicorn has no such limit for httptools (https://github.com/Kludex/uvicorn/pull/1684), and the parser keeps all that it
-has read of a head until it ends: 64 MB of headers took 690 MB, and one header of 48 MB stopped all answers for 2.7 s.
-An application sees a request only after its head has been parsed, so the limit has to be here.
+uvicorn has no such limit for httptools (https://github.com/Kludex/uvicorn/pull/1684), and the parser keeps everything
+that it has read of a head until the head ends: 64 MB of headers took 690 MB of memory, and one header of 48 MB stopped
+all answers for 2.7 s. An application sees a request only after its head has been parsed, so the limit must be here.
 
-uvicorn takes such a class as `uvicorn.Config(http=...)`. BentoML makes that object itself and leaves `http` at "auto"
-(1.4.39), so `install` enters the class under that name in uvicorn's table of protocols.
+uvicorn accepts such a class as `uvicorn.Config(http=...)`. BentoML 1.4.39 creates that object itself and leaves `http`
+at "auto", so `install` enters the class under that name in uvicorn's table of protocols.
 """
 
 import asyncio
@@ -15,24 +15,25 @@ from http import HTTPStatus
 from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD = 32_768  # bytes of request line and headers; the trailers of a chunked body as well
+MAX_HEAD = 32_768  # bytes of request line and headers, or of the trailers of a chunked body
 HEAD_TIMEOUT = 10.0  # seconds from the first byte of a request, or from the connection, to the end of its head
-LINGER = 2.0  # seconds for a client to notice that it was refused before it had sent everything
+LINGER = 2.0  # seconds that a client gets to read a refusal that it receives before it has sent everything
 
 
 def install() -> None:
-    """Let BentoML's workers serve with `LimitedHeadProtocol`."""
+    """Make BentoML's workers serve with `LimitedHeadProtocol`."""
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{LimitedHeadProtocol.__name__}"
 
 
 class LimitedHeadProtocol(HttpToolsProtocol):
-    """Answers 431 and closes the connection above MAX_HEAD, 408 after HEAD_TIMEOUT.
+    """Closes the connection with 431 above MAX_HEAD, and with 408 after HEAD_TIMEOUT.
 
-    What counts are bytes that end no head and belong to no body: so far, they are a head, a trailer, or the frame of a
-    chunk. A head that arrives in one read with the end of the body before it is counted from the next read on.
+    It counts the bytes since the last complete head or the last part of a body. They are part of a head, a trailer or
+    the frame of a chunk. If a head arrives in the same read as the end of the previous body, counting starts with the
+    next read.
     """
 
-    _pending = 0  # bytes since a head ended or a body went on
+    _pending = 0  # bytes since the last complete head or the last part of a body
     _in_head = True
     _refused = False
     _timer: asyncio.TimerHandle | None = None
@@ -53,8 +54,8 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         self._pending += len(first)
         super().data_received(first)
         if rest and not self.transport.is_closing():
-            if self._pending == MAX_HEAD:  # and still no end of it
-                sentence = f"The head of a request may have {MAX_HEAD} bytes."
+            if self._pending == MAX_HEAD:  # the head is still incomplete
+                sentence = f"The head of the request is larger than the limit of {MAX_HEAD} bytes."
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, sentence)
                 return
             super().data_received(rest)
@@ -84,7 +85,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
-        """Answer and close, but drop what still arrives for a moment: a reset connection loses its answer."""
+        """Answer, and close the connection after LINGER: closing at once could reset it and lose the answer."""
         self._refused = True
         self._stop_timer()
         if self.cycle is not None and not self.cycle.response_complete:  # an answer to an earlier request is under way

@@ -1,4 +1,4 @@
-"""A record of each request, kept where logs or traces ask for it, and the id that finds it again."""
+"""Give each request an id, and record its times if logs or traces need them."""
 
 import re
 import secrets
@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.timeline import Stage, stages
 
 HEADER = b"x-request-id"
-SANE = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")  # of a client's own id; anything else is replaced
+SANE = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")  # a client's own id that is kept; any other is replaced
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that is worked for
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # id of the current request
 
 
 @dataclass(kw_only=True)
@@ -23,12 +23,12 @@ class Record:
 
     id: str
     method: str
-    route: str  # its path, or the one that unknown paths share
+    route: str  # the path; unknown paths share one, see `known_paths`
     headers: dict[str, str]
-    started: float  # seconds, by time.perf_counter, as all times here
-    arrived: float = 0.0  # when its body was complete; 0: it never was
+    started: float  # seconds by time.perf_counter, like all times here
+    arrived: float = 0.0  # when the body was complete; 0 if it never was
     finished: float = 0.0
-    status: int = 500  # of the answer; 500 also where the application raised instead of answering
+    status: int = 500  # status of the answer, or 500 if the application raised an exception
     stages: list[Stage] = field(default_factory=list)
 
     @property
@@ -40,7 +40,7 @@ Listener = Callable[[Record], None]
 
 
 class Requests:
-    """ASGI middleware: echoes X-Request-ID, or makes one, and tells each of `listeners` of answered requests."""
+    """ASGI middleware that echoes X-Request-ID, or makes one, and calls `listeners` with each answered request."""
 
     def __init__(self, app: ASGIApp, listeners: Sequence[Listener]) -> None:
         self.app, self.listeners = app, listeners
@@ -52,7 +52,7 @@ class Requests:
         started, headers = time.perf_counter(), dict(scope["headers"])
         given = headers.get(HEADER, b"")
         own = given if SANE.fullmatch(given) else secrets.token_hex(16).encode()
-        # It stays set after an exception, for what the server logs of it: each request has a context of its own.
+        # It is not reset: each request has its own context, and the server logs an exception after this returns.
         request_id.set(own.decode())
         if not self.listeners:
             await self.app(scope, receive, _with_id(send, own, None))

@@ -1,7 +1,7 @@
-"""The routes that take images, and the one that describes the models.
+"""The routes that take images, and the route that describes the models.
 
-A router of its own elsewhere is added the same way: `app.include_router(...)` in `create_app`. Its routes get what they
-answer with from `serving_of(request)`, and the errors they raise become answers in `errors`.
+To add a router in another module, call `app.include_router(...)` in `create_app`. Its routes get the models and the
+settings from `serving_of(request)`, and `errors` turns the exceptions that they raise into answers.
 """
 
 import time
@@ -19,7 +19,7 @@ from service.http.body import image_of, images_of
 from service.http.serving import serving_of
 from service.picture.errors import InvalidImage
 
-FIELD, BATCH_FIELD = "image", "images"  # of a multipart upload
+FIELD, BATCH_FIELD = "image", "images"  # names of the fields in a multipart upload
 ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
 router = APIRouter(dependencies=[schema.KEY])
@@ -71,7 +71,7 @@ async def predict(request: Request, options: Annotated[schema.PredictOptions, Qu
     openapi_extra=schema.uploads(BATCH_FIELD),
 )
 async def predict_batch(request: Request, options: Annotated[schema.PredictOptions, Query()]) -> JSONResponse:
-    """Send them as multipart fields `images`. The answers come in order; one that cannot be read hurts no other."""
+    """Send the images as multipart fields `images`. Answers have the same order; a bad image affects no other."""
     started = time.perf_counter()
     serving = serving_of(request)
     settings, names = serving.settings, serving.predictor.choose(options.models)
@@ -124,6 +124,6 @@ async def read(request: Request, options: Annotated[schema.ReadOptions, Query()]
 
 
 def _timed(result: dict[str, Any], started: float) -> dict[str, Any]:
-    """The answer with its total time since `started`, by time.perf_counter."""
+    """Add the total time since `started`, a time.perf_counter, to an answer."""
     result["timing_ms"]["total"] = round((time.perf_counter() - started) * 1e3, 3)
     return result

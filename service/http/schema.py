@@ -1,4 +1,4 @@
-"""The HTTP contract as /docs shows it: what is sent, what comes back, what can go wrong."""
+"""The HTTP contract as /docs shows it: requests, answers and errors."""
 
 from typing import Annotated, Any
 
@@ -10,10 +10,10 @@ from service.http.errors import FAILED, LOST
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
 
-Send a photograph, a scan or a drawing; the service finds the ink. What cannot be read is answered with a status and one
-sentence. Beside what is listed here there are `/livez`, `/readyz`, `/metrics`, BentoML's own `/classify`, which takes
-28x28 arrays, and the Open Inference Protocol at `/v2`. Where there is an API key, all but health and the pages ask for
-the header `Authorization: Bearer KEY`."""
+Send a photograph, a scan or a drawing; the service finds the ink. An error is a status and one sentence. Routes that
+are not listed here: `/livez`, `/readyz`, `/metrics`, BentoML's own `/classify`, which takes 28x28 arrays, and the Open
+Inference Protocol at `/v2`. If the service has an API key, all routes except health and the pages need the header
+`Authorization: Bearer KEY`."""
 MEANING = {
     400: "not an image, damaged, or no ink in it",
     401: "API key missing or wrong",
@@ -27,7 +27,7 @@ MEANING = {
     503: "the models failed; the worker that holds them is being replaced",
     504: "the answer took too long",
 }
-SENTENCE = {  # of each, an example of what is said
+SENTENCE = {  # an example of the sentence for each status
     400: "The image is blank: no ink stands out from the background.",
     401: "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'.",
     404: "Unknown model 'resnet'; served models: alexnet, cnn, faster_rcnn, vgg16, vit.",
@@ -41,7 +41,7 @@ SENTENCE = {  # of each, an example of what is said
     503: LOST,
     504: "The answer took longer than 30 s; try again.",
 }
-PREDICTION = {  # of examples/seven.png by one network
+PREDICTION = {  # the answer of one network to examples/seven.png
     "digit": 7,
     "confidence": 0.999965,
     "accepted": True,
@@ -60,9 +60,9 @@ PREDICTION = {  # of examples/seven.png by one network
     "device": "cpu",
 }
 
-# Only described here, so that /docs can send a key: it is the gate that asks for one, where one is set.
-KEY = Security(HTTPBearer(auto_error=False, description="the API key, where one is set"))
-OPEN = {"security": [{}]}  # without a key, where none is
+# This only describes the key, so that /docs can send one; `gate` checks it.
+KEY = Security(HTTPBearer(auto_error=False, description="the API key, if the service has one"))
+OPEN = {"security": [{}]}  # a service without a key
 
 BINARY = {"type": "string", "format": "binary"}
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -79,7 +79,7 @@ class ReadOptions(Options):
 
 class PredictOptions(Options):
     explain: bool = Field(
-        False, description="adds the 28x28 image that the models saw; /predict also adds what each looks at in it"
+        False, description="adds the 28x28 image that the models saw; /predict also adds what each model looks at"
     )
 
 
@@ -119,26 +119,26 @@ class ModelExplanation(BaseModel):
     occlusion: list[list[float]] = Field(
         description="7x7, -1 to 1: by how much this model's probability of `digit` falls when 8x8 pixels around one of "
         "the 4x4 cells are covered with background (Zeiler & Fergus, https://arxiv.org/abs/1311.2901). Comparable "
-        "between models. It does not show how parts work together, or what missing ink says against other digits."
+        "between models. It does not show how parts work together, nor that missing ink speaks against other digits."
     )
     attention: list[list[float]] | None = Field(
         None,
         description="vit: 7x7 shares, from the class token to each 4x4 patch in the last block, mean of the heads. It "
-        "shows where the last block takes information from, and is no measure of importance "
+        "shows where the last block takes information from, and does not measure importance "
         "(Jain & Wallace, https://arxiv.org/abs/1902.10186).",
     )
     proposals: list[Proposal] | None = Field(
-        None, description="faster_rcnn: what its region proposal network hands to the box head, surest first"
+        None, description="faster_rcnn: the regions that its region proposal network passes to the box head, best first"
     )
 
 
 class Explanation(BaseModel):
     image: str = Field(description="the 28x28 image the models saw, a PNG as a data: URL")
     ink: str | None = Field(
-        None, description="the ink it was framed from, a PNG as a data: URL; null for an image in MNIST's framing"
+        None, description="the ink before framing, a PNG as a data: URL; null for an image that has MNIST's framing"
     )
     models: dict[str, ModelExplanation] | None = Field(
-        None, description="by model, what it looks at in that image; only from /predict, which takes about .1 s longer"
+        None, description="what each model looks at in that image; only from /predict, which takes about 0.1 s for it"
     )
 
 
@@ -147,8 +147,8 @@ class Prediction(BaseModel):
 
     digit: Digit
     confidence: Probability = Field(description="of the calibrated mean of the chosen models")
-    accepted: bool = Field(description="false: probably no single digit; `digit` is still the best guess")
-    agreement: int = Field(description="chosen models whose own digit is this one")
+    accepted: bool = Field(description="false: probably not a single digit; `digit` is still the best guess")
+    agreement: int = Field(description="number of chosen models that give this digit")
     models: list[ModelAnswer]
     timing_ms: Timing
     device: str = Field(examples=["cpu"])
@@ -158,9 +158,9 @@ class Prediction(BaseModel):
 class WrittenDigit(BaseModel):
     digit: Digit
     confidence: Probability
-    accepted: bool = Field(description="false: probably no digit; it is left out of `text`")
+    accepted: bool = Field(description="false: probably not a digit; it is left out of `text`")
     box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the upload")
-    line: int = Field(description="from 0, from above")
+    line: int = Field(description="number of the line, counted from 0 at the top")
     image: str | None = Field(None, description="with explain: the 28x28 image the models saw, a PNG as a data: URL")
 
 
@@ -168,7 +168,7 @@ class Text(BaseModel):
     text: str = Field(
         description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
     )
-    digits: list[WrittenDigit] = Field(description="everything that was looked at, in reading order")
+    digits: list[WrittenDigit] = Field(description="all marks that were read, in reading order")
     timing_ms: ReadTiming
     device: str = Field(examples=["cpu"])
 
@@ -178,7 +178,7 @@ class Model(BaseModel):
     sha256: str = Field(description="of the artefact's file", examples=["5f2b" * 16])
     device: str = Field(description="where it runs: cpu or cuda", examples=["cpu"])
     metadata: dict[str, str | int | float] = Field(
-        description="what the artefact says of itself", examples=[{"name": "cnn", "parameters": 1959530, "seed": 0}]
+        description="the artefact's own metadata", examples=[{"name": "cnn", "parameters": 1959530, "seed": 0}]
     )
 
 
@@ -195,13 +195,13 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def upload(field: str) -> dict[str, Any]:
-    """The request body of a route that takes one image, which FastAPI cannot derive."""
+    """The description of the body of a route that takes one image, which FastAPI cannot derive."""
     raw = dict.fromkeys(("image/*", "application/octet-stream"), {"schema": BINARY})
     return OPEN | {"requestBody": {"required": True, "content": _form(field, BINARY) | raw}}
 
 
 def uploads(field: str) -> dict[str, Any]:
-    """The request body of a route that takes several images, and an answer to it."""
+    """The description of the body of a route that takes several images, and an example of its answer."""
     kind = {"type": "array", "minItems": 1, "items": BINARY}
     answer = {"application/json": {"example": [PREDICTION, {"error": SENTENCE[400]}]}}
     return OPEN | {

@@ -1,4 +1,4 @@
-"""What every route answers with: the models, the settings, and the slots that limit how much runs at once."""
+"""What all routes share: the models, the settings, and slots that limit how many threads run at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ class Serving:
     settings: Settings
     decoding: CapacityLimiter  # slots for threads that decode an upload with one digit
     reading: CapacityLimiter  # slots for threads that read a page
-    observe: Observer | None
+    observe: Observer | None  # called with each answer
 
     @classmethod
     def with_slots(cls, predictor: Predictor, settings: Settings, observe: Observer | None) -> Self:
-        """Slots for the number of threads in `settings`.
+        """Choose the numbers of slots by the number of threads in `settings`.
 
-        A decoded image is many times as large as its upload, so only as many are decoded at once as there are cores.
-        One more may wait for the models: without it no batch would form while they are busy. Pages take a hundred
-        times as long as single digits, so they have slots of their own, and half the cores stay free of them.
+        A decoded image is many times as large as its upload, so each thread decodes only one at a time. One more slot
+        lets a request wait for the models; without it no batch would form while they are busy. Pages take a hundred
+        times as long as single digits, so they have their own slots, and leave half the threads free.
         """
         return cls(
             batcher=Batcher(predictor),
@@ -44,5 +44,5 @@ class Serving:
 
 
 def serving_of(request: Request) -> Serving:
-    """What the application that got this request answers with."""
+    """The `Serving` of the application that received this request."""
     return request.app.state.serving

@@ -1,9 +1,9 @@
-"""Requests and replies of the Open Inference Protocol: JSON, with tensors in it or as bytes behind it.
+"""Parse requests and write replies of the Open Inference Protocol: JSON, whose tensors may follow it as bytes.
 
-https://github.com/kserve/open-inference-protocol, and Triton's binary tensor extension,
+The protocol is https://github.com/kserve/open-inference-protocol. Bytes are Triton's binary tensor extension,
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md: the header
-`Inference-Header-Content-Length` holds the length of the JSON; the tensors follow, little-endian, in the order in which
-the JSON names them. An element of a BYTES tensor is preceded by its length, four bytes.
+`Inference-Header-Content-Length` is the length of the JSON. The tensors follow it, little-endian, in the order in which
+the JSON names them. Each element of a BYTES tensor begins with its length in four bytes.
 """
 
 import base64
@@ -19,34 +19,35 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 JSON_LENGTH = "Inference-Header-Content-Length"
-DATATYPES = {"BOOL": "?", "UINT8": "u1", "INT64": "<i8", "FP32": "<f4"}  # those that we read or write, and BYTES
+DATATYPES = {"BOOL": "?", "UINT8": "u1", "INT64": "<i8", "FP32": "<f4"}  # numpy's types; BYTES are lists of bytes
 WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}  # "deflate" is a zlib stream, RFC 9110
 REFUSED = {"sequence_id": "sequences", "shared_memory_region": "shared memory", "classification": "classification"}
-NAMES = 200  # quotation marks that the JSON of a request may need besides its data
+NAMES = 200  # characters of each kind in COUNTED that a request may need besides its data
+COUNTED = {b",": "commas", b"[": "opening brackets", b"{": "opening braces", b'"': "quotation marks"}
 
 
 class InvalidRequest(ValueError):
-    """A request that does not follow the protocol; the message says where."""
+    """The request does not follow the protocol; the message says where."""
 
 
 class RequestTooLarge(InvalidRequest):
-    """A request that holds more than is allowed."""
+    """The request exceeds a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A tensor that a model takes or gives, as the metadata describe it."""
+    """An input or output tensor of a model, as the model's metadata describes it."""
 
     name: str
     datatype: str
-    shape: tuple[int, ...]  # -1: any
+    shape: tuple[int, ...]  # -1: any size
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
 class _Tensor(BaseModel):
-    """An input, or an output that is asked for."""
+    """An input, or a requested output."""
 
     name: str
     parameters: dict[str, Any] = {}
@@ -68,9 +69,9 @@ class Infer(BaseModel):
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body of a request whose Content-Encoding is `encoding`; "" and "identity": as it is.
+    """The decompressed body of a request whose Content-Encoding is `encoding`; "" and "identity" mean none.
 
-    Raises InvalidRequest, RequestTooLarge above `limit` bytes, before more than that is held.
+    Raises InvalidRequest, and RequestTooLarge as soon as more than `limit` bytes are decompressed.
     """
     if encoding in ("", "identity"):
         return body
@@ -80,20 +81,20 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     try:
         content = stream.decompress(body, limit + 1)
     except zlib.error as error:
-        raise InvalidRequest(f"The body is no {encoding} stream.") from error
+        raise InvalidRequest(f"The body is not a valid {encoding} stream.") from error
     if len(content) > limit:
-        raise RequestTooLarge(f"The body has more than {limit} bytes when decompressed; the limit is {limit}.")
+        raise RequestTooLarge(f"The decompressed body is larger than the limit of {limit} bytes.")
     if not stream.eof or stream.unused_data:
-        raise InvalidRequest(f"The {encoding} stream of the body is cut off, or something follows it.")
+        raise InvalidRequest(f"The {encoding} stream in the body is cut off, or other bytes follow it.")
     return content
 
 
 def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tuple[Infer, Any]:
-    """A decompressed body to the request and the tensor `wanted`, the only input.
+    """Parse a decompressed body. Returns the request and its only input, which must be the tensor `wanted`.
 
-    json_length: the header, None for a body that is all JSON.
-    most: elements allowed along the tensor's first axis.
-    Returns an array of the wanted type and shape, or, for BYTES, a list of bytes.
+    json_length: the header JSON_LENGTH, or None if the whole body is JSON.
+    most: maximum number of elements along the tensor's first axis.
+    The tensor is an array of the wanted type and shape, or a list of bytes for BYTES.
     Raises InvalidRequest, RequestTooLarge.
     """
     text, rest = _split(body, json_length)
@@ -120,10 +121,10 @@ def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tupl
 def reply(
     request: Infer, head: Mapping[str, Any], outputs: Mapping[str, tuple[Spec, np.ndarray]]
 ) -> tuple[bytes, int | None]:
-    """The body of an answer and the length of its JSON, None if it is all JSON.
+    """The body of an answer, and the length of its JSON, which is None if the whole body is JSON.
 
-    head: `model_name` and the like. outputs: all that the model gives, in its order.
-    Raises InvalidRequest for an output that is asked for and not given.
+    head: entries such as `model_name`; outputs: all outputs of the model, in its order.
+    Raises InvalidRequest if the request names an output that the model does not have.
     """
     described, tail = [], []
     everywhere = request.parameters.get("binary_data_output") is True
@@ -155,13 +156,13 @@ def _split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
 
 
 def _count(text: bytes, wanted: Spec, most: int) -> None:
-    """Refuse JSON with more values than the largest request needs: each becomes an object when it is parsed."""
+    """Refuse JSON with more values than the largest request needs, because parsing makes an object of each."""
     numbers = most * math.prod(wanted.shape[1:])
     lists = most * (1 + sum(math.prod(wanted.shape[1:axis]) for axis in range(1, len(wanted.shape))))
     strings = 2 * most if wanted.datatype == "BYTES" else 0
-    for sign, allowed in {b",": numbers + NAMES, b"[": lists + NAMES, b"{": NAMES, b'"': strings + NAMES}.items():
-        if (count := text.count(sign)) > allowed:
-            message = f"The JSON has {count} times {sign.decode()!r}; the largest request needs {allowed}."
+    for character, allowed in {b",": numbers, b"[": lists, b"{": 0, b'"': strings}.items():
+        if (count := text.count(character)) > allowed + NAMES:
+            message = f"The JSON has {count} {COUNTED[character]}; the largest request needs {allowed + NAMES}."
             raise RequestTooLarge(message)
 
 
@@ -173,7 +174,8 @@ def _check(tensor: _Input, wanted: Spec, most: int) -> None:
     )
     if not fits:
         shown, allowed = str(tensor.shape)[:60], list(wanted.shape)
-        raise InvalidRequest(f"Input {wanted.name!r} has shape {shown}; it must be {allowed}, -1 being 1 to {most}.")
+        message = f"Input {wanted.name!r} has shape {shown}; it must be {allowed}, where -1 is 1 to {most}."
+        raise InvalidRequest(message)
     if tensor.shape[0] > most:
         raise RequestTooLarge(f"There are {str(tensor.shape[0])[:20]} images; the limit is {most}.")
 
@@ -203,7 +205,7 @@ def _elements(tensor: _Input, rest: bytes) -> list[bytes]:
         length, start = int.from_bytes(rest[at : at + 4], "little"), at + 4
         at = start + length
         if at > len(rest):
-            raise InvalidRequest(f"An element of input {tensor.name!r} is longer than the bytes that are left.")
+            raise InvalidRequest(f"An element of input {tensor.name!r} is longer than the rest of the body.")
         elements.append(rest[start:at])
     if len(elements) != tensor.shape[0]:
         raise InvalidRequest(_mismatch(tensor, "another number of elements"))
@@ -211,7 +213,7 @@ def _elements(tensor: _Input, rest: bytes) -> list[bytes]:
 
 
 def _texts(tensor: _Input) -> list[bytes]:
-    """JSON has no bytes: the elements are base64."""
+    """The elements of a BYTES tensor in JSON, which are base64, because JSON has no bytes."""
     data = tensor.data
     if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
         raise InvalidRequest(f"The data of input {tensor.name!r} must be a list of base64 texts.")
@@ -220,15 +222,15 @@ def _texts(tensor: _Input) -> list[bytes]:
     try:
         return [base64.b64decode(text, validate=True) for text in data]
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(
-            f"The data of input {tensor.name!r} must be base64; in JSON there are no bytes."
-        ) from error
+        message = f"The data of input {tensor.name!r} must be base64, because JSON cannot hold bytes."
+        raise InvalidRequest(message) from error
 
 
 def _numbers(tensor: _Input) -> np.ndarray:
-    """Data are nested like the shape, or flat."""
+    """The numbers of a tensor in JSON, which may be nested like the shape, or flat."""
     try:
-        values = np.asarray(tensor.data, np.float64)  # a float: so that 0.5 and 256 are seen, and texts not copied
+        # float64 keeps 0.5 and 256, which are refused below, and does not copy strings.
+        values = np.asarray(tensor.data, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidRequest(f"The data of input {tensor.name!r} must be numbers, nested evenly.") from error
     if values.size != math.prod(tensor.shape):

@@ -1,9 +1,10 @@
-"""OpenTelemetry traces: a span for each request, and one inside it for each stage.
+"""OpenTelemetry traces: a span for each request, and a span inside it for each stage.
 
-The spans are made after the answer, from times that were noted on the way, and exported by a thread of OpenTelemetry's
-own. Its variables (OTEL_*) say where to, of which service, and how many: https://opentelemetry.io/docs/specs/otel/
+The spans are created after the answer, from the recorded times, and OpenTelemetry's own thread exports them. Its
+environment variables (OTEL_*) set the address, the service's name and the sampling:
+https://opentelemetry.io/docs/specs/otel/
 
-Imported only where traces are wanted; needs the extra `tracing`.
+This module is imported only if traces are enabled. It needs the extra `tracing`.
 """
 
 import os
@@ -29,7 +30,7 @@ class Traces:
 
     @cached_property
     def _tracer(self) -> Tracer:
-        """Made with the first span: the supervisor imports this too, and needs no thread that exports."""
+        """Created with the first span, because the supervisor imports this module too and needs no export thread."""
         about = {"service.name": os.environ.get("OTEL_SERVICE_NAME") or "quintet", "service.version": __version__}
         provider = TracerProvider(resource=Resource.create(about))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -39,7 +40,7 @@ class Traces:
         if record.method != TRACED:
             return
         parent = propagate.extract(record.headers)  # the request's traceparent
-        began = time.time_ns() - time.perf_counter_ns()  # when time.perf_counter was 0
+        began = time.time_ns() - time.perf_counter_ns()  # the time when time.perf_counter was 0
         span = self._tracer.start_span(
             f"{record.method} {record.route}",
             parent,

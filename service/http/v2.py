@@ -1,7 +1,8 @@
-"""The Open Inference Protocol at /v2, as KServe, Triton's clients and other platforms speak it.
+"""The Open Inference Protocol at /v2, which KServe, Triton's clients and other platforms speak.
 
-Models: each artefact, 28x28 images in, probabilities out; `consensus`, the same images in, the service's own verdict
-out; and `photograph`, encoded images in, as POST /predict takes them. gRPC is not served.
+It has a model for each artefact, which turns 28x28 images into probabilities; `consensus`, which turns the same images
+into the service's verdicts; and `photograph`, which turns encoded images into verdicts, like POST /predict. gRPC is not
+supported.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,15 +18,16 @@ from starlette.routing import Route
 
 from service.answer import Seen, describe, see
 from service.http.body import FRAMING, body_of
+from service.http.errors import NO_ROUTE
 from service.http.serving import Serving, serving_of
 from service.http.tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
 from service.inference.consensus import key, mean_probabilities
 from service.picture.errors import ImageTooLarge, InvalidImage
 
-VERSION = "1"  # of every model
-UNKNOWN_MODEL = "/v2/models/{model}"  # the path of all requests for models that are not served
+VERSION = "1"  # version of every model
+UNKNOWN_MODEL = "/v2/models/{model}"  # the path that `known_paths` gives all requests for unknown models
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
-OPEN = ("/v2/health/live", "/v2/health/ready")  # no key is asked for: probes have none
+OPEN = ("/v2/health/live", "/v2/health/ready")  # paths that need no API key, because probes have none
 
 DIGIT = Spec(name="digit", datatype="INT64", shape=(-1,))
 CONFIDENCE = Spec(name="confidence", datatype="FP32", shape=(-1,))
@@ -40,7 +42,7 @@ Outputs = dict[str, tuple[Spec, np.ndarray]]
 
 
 def routes(artefacts: Iterable[str], version: str) -> list[Route]:
-    """All routes for these artefacts. Every path is written out, so that metrics have one label for each."""
+    """All routes for these artefacts. Each path is spelt out, so that the metrics have a label for each model."""
     names = (*artefacts, CONSENSUS, PHOTOGRAPH)
     found = [
         Route("/v2", partial(_server, version)),
@@ -64,7 +66,7 @@ def routes(artefacts: Iterable[str], version: str) -> list[Route]:
 
 async def _unknown(names: tuple[str, ...], request: Request) -> Response:
     if request.path_params["model"] in names:
-        raise HTTPException(404, "No such route; /docs describes those that there are.")
+        raise HTTPException(404, NO_ROUTE)
     raise HTTPException(404, f"Unknown model; the models are: {', '.join(names)}.")
 
 
@@ -86,8 +88,8 @@ async def _live(_request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    """The specification prints `live` here, too; KServe's client reads `ready`."""
-    health = getattr(request.app.state, "health", None)  # of BentoML's service, as /readyz has it
+    """Whether the service is ready. The specification names the field `live`, but KServe's client reads `ready`."""
+    health = getattr(request.app.state, "health", None)  # the state behind /readyz; None outside BentoML's service
     ready = health is None or health.is_ready
     return JSONResponse({"live": True, "ready": ready}, 200 if ready else 503)
 
@@ -127,7 +129,10 @@ async def _metadata(_request: Request, name: str) -> Response:
 
 
 async def _config(request: Request, name: str) -> Response:
-    """Not in the specification; Triton's perf_analyzer asks for it. A batch size of 0: dims name every axis."""
+    """The model's configuration, which is not in the specification, but which Triton's perf_analyzer requests.
+
+    If `max_batch_size` is 0, `dims` includes the first axis.
+    """
     batch = 0 if name == PHOTOGRAPH else serving_of(request).settings.max_images
 
     def described(spec: Spec) -> dict[str, Any]:
@@ -169,7 +174,7 @@ async def _infer(request: Request, name: str) -> Response:
 
 
 async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
-    """What one artefact, or all together, say of images (N, 1, 28, 28) uint8."""
+    """The outputs of an artefact, or of the consensus, for images (N, 1, 28, 28) uint8."""
     predictor = serving.predictor
     names = predictor.names if name == CONSENSUS else [name]
     shares = await serving.batcher.each(images, names)
@@ -182,7 +187,10 @@ async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
 
 
 async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
-    """What POST /predict says of encoded images. The protocol has one error for a request: the first image's."""
+    """The verdicts of POST /predict for encoded images.
+
+    If several images are bad, the error is that of the first, because the protocol has only one for each request.
+    """
     if (largest := max(map(len, files))) > serving.settings.max_bytes:
         raise RequestTooLarge(f"An image has {largest} bytes; the limit is {serving.settings.max_bytes}.")
     seen: dict[int, Seen] = {}

@@ -15,7 +15,7 @@ ANSWERS = "probabilities", "boxes", "scores"
 
 
 class UnusableArtefact(RuntimeError):
-    """A file of models/ is missing, damaged or not what it should be; the message says what to do."""
+    """A file of models/ is missing, damaged or not an artefact; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,10 @@ class Artefact:
     name: str
     metadata: Metadata
     sha256: str
-    content: bytes  # of the file
+    content: bytes  # the bytes of the file
     session: onnxruntime.InferenceSession
-    outputs: tuple[str, ...]  # what each answer needs, in the order of ANSWERS
-    explanations: tuple[str, ...] = ()  # further outputs, which are computed only on request
+    outputs: tuple[str, ...]  # those of ANSWERS that the graph has
+    explanations: tuple[str, ...] = ()  # all other outputs, which are computed only on request
 
     @property
     def device(self) -> str:
@@ -35,7 +35,7 @@ class Artefact:
 
 
 def read(path: Path, sha256: str | None = None) -> bytes:
-    """The bytes of an artefact. Raises UnusableArtefact if it is missing or its hash is not `sha256` (None: any)."""
+    """The bytes of an artefact. Raises UnusableArtefact if it is missing, or if its hash is not `sha256`."""
     if not path.is_file():
         raise UnusableArtefact(f"{path} is missing; {remedy(path)}")
     content = path.read_bytes()
@@ -45,7 +45,7 @@ def read(path: Path, sha256: str | None = None) -> bytes:
 
 
 def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefact:
-    """Load models/NAME.onnx on "cpu" or "cuda", for any number of images and any size of pages.
+    """Load models/NAME.onnx on "cpu" or "cuda", for batches and pages of any size.
 
     Raises UnusableArtefact, CudaUnusable.
     """
@@ -54,7 +54,7 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
         onnxruntime.preload_dlls()  # CUDA and cuDNN from their Python wheels; a second call does nothing
     try:
         session = open_session(content, device, threads if device == "cpu" else 1, floats=device == "cuda", gpu=gpu)
-    except Exception as error:  # onnxruntime raises a class of its own for each way a file can be broken
+    except Exception as error:  # onnxruntime's exceptions have many classes
         if device == "cuda":
             open_artefact(path, "cpu", threads)  # raises if the file is at fault
             raise CudaUnusable(f"{path} does not load on the GPU: {reason_of(error)}") from error
@@ -79,9 +79,9 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
 
 
 def remedy(path: Path) -> str:
-    """What to do about an unusable file of models/: half a sentence.
+    """The second half of a sentence about an unusable file of models/: what to do.
 
-    In a clone git has the released file; elsewhere only training makes one.
+    In a clone, git has the released file; elsewhere only training can create one.
     """
     evaluate = "python -m training.evaluate"
     create = evaluate if path.suffix == ".json" else f"python -m training.export {path.stem} && {evaluate}"
@@ -91,7 +91,7 @@ def remedy(path: Path) -> str:
 
 
 def _value(text: str) -> Any:
-    """Undo `training.export.set_properties`: numbers were written as JSON, strings as they are."""
+    """Undo `training.release.graph.set_properties`, which writes numbers as JSON and strings as they are."""
     try:
         return json.loads(text)
     except ValueError:

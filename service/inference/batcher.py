@@ -23,11 +23,11 @@ from service.timeline import mark
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A request's part of a batch: its images are those from `first` on."""
+    """A request's part of a batch."""
 
-    answers: Answers
-    started: float  # when the batch began, by time.perf_counter
-    first: int = 0
+    answers: Answers  # of the whole batch
+    started: float  # start of the batch, by time.perf_counter
+    first: int = 0  # place of the request's first image in the batch
 
 
 @dataclass(eq=False, kw_only=True)
@@ -41,11 +41,11 @@ class Batcher:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
         self._waiting: deque[Waiting] = deque()
-        self._runner: asyncio.Task[None] | None = None  # runs batches for as long as a request waits
+        self._runner: asyncio.Task[None] | None = None  # runs batches as long as requests wait
         self._thread = CapacityLimiter(1)
 
     def now(self, images: np.ndarray, names: Sequence[str]) -> Share | None:
-        """Run images (N, 1, 28, 28) uint8 in this thread if the models are idle and no request waits. Else None."""
+        """Run images (N, 1, 28, 28) uint8 in this thread. Returns None if the models are busy or a request waits."""
         if self._waiting or not self.predictor.turns.acquire(blocking=False):
             return None
         try:
@@ -57,7 +57,10 @@ class Batcher:
             self.predictor.turns.release()
 
     async def join(self, images: np.ndarray, names: Sequence[str]) -> Share:
-        """Wait for a share in a batch. At most LARGEST images. A request cancelled while waiting is left out."""
+        """Wait for a share in a batch. images: (N, 1, 28, 28) uint8, at most LARGEST.
+
+        A request that is cancelled while it waits is left out of the batch.
+        """
         if len(images) > LARGEST:
             raise ValueError(f"{len(images)} images; a batch holds at most {LARGEST}.")
         arrived = time.perf_counter()
@@ -71,9 +74,9 @@ class Batcher:
         return share
 
     async def each(self, images: np.ndarray, names: Sequence[str]) -> list[Share]:
-        """One Share for each of images (N, 1, 28, 28) uint8, any N; `first` is the image's place in its batch."""
+        """One share for each of images (N, 1, 28, 28) uint8, for any N."""
         shares = []
-        for start in range(0, len(images), LARGEST):  # other requests have their turn in between
+        for start in range(0, len(images), LARGEST):  # other requests run between these batches
             part = images[start : start + LARGEST]
             share = await self.join(part, names)
             shares += [replace(share, first=share.first + index) for index in range(len(part))]
@@ -85,16 +88,16 @@ class Batcher:
                 for waiting, outcome in await anyio.to_thread.run_sync(self._next, limiter=self._thread):
                     if isinstance(outcome, Exception):
                         _fail(waiting, outcome)
-                    elif not waiting.share.done():  # else it was cancelled meanwhile
+                    elif not waiting.share.done():  # it is done if it was cancelled
                         waiting.share.set_result(outcome)
-        except Exception as error:  # no thread could be started; without this the requests would wait for ever
+        except Exception as error:  # no thread could be started: without this, the requests would wait for ever
             while self._waiting:
                 _fail(self._waiting.popleft(), error)
         finally:
             self._runner = None
 
     def _next(self) -> list[tuple[Waiting, Share | Exception]]:
-        """Wait for the models, then run the requests that wait by then. Returns them, each with its outcome."""
+        """Wait for the models, then run the requests that wait at that time. Returns each with its outcome."""
         with self.predictor.turns:
             started, batch = time.perf_counter(), self._take()
             if not batch:
@@ -111,7 +114,7 @@ class Batcher:
         ]
 
     def _take(self) -> list[Waiting]:
-        """The first waiting request, and all behind it for the same models, as long as there is room."""
+        """Take the first waiting request, and all later ones for the same models that fit into the batch."""
         batch, rest, room = [], [], LARGEST
         while self._waiting:
             waiting = self._waiting.popleft()
@@ -127,7 +130,7 @@ class Batcher:
 
 
 def _mark(share: Share) -> None:
-    """Mark what each model did: they run one after another."""
+    """Mark the time of each model in the timeline. Models run one after another."""
     started = share.started
     for name, answer in share.answers.by_name.items():
         finished = started + answer.milliseconds / 1e3
@@ -136,7 +139,7 @@ def _mark(share: Share) -> None:
 
 
 def _fail(waiting: Waiting, error: Exception) -> None:
-    """Let a request fail with an exception of its own: one shared by several would collect all their tracebacks."""
+    """Fail a request with its own exception, because a shared one would collect the tracebacks of all requests."""
     if not waiting.share.done():
         failure = (
             DeviceLost(str(error)) if isinstance(error, DeviceLost) else RuntimeError(f"The batch failed: {error}")

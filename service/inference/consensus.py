@@ -1,4 +1,4 @@
-"""One answer from several: the calibrated mean of the models, and whether it is sure enough to be a digit at all."""
+"""Combine the models' answers: their calibrated mean, and whether it is confident enough to be a digit."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FILE = "consensus.json"
 
 
 def mean_probabilities(probabilities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Average first, then calibrate the average (Rahaman & Thiery, https://arxiv.org/abs/2007.08792).
+    """The mean over M models, calibrated after averaging (Rahaman & Thiery, https://arxiv.org/abs/2007.08792).
 
     probabilities: (M, N, 10), rows sum to 1. Returns (N, 10) float64, rows sum to 1.
     """
@@ -24,7 +24,7 @@ def mean_probabilities(probabilities: np.ndarray, temperature: float = 1.0) -> n
 
 
 def key(names: Iterable[str]) -> str:
-    """How consensus.json names a choice of models: "cnn,vit"."""
+    """The key of a choice of models in consensus.json, such as "cnn,vit"."""
     return ",".join(sorted(names))
 
 
@@ -38,8 +38,8 @@ def choices(names: Iterable[str]) -> list[str]:
 class Verdict:
     digit: int
     confidence: float
-    accepted: bool  # False: probably no single digit
-    agreement: int  # how many models say this digit themselves
+    accepted: bool  # False: probably not a single digit
+    agreement: int  # number of models that give this digit
 
 
 class Calibration(BaseModel):
@@ -48,10 +48,10 @@ class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: dict[str, float]  # by key(names)
-    threshold: dict[str, float]  # least confidence of an accepted image, by key(names)
+    threshold: dict[str, float]  # lowest confidence of an accepted image, by key(names)
 
     def decide(self, names: Sequence[str], probabilities: np.ndarray) -> list[Verdict]:
-        """One verdict for each image. probabilities: (M, N, 10), of the models `names` in their order."""
+        """One verdict for each image. probabilities: (M, N, 10), of the models `names` in this order."""
         chosen = key(names)
         mean = mean_probabilities(probabilities, self.temperature[chosen])
         digits, confidences = mean.argmax(1), mean.max(1)
@@ -68,11 +68,11 @@ class Calibration(BaseModel):
 
 
 class Consensus(Calibration):
-    """models/consensus.json. Its own temperatures and thresholds are those of a CPU, where some models have 8 bits."""
+    """models/consensus.json. Its temperatures and thresholds are for a CPU, where some models compute in 8 bits."""
 
-    sha256: dict[str, str]  # of each released artefact, by name
+    sha256: dict[str, str]  # hash of each released artefact, by name
     figures: dict[str, float]  # measured figures of all models together, on a CPU
-    floats: Calibration | None = None  # of the same models on a GPU, which computes them in floats; see `open_session`
+    floats: Calibration | None = None  # for a GPU, which computes all models in floats; see `open_session`
 
     @model_validator(mode="after")
     def _complete(self) -> "Consensus":
@@ -87,14 +87,14 @@ class Consensus(Calibration):
         return sorted(self.sha256)
 
     def calibration(self, device: str) -> Calibration:
-        """That of answers computed on "cuda" or "cpu"; a file without one for floats has the same for both."""
+        """The calibration for answers computed on "cuda" or "cpu"; the same for both if the file has no `floats`."""
         return self.floats if device == "cuda" and self.floats is not None else self
 
 
 def load_consensus(models: Path) -> Consensus:
-    """Read models/consensus.json and compare the artefacts beside it with the hashes in it.
+    """Read models/consensus.json and compare the artefacts in the same folder with the hashes in it.
 
-    Raises UnusableArtefact, which names the file, if one is missing, damaged, replaced or not listed.
+    Raises UnusableArtefact, whose message names the file, if one is missing, damaged, replaced or not listed.
     """
     path = models / FILE
     if not models.is_dir():

@@ -1,11 +1,11 @@
-"""Models on a GPU: a session for each shape, buffers that stay where they are, and each run captured as a CUDA graph.
+"""Run models on a GPU: one session for each shape, with fixed buffers, whose runs are captured as a CUDA graph.
 
-A Faster R-CNN is hundreds of small kernels, and starting them one by one costs more than running them. A CUDA graph
-starts all of them at once. onnxruntime's rules for it
+A Faster R-CNN has hundreds of small kernels, and starting them one by one costs more than running them. A CUDA graph
+starts all of them at once. onnxruntime has these rules for it
 (https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#using-cuda-graphs-in-the-cuda-ep): every
-node is on the GPU, shapes and addresses never change, the first runs record, and one thread makes all runs.
+node is on the GPU, shapes and addresses never change, the first runs record, and all runs are in one thread.
 
-Weights are loaded again for each shape: opening a session folds and rearranges them, so sessions cannot share them.
+Each session loads its own copy of the weights, because opening a session folds and rearranges them.
 """
 
 import logging
@@ -25,8 +25,8 @@ from service.inference.shapes import LARGEST, PAGES, SIZES, page_for, size_for
 logger = logging.getLogger("bentoml.quintet")
 
 INPUT = "images"
-RECORDING_RUNS = 2  # after the one that learns the outputs' shapes: one to settle memory, one to capture
-TOLERANCE = 1e-3  # of probabilities and scores, between a captured graph and the plain session
+RECORDING_RUNS = 2  # after the run that finds the outputs' shapes: one settles memory, one is captured
+TOLERANCE = 1e-3  # largest difference of a probability between a captured graph and the plain session
 Result = TypeVar("Result")
 Outputs = dict[str, np.ndarray]
 OpenSession = Callable[..., onnxruntime.InferenceSession]
@@ -41,10 +41,10 @@ class Bound:
         self._session, self._outputs = session, outputs
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT, images)
-        for name in outputs:  # a first run, after which the shapes are known
+        for name in outputs:  # for a first run, which finds the shapes of the outputs
             self._binding.bind_output(name, device, gpu)
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry("gpu_graph_id", "-1")  # this run is not to be captured
+        options.add_run_config_entry("gpu_graph_id", "-1")  # do not capture this run
         session.run_with_iobinding(self._binding, options)
         shapes = [value.shape() for value in self._binding.get_outputs()]
         self._binding.clear_binding_outputs()
@@ -60,9 +60,9 @@ class Bound:
 
 
 class FixedShapes:
-    """Every model at every size of `shapes.SIZES`, and a detector at every one of `shapes.PAGES`.
+    """Sessions of every model for each batch size in `shapes.SIZES`, and of a detector for each of `shapes.PAGES`.
 
-    device: "cuda" or, to test all of this without a GPU, "cpu". Raises CudaUnusable if a model does not run.
+    device: "cuda", or "cpu" to test this class without a GPU. Raises CudaUnusable if a model does not run.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FixedShapes:
         graph: bool = True,
         open_session: OpenSession = open_session,
     ) -> None:
-        self.captured: dict[str, bool] = {}  # by model and shape, whether it runs as a CUDA graph
+        self.captured: dict[str, bool] = {}  # whether it runs as a CUDA graph, by model and shape
         self._artefacts, self._device, self._gpu, self._open_session = artefacts, device, gpu, open_session
         self._thread = ThreadPoolExecutor(1, "device")  # a captured graph belongs to the thread that captured it
         self._images = {shape: self._buffer(shape) for shape in self._shapes()}
@@ -120,7 +120,7 @@ class FixedShapes:
         return found
 
     def _open(self, artefact: Artefact, shape: tuple[int, int, int], graph: bool) -> Bound:
-        """Open and warm up a session, without a graph if it cannot be captured or answers otherwise then."""
+        """Open and warm up a session. It uses no graph if capturing fails or changes the answers."""
         title = f"{artefact.name} at {' x '.join(map(str, shape))}"
         for captured in [True, False] if graph else [False]:
             try:
@@ -135,7 +135,7 @@ class FixedShapes:
                 )
                 bound = Bound(session, artefact.outputs, self._images[shape], self._device, self._gpu)
                 self._compare(bound, artefact, shape)
-            except Exception as error:  # onnxruntime raises a class of its own for each failure
+            except Exception as error:  # onnxruntime's exceptions have many classes
                 if not captured:
                     raise CudaUnusable(f"{title} does not run on the GPU: {reason_of(error)}") from error
                 logger.warning("%s runs without a CUDA graph: %s", title, reason_of(error))
@@ -145,7 +145,7 @@ class FixedShapes:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _compare(self, bound: Bound, artefact: Artefact, shape: tuple[int, int, int]) -> None:
-        """Raise RuntimeError if the answer is not the plain session's: a graph captured wrongly repeats old ones."""
+        """Raise RuntimeError unless the answer is the plain session's: a badly captured graph repeats old answers."""
         images = np.random.default_rng(sum(shape)).integers(0, 256, (shape[0], 1, *shape[1:]), np.uint8)
         self._images[shape].update_inplace(images)
         found = bound.run()["probabilities"]
@@ -162,10 +162,10 @@ class FixedShapes:
 
     @staticmethod
     def _shapes() -> list[tuple[int, int, int]]:
-        """N, H, W; the largest first."""
+        """All shapes (N, H, W), the largest first."""
         return [(size, 28, 28) for size in SIZES] + [(1, *page) for page in PAGES]
 
 
 def _since(start: float) -> float:
-    """Milliseconds."""
+    """Milliseconds since `start`, a time.perf_counter."""
     return (time.perf_counter() - start) * 1e3

@@ -1,4 +1,4 @@
-"""Where models run: which device is there, and the onnxruntime sessions on it."""
+"""Choose the device that models run on, and open onnxruntime sessions on it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,26 +8,26 @@ import onnxruntime
 from service.inference import driver
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-SESSION_MEMORY = 2**30  # bytes of a GPU that one session may take; without a limit it could take all of it
+SESSION_MEMORY = 2**30  # bytes of GPU memory for one session, which could otherwise take all of it
 
 
 class CudaUnusable(RuntimeError):
-    """CUDA was found or asked for, but its provider cannot run these models; the message says why."""
+    """CUDA was found or requested, but its provider cannot run these models; the message says why."""
 
 
 class DeviceLost(RuntimeError):
-    """A run failed, and then the smallest run failed too: this process will not answer again and has to be replaced."""
+    """A run failed, and then the smallest run failed too, so this process must be replaced."""
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an onnxruntime error, whose others are paths and line numbers."""
+    """The first line of an onnxruntime error; the other lines are paths and line numbers."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def choose_device(wanted: str) -> str:
-    """Resolve "auto" to "cuda" or "cpu". Raises RuntimeError, one sentence, if "cuda" is wanted and cannot be used.
+    """Resolve "auto" to "cuda" or "cpu". Raises RuntimeError with one sentence if "cuda" cannot be used.
 
-    Whether CUDA's libraries load is known only when the first session is made; see `open_session`.
+    Only opening the first session shows whether CUDA's libraries load; see `open_session`.
     """
     if wanted == "cpu":
         return "cpu"
@@ -37,13 +37,13 @@ def choose_device(wanted: str) -> str:
         driver.gpus()
     except driver.NoGpu as reason:
         if wanted == "cuda":
-            raise RuntimeError(f"QUINTET_DEVICE is 'cuda', but {reason}; or use 'auto' or 'cpu'.") from reason
+            raise RuntimeError(f"QUINTET_DEVICE is 'cuda', but {reason}; 'auto' and 'cpu' need no GPU.") from reason
         return "cpu"
     return "cuda"
 
 
 def gpu_of(worker: int) -> int:
-    """The number of the GPU that a worker uses: workers, numbered from 0, take them in turn."""
+    """The number of the GPU for a worker. Workers are numbered from 0 and take the GPUs in turn."""
     return worker % len(driver.gpus())
 
 
@@ -51,7 +51,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A waiting thread that spins takes the core from the next model and from decoding.
+    # A thread that spins while it waits would take its core from the next model and from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only
     return options
@@ -70,12 +70,12 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """An onnxruntime session of a model's bytes or path.
 
-    floats: compute an 8-bit graph in 32-bit floats with its stored weights. A GPU would round between any two layers
-    and gain nothing by it. The answers differ a little from the 8-bit ones.
-    shape: fix the graph's N, H and W. Computations on shapes are then done once, here; on a GPU they would run on the
-    CPU and stop it for each run.
+    floats: compute an 8-bit graph in 32-bit floats with its stored weights, because rounding between layers makes a GPU
+    no faster. The answers differ a little from the 8-bit ones.
+    shape: fix the graph's N, H and W, so that computations on shapes run once, when the session is opened. On a GPU,
+    they would otherwise run on the CPU in each run, while the GPU waits.
     graph: on a GPU, capture all kernels of a run as one CUDA graph, which needs a fixed shape.
-    profile: write what each node costs to a file of this name, for benchmarks.
+    profile: write the time of each node to a file with this prefix, for benchmarks.
     Raises onnxruntime's own errors; it never falls back to another provider.
     """
     options, unwanted = session_options(threads), []
@@ -102,6 +102,6 @@ def providers_of(device: str, gpu: int = 0, graph: bool = False) -> list[str | t
         "gpu_mem_limit": SESSION_MEMORY,
         "arena_extend_strategy": "kSameAsRequested",  # the default doubles the memory with each extension
         "cudnn_conv_algo_search": "HEURISTIC",  # an exhaustive search takes seconds a shape and gains a few per cent
-        "use_tf32": 0,  # it would cut the bits with which temperatures and thresholds were fitted
+        "use_tf32": 0,  # TF32 has fewer bits than the floats that temperatures and thresholds were fitted with
     }
     return [(PROVIDERS["cuda"], options), PROVIDERS["cpu"]]

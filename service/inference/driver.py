@@ -1,4 +1,4 @@
-"""The NVIDIA driver, asked through its C interface: which GPUs there are, and whether onnxruntime can use them.
+"""Find the GPUs that onnxruntime can use, through the C interface of the NVIDIA driver.
 
 https://docs.nvidia.com/cuda/cuda-driver-api/
 """
@@ -26,7 +26,7 @@ class NoGpu(RuntimeError):
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs that this process may use, in CUDA's order. CUDA_VISIBLE_DEVICES restricts them. Raises NoGpu."""
+    """The GPUs that this process may use, in CUDA's order. CUDA_VISIBLE_DEVICES can hide some. Raises NoGpu."""
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -66,7 +66,7 @@ def _gpu(library: ctypes.CDLL, number: int) -> Gpu:
 
 
 def _number(library: ctypes.CDLL, function: str, *arguments: int | ctypes.c_int) -> int:
-    """What a function writes to the address that is its first argument."""
+    """The number that a function writes to the address in its first argument."""
     value = ctypes.c_int()
     _call(library, function, ctypes.byref(value), *arguments)
     return value.value

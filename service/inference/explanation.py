@@ -1,13 +1,13 @@
-"""What each network looks at in one 28x28 image. None of this says why a network decides as it does.
+"""Show what each network looks at in one 28x28 image. None of this shows why a network decides as it does.
 
-- Occlusion (Zeiler & Fergus, https://arxiv.org/abs/1311.2901, section 4.2), for every network: cover one square of the
-  image with background, and see by how much the probability of a digit falls. It works on any network, so the maps can
-  be compared. It shows which ink the network could not do without one square at a time; not how squares work together,
-  and not that ink which is missing speaks against another digit.
-- Attention of the Vision Transformer's class token to the 49 patches in the last block, the mean of its heads. It shows
-  where the last block takes information from, which the blocks before it have mixed already: it is no measure of
-  importance (Jain & Wallace, https://arxiv.org/abs/1902.10186).
-- Proposals of Faster R-CNN: what its first stage takes for an object, before the second stage reads them.
+- Occlusion, for every network (Zeiler & Fergus, https://arxiv.org/abs/1311.2901, section 4.2): cover one square of the
+  image with background, and measure by how much the probability of a digit falls. The maps of all networks can be
+  compared. A map shows which single squares of ink a network needs. It does not show how squares work together, nor
+  that missing ink speaks against other digits.
+- Attention, for the Vision Transformer: from its class token to the 49 patches in the last block, averaged over its
+  heads. It shows where the last block takes information from. It does not measure importance, because the blocks before
+  have already mixed the patches (Jain & Wallace, https://arxiv.org/abs/1902.10186).
+- Proposals, for Faster R-CNN: the regions that its first stage takes for objects, before the second stage reads them.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from service.picture.framing import SIZE
 
 GRID = 7  # squares a side, each over one patch of the Vision Transformer
 CELL = SIZE // GRID  # pixels from one square to the next
-COVER = 8  # pixels a side of what is covered around a cell: as wide as two strokes, else a stroke is only thinned
+COVER = 8  # pixels a side of a covered square: as wide as two strokes, because a smaller one would only thin a stroke
 DECIMALS = 3
-LEAST = 0.0005  # objectness of a proposal worth showing: those that a better one covers have less
+LEAST = 0.0005  # lowest objectness that is shown; proposals that a better one covers have less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,11 @@ class Explanation:
     """What one network looks at."""
 
     occlusion: np.ndarray  # (7, 7) float32, -1 to 1: by how much the digit's probability falls
-    attention: np.ndarray | None = (
-        None  # (7, 7) float32, shares that sum to nearly 1; the rest is the class token's own
-    )
+    attention: np.ndarray | None = None  # (7, 7) float32, shares; with the class token's own share they sum to 1
     proposals: list[tuple[list[float], float]] | None = None  # x_min, y_min, x_max, y_max in `image`; objectness 0 to 1
 
     def as_json(self) -> dict:
-        """As `schema.ModelExplanation` describes it."""
+        """The form of `schema.ModelExplanation`."""
         return {
             "occlusion": np.round(self.occlusion.astype(float), DECIMALS).tolist(),
             "attention": None if self.attention is None else np.round(self.attention.astype(float), DECIMALS).tolist(),
@@ -51,13 +49,13 @@ class Explanation:
 def explain(predictor: Predictor, image: np.ndarray, names: list[str], digit: int) -> dict[str, Explanation]:
     """What the models `names` look at for `digit` in an image (28, 28) uint8, 0 background to 255 ink.
 
-    Squares without ink are not run: they change nothing.
+    Squares without ink are skipped, because covering them changes nothing.
     """
     covered, places = covered_images(image)
     images = np.concatenate([image[None, None], covered])
     maps = {name: np.zeros((GRID, GRID), np.float32) for name in names}
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for start in range(0, len(images), LARGEST):  # others have their turn between
+    for start in range(0, len(images), LARGEST):  # other requests run between these batches
         answers = predictor.classify(images[start : start + LARGEST], names)
         for name in names:
             probabilities[name].append(answers.by_name[name].probabilities[:, digit])
@@ -69,7 +67,10 @@ def explain(predictor: Predictor, image: np.ndarray, names: list[str], digit: in
 
 
 def covered_images(image: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """The image (28, 28) with each square that holds ink covered, (K, 1, 28, 28), and each square's row and column."""
+    """For each square of an image (28, 28) that holds ink, a copy with the square covered, and its row and column.
+
+    The copies are (K, 1, 28, 28).
+    """
     margin = (COVER - CELL) // 2
     images, places = [np.empty((0, 1, SIZE, SIZE), np.uint8)], []
     for row in range(GRID):

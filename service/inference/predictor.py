@@ -1,4 +1,4 @@
-"""All models of models/, loaded once and shared by all threads: 28x28 images in, each model's answer out."""
+"""Load all models once for all threads, and give each model's answer to 28x28 images."""
 
 import logging
 import time
@@ -40,23 +40,23 @@ class Answers:
 
 
 class Predictor:
-    """Runs one batch at a time: two at once on the same cores or GPU only slow each other down.
+    """Runs one batch at a time, because two batches on the same cores or GPU only slow each other down.
 
-    `turns` is held while models run. It serves threads in the order in which they came.
+    Threads hold the lock `turns` while models run, and get it in the order in which they asked.
     """
 
     def __init__(self, models: Path, device: str, threads: int, worker: int = 0) -> None:
         """Load the models that consensus.json lists, on "auto", "cpu" or "cuda".
 
         worker: the number of this process, from 0; workers take the GPUs in turn.
-        Raises UnusableArtefact for a missing or damaged file, RuntimeError if CUDA is asked for and does not load.
+        Raises UnusableArtefact for a missing or damaged file, RuntimeError if CUDA is requested and does not load.
         """
         self.consensus = load_consensus(models)
         self.device = choose_device(device)
         self.turns = Turns()
         self.gpu = gpu_of(worker) if self.device == "cuda" else 0
-        self.fixed: FixedShapes | None = None  # on a GPU: the same models at the shapes that nearly all runs have
-        # onnxruntime keeps what its largest page took, 300 MB, unless it is told to give it back after each run.
+        self.fixed: FixedShapes | None = None  # on a GPU, sessions for the shapes of nearly all runs
+        # Without this, onnxruntime keeps the memory of its largest page, up to 300 MB.
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.observe: Callable[[dict[str, Answer]], None] | None = None  # called after each batch
@@ -65,7 +65,7 @@ class Predictor:
         except CudaUnusable as error:
             if device == "cuda":
                 raise
-            logger.warning("The models run on the CPU, although there is an NVIDIA driver: %s", error)
+            logger.warning("CUDA was found but cannot run the models, so they run on the CPU: %s", error)
             self.device = "cpu"
             self._open(models, threads)
 
@@ -81,7 +81,7 @@ class Predictor:
 
     @property
     def calibration(self) -> Calibration:
-        """The temperatures and thresholds that were fitted to the arithmetic of `self.device`."""
+        """The temperatures and thresholds for `self.device`."""
         return self.consensus.calibration(self.device)
 
     @property
@@ -89,7 +89,7 @@ class Predictor:
         return list(self.artefacts)
 
     def choose(self, wanted: str | None) -> list[str]:
-        """The names in "cnn,vit", all for None, in serving order. Raises UnknownModel."""
+        """The names in a text such as "cnn,vit", in serving order; all names for None. Raises UnknownModel."""
         if wanted is None:
             return self.names
         names = {name.strip() for name in wanted.split(",")}
@@ -118,7 +118,7 @@ class Predictor:
         )
 
     def detect(self, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Every digit of 12 to 64 pixels that Faster R-CNN sees on pages (N, 1, H, W) uint8, 0 background to 255 ink.
+        """Find digits of 12 to 64 pixels on pages (N, 1, H, W) uint8, 0 background to 255 ink, with Faster R-CNN.
 
         Returns boxes (N, K, 4) in pixels of the page and scores (N, K, 10), both float32; K is 0 without a detector.
         Raises DeviceLost.
@@ -140,9 +140,9 @@ class Predictor:
         return boxes, scores
 
     def explanations(self, images: np.ndarray, name: str) -> dict[str, np.ndarray]:
-        """What the model `name` can say beside its answer for images (N, 1, 28, 28) uint8: {output: array of N rows}.
+        """The further outputs of the model `name` for images (N, 1, 28, 28) uint8, as {output: array of N rows}.
 
-        A Vision Transformer has `attention`, Faster R-CNN `proposals` and `objectness`; others have nothing.
+        The Vision Transformer has `attention`, Faster R-CNN has `proposals` and `objectness`, other models have none.
         """
         model = self.artefacts[name]
         if not model.explanations:
@@ -152,14 +152,14 @@ class Predictor:
         return dict(zip(model.explanations, outputs, strict=True))
 
     def _check_device(self, error: Exception) -> None:
-        """After a failed run, try the smallest one. Raises DeviceLost if it fails too: then it was not the request."""
+        """Try the smallest run after a failed one. Raises DeviceLost if it fails too: the request was not at fault."""
         try:
             self._run(np.zeros((1, 1, 28, 28), np.uint8), self.names)
         except Exception:
             raise DeviceLost(f"The models no longer run on {self.device!r}: {reason_of(error)}") from error
 
     def _run(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[dict[str, np.ndarray], float]]:
-        """{name: ({output: array}, milliseconds)}"""
+        """Run the models one after another. Returns {name: ({output: array}, milliseconds)}."""
         if self.fixed is not None:
             return self.fixed.classify(images, names)
         found = {}

@@ -1,8 +1,8 @@
-"""The few shapes that models are warmed up for, so that memory and speed are settled before the first request."""
+"""The shapes that models are warmed up for, so that the first request gets their final speed and memory."""
 
-SIZES = 32, 8, 1  # images in a batch, the largest first: memory that grows later is not given back
-LARGEST = SIZES[0]  # callers with more images take turns with the others
-PAGES = (64, 256), (64, 128), (64, 64)  # height and width in pixels: a line of connected digits, as a reader sends it
+SIZES = 32, 8, 1  # images in a batch; the largest is first, because memory that grows later is not freed
+LARGEST = SIZES[0]  # callers with more images take turns with others
+PAGES = (64, 256), (64, 128), (64, 64)  # height and width in pixels of a line of connected digits
 
 
 def size_for(count: int) -> int:

@@ -1,4 +1,4 @@
-"""A lock that serves threads in the order in which they came."""
+"""A lock that threads get in the order in which they asked for it."""
 
 import threading
 from collections import deque
@@ -8,8 +8,8 @@ from types import TracebackType
 class Turns:
     """A reentrant lock without starvation.
 
-    A thread that releases a `threading.Lock` and takes it again in a loop, as reading a page does batch by batch,
-    usually gets it again before a waiting thread wakes up. Here `release` hands the lock to the first in the queue.
+    Reading a page releases and takes the lock in a loop, batch by batch. With `threading.Lock`, it would usually get
+    the lock again before a waiting thread wakes up. Here `release` passes the lock to the first thread in the queue.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Turns:
         self._depth = 0
 
     def acquire(self, blocking: bool = True) -> bool:
-        """Take the lock, or with blocking=False return False if another thread has it."""
+        """Take the lock. With blocking=False, return False if another thread has it."""
         thread = threading.get_ident()
         with self._guard:
             if self._owner in (None, thread):
@@ -30,7 +30,7 @@ class Turns:
             turn = threading.Lock()
             turn.acquire()
             self._queue.append((thread, turn))
-        turn.acquire()  # `release` of the thread before has made this one the owner
+        turn.acquire()  # returns when `release` in another thread has made this thread the owner
         return True
 
     def release(self) -> None:

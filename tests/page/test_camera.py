@@ -58,7 +58,7 @@ def test_camera_shows_what_is_read_and_its_picture_goes_on_the_sheet(open_page_w
     assert page.locator("#finder video").evaluate("video => video.srcObject.active") is False  # the camera is off
 
 
-def test_camera_that_is_refused_is_said_in_words(open_page_with_camera):
+def test_refused_camera_gets_a_sentence(open_page_with_camera):
     page = open_page_with_camera("--deny-permission-prompts")
     expect(page.locator("#finder output")).to_contain_text("The camera cannot be used: ")
     page.get_by_role("button", name="Close").click()

@@ -81,7 +81,7 @@ def test_finger_draws_and_the_page_stays_where_it_is(open_page):
     assert page.evaluate("[ends, scrollY]") == [["pointerup"], 0]  # cancelled where the browser scrolls instead
 
 
-def test_undo_takes_the_last_stroke_or_image_back_and_clear_everything(page):
+def test_undo_removes_the_last_stroke_or_image_and_clear_everything(page):
     stroke(page, SEVEN)
     expect_answer(page, "7")
     page.set_input_files("#file", EXAMPLES / "five.png")
@@ -96,7 +96,7 @@ def test_undo_takes_the_last_stroke_or_image_back_and_clear_everything(page):
     expect_sentence(page, IDLE)
 
 
-def test_several_digits_are_read_as_a_number_without_being_asked_to(page):
+def test_several_digits_are_read_as_a_number_without_a_click(page):
     stroke(page, TWO[:1])
     expect_answer(page, "1")
     stroke(page, TWO[1:])
@@ -147,7 +147,7 @@ def test_strokes_over_an_image_are_read_with_it(page):
         assert time.monotonic() < deadline
 
 
-def test_what_the_networks_look_at_is_shown_by_one_key(page):
+def test_one_key_shows_what_the_networks_look_at(page):
     """It is asked for only when it is shown: it takes the service ten times as long as an answer."""
     asked = []
     page.on("request", lambda request: "explain" in request.url and asked.append("models=" in request.url))

@@ -28,7 +28,7 @@ def test_nothing_is_wider_than_the_window(open_page, width, scheme):
     assert text.evaluate("text => text.scrollWidth <= text.clientWidth")
 
 
-def test_answer_is_in_sight_on_a_phone(open_page):
+def test_answer_is_visible_on_a_phone_without_scrolling(open_page):
     page = open_page(**PHONE)
     page.get_by_role("button", name="7 in blue").tap()
     expect_answer(page, "7")
@@ -81,7 +81,7 @@ def test_targets_are_44_pixels_on_touch(open_page):
     assert small == []
 
 
-def test_answer_is_beside_the_sheet_on_a_phone_that_lies(open_page):
+def test_answer_is_beside_the_sheet_on_a_phone_in_landscape(open_page):
     page = open_page(**PHONE | {"viewport": {"width": 844, "height": 390}})
     page.get_by_role("button", name="7 in blue").tap()
     expect_answer(page, "7")
@@ -166,7 +166,7 @@ MOVING = """() => [...document.querySelectorAll("*")].map((element) => getComput
     .filter((style) => style.animationName !== "none" || style.transitionDuration !== "0s").length"""
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(open_page):
+def test_nothing_moves_if_the_user_prefers_reduced_motion(open_page):
     page = open_page(**DESK | {"reduced_motion": "reduce"})
     expect(page.locator("#networks li")).to_have_count(NETWORKS)
     assert page.evaluate(MOVING) == 0
@@ -174,13 +174,13 @@ def test_nothing_moves_for_those_who_do_not_want_it(open_page):
     assert page.evaluate(MOVING) > 0
 
 
-def test_axe_finds_nothing_in_docs_but_what_is_part_of_swagger_ui(open_page):
+def test_axe_finds_nothing_in_docs_except_in_swagger_ui(open_page):
     page = open_page("/docs", **DESK | {"color_scheme": "light"})
     expect(page.locator(".opblock").first).to_be_visible()
     assert {rule for rule, _ in findings(page)} <= {"heading-order", "nested-interactive", "region"}
 
 
-def test_docs_need_no_other_host_and_can_be_tried(open_page):
+def test_docs_need_no_other_host_and_can_send_requests(open_page):
     page = open_page("/docs", **DESK)
     expect(page.locator(".opblock")).to_have_count(len(operations(page)))
     page.locator(".opblock-summary-path", has_text="/models").click()

@@ -28,7 +28,7 @@ def test_blank_image_gets_advice(page):
     expect(page.locator("#advice")).to_contain_text("thicker pen")
 
 
-def test_refused_image_is_said_so_kindly_and_the_guess_is_small(page):
+def test_refused_image_gets_a_friendly_sentence_and_a_small_guess(page):
     """The service's answers are fakes, because the models decide what it refuses."""
     page.route("**/predict*", lambda route: route.fulfill(json=REFUSED))
     page.route("**/read", lambda route: route.fulfill(json=NO_DIGITS))
@@ -38,13 +38,13 @@ def test_refused_image_is_said_so_kindly_and_the_guess_is_small(page):
     expect(page.locator("#advice")).to_contain_text("thicker pen")
 
 
-def test_drawing_that_is_read_as_doubtful_digits_is_none(page):
+def test_drawing_of_only_doubtful_digits_is_not_a_number(page):
     """Bug: the star of the examples was read as "88"."""
     page.get_by_role("button", name="A star").click()
     expect_answer(page, "No digit?")
 
 
-def test_service_that_cannot_be_reached_is_said_in_words(page):
+def test_unreachable_service_gets_a_sentence(page):
     page.context.set_offline(True)
     stroke(page, SEVEN)
     expect_sentence(page, "The service cannot be reached; are you online?")
@@ -53,13 +53,13 @@ def test_service_that_cannot_be_reached_is_said_in_words(page):
     expect(page.locator("#answer[aria-busy=false] #text")).to_have_text("7")
 
 
-def test_proxy_that_answers_in_html_is_said_in_words(page):
+def test_html_answer_of_a_proxy_gets_a_sentence(page):
     page.route("**/predict*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
     stroke(page, SEVEN)
     expect_sentence(page, "The service answered 502, and not in its own words.")
 
 
-def test_proxy_that_answers_in_json_is_said_in_words(page):
+def test_json_answer_of_a_proxy_gets_a_sentence(page):
     page.route("**/predict*", lambda route: route.fulfill(status=502, json={"message": "Bad gateway"}))
     stroke(page, SEVEN)
     expect_sentence(page, "The service answered 502, and not in its own words.")
@@ -75,7 +75,7 @@ def test_networks_are_introduced_as_soon_as_they_can_be(open_page):
     expect(page.locator("#networks li b").first).to_have_text("7")
 
 
-def test_key_is_asked_for_where_the_service_wants_one(open_page, address):
+def test_key_is_asked_for_if_the_service_needs_one(open_page, address):
     """The service's refusal is a fake."""
 
     def guard(route):

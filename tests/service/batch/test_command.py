@@ -1,4 +1,4 @@
-"""quintet batch: the same rows with Ray Data and without, whatever is damaged and whenever it is stopped."""
+"""quintet batch writes the same rows with Ray Data and without it, also for damaged files and after a kill."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from service.batch import command, output
 from tests.conftest import REPOSITORY, draw
 from tests.service.picture.test_decode import encode
 
-START = 600  # seconds until a first row is there, on a busy machine
+START = 600  # seconds that the first row may take on a busy machine
 LONG = pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="takes Ray minutes: LONG_TESTS=1 runs it")
 RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`")
 ENGINES = [
@@ -33,7 +33,7 @@ ENGINES = [
 
 @pytest.fixture
 def scans(tmp_path):
-    """Nine images of digits, in files and an archive, and two files that are none."""
+    """Nine images of digits, in files and an archive, and two files that are not images."""
     folder = tmp_path / "scans"
     (folder / "more").mkdir(parents=True)
     for digit in range(6):
@@ -61,7 +61,7 @@ def rows(folder):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_each_image_is_a_row(engine, scans, environment, tmp_path, capsys):
+def test_each_image_gets_one_row(engine, scans, environment, tmp_path, capsys):
     out = tmp_path / "out"
     assert command.main([str(scans), "--out", str(out), "--engine", engine]) == 0
     found = rows(out)
@@ -81,7 +81,7 @@ def test_each_image_is_a_row(engine, scans, environment, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_second_call_adds_only_what_is_new(engine, scans, environment, tmp_path):
+def test_a_second_call_adds_only_rows_of_new_images(engine, scans, environment, tmp_path):
     arguments = [str(scans), "--out", str(tmp_path / "out"), "--engine", engine]
     command.main(arguments)
     first = rows(tmp_path / "out")
@@ -123,7 +123,7 @@ def test_rows_are_lines_of_json_without_pyarrow(scans, environment, tmp_path, mo
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nothing.png"], "'nothing.png' is no file and no folder or pattern with images in it.\n"),
+        (["nothing.png"], "'nothing.png' is neither a file nor a folder or pattern that contains images.\n"),
         (["{scans}", "--models", "resnet"], "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit.\n"),
     ],
 )
@@ -134,16 +134,16 @@ def test_wrong_arguments_get_one_sentence(arguments, sentence, scans, environmen
     assert capsys.readouterr().err == sentence
 
 
-def test_a_folder_begun_with_other_options_is_refused(scans, environment, tmp_path, capsys):
+def test_a_folder_started_with_other_options_is_refused(scans, environment, tmp_path, capsys):
     arguments = [str(scans), "--out", str(tmp_path / "out"), "--engine", "plain"]
     command.main(arguments)
     with pytest.raises(SystemExit):
         command.main([*arguments, "--models", "cnn"])
-    assert capsys.readouterr().err.endswith("was begun with other models: None; give another folder.\n")
+    assert capsys.readouterr().err.endswith("was started with models = None, not 'vit'; choose another folder.\n")
 
 
 def many(folder, count):
-    """So many images of digits, and one file among them that is none."""
+    """A folder of `count` images of digits, and one file that is not an image."""
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
@@ -151,7 +151,7 @@ def many(folder, count):
 
 
 def wait_for_rows(process, out):
-    """Until a first file of rows is there, while the run goes on."""
+    """Wait until there is a file of rows, while the run goes on."""
     deadline = time.monotonic() + START
     while not list(out.glob("[!_]*")):
         assert process.poll() is None, "the run ended before its first rows"
@@ -160,7 +160,7 @@ def wait_for_rows(process, out):
 
 
 def assert_whole(scans, out, count):
-    """Each image has one row, and the one that is no image an error."""
+    """Check that each image has one row, and that the file which is not an image has an error."""
     found = rows(out)
     assert [row["path"] for row in found] == [str(scans / f"{number:05}.png") for number in range(count)]
     assert [row["path"] for row in found if row["error"]] == [str(scans / "00500.png")]
@@ -168,8 +168,8 @@ def assert_whole(scans, out, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["plain", pytest.param("ray", marks=[LONG, RAY])])
-def test_a_killed_run_goes_on_without_a_row_lost_or_doubled(engine, environment, tmp_path):
-    """kill -9 of the whole process group after the first rows are there."""
+def test_a_killed_run_continues_without_losing_or_repeating_a_row(engine, environment, tmp_path):
+    """The whole process group gets SIGKILL after the first rows are written."""
     scans, out, count = tmp_path / "scans", tmp_path / "out", 3_000
     many(scans, count)
     run = [sys.executable, "-m", "service.batch", str(scans), "--out", str(out), "--engine", engine]
@@ -188,7 +188,7 @@ def test_a_killed_run_goes_on_without_a_row_lost_or_doubled(engine, environment,
 @RAY
 @pytest.mark.filterwarnings("ignore")  # of Ray's processes and sockets
 def test_a_run_on_a_cluster_survives_the_death_of_a_node(environment, tmp_path):
-    """Two nodes on this machine, an actor on each; the second node is killed after the first rows are there."""
+    """Two nodes on this machine have an actor each; the second node is killed after the first rows are written."""
     from ray.cluster_utils import Cluster
 
     scans, out, count = tmp_path / "scans", tmp_path / "out", 3_000

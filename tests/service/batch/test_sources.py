@@ -1,4 +1,4 @@
-"""Which images a source names, and what is said of those that cannot be read."""
+"""The images that a source stands for, and the errors of images that cannot be read."""
 
 import gzip
 import io
@@ -38,7 +38,7 @@ def test_a_source_without_images_is_named(tmp_path, source, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NoSource) as refused:
         find([source])
-    assert str(refused.value) == f"{source!r} is no file and no folder or pattern with images in it."
+    assert str(refused.value) == f"{source!r} is neither a file nor a folder or pattern that contains images."
 
 
 def test_archives_are_read_member_by_member(tmp_path):
@@ -53,7 +53,7 @@ def test_archives_are_read_member_by_member(tmp_path):
     assert found[2].error == "The image has 101 bytes; the limit is 100."
 
 
-def test_a_damaged_archive_is_a_row_of_its_own(tmp_path):
+def test_a_damaged_archive_gets_a_row_with_an_error(tmp_path):
     path = tmp_path / "scans.tar"
     pack(path, ("1.png", b"one"), ("2.png", bytes(90)))
     path.write_bytes(path.read_bytes()[:1_560])  # within the second image
@@ -64,8 +64,8 @@ def test_a_damaged_archive_is_a_row_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 @pytest.mark.parametrize("cut", [512, 1_024, 1_100, 2_048])
-def test_an_archive_cut_at_or_within_a_header_is_a_row_of_its_own(tmp_path, cut, mode):
-    """Bug: tarfile ends without an error there, so the images behind it were lost and nothing was said."""
+def test_an_archive_cut_at_or_within_a_header_gets_a_row_with_an_error(tmp_path, cut, mode):
+    """Bug: tarfile stops without an error there, so the images behind it were lost silently."""
     whole, path = tmp_path / "whole.tar", tmp_path / "scans.tar"
     pack(whole, ("1.png", b"one"), ("2.png", bytes(90)), ("3.png", bytes(90)))
     content = whole.read_bytes()[:cut]
@@ -76,7 +76,7 @@ def test_an_archive_cut_at_or_within_a_header_is_a_row_of_its_own(tmp_path, cut,
     assert found[-1].error.startswith(f"The archive is damaged after {max(1, cut // 1_024)} image")
 
 
-def test_an_archive_whose_header_is_overwritten_is_a_row_of_its_own(tmp_path):
+def test_an_archive_with_an_overwritten_header_gets_a_row_with_an_error(tmp_path):
     path = tmp_path / "scans.tar"
     pack(path, ("1.png", b"one"), ("2.png", bytes(90)))
     content = bytearray(path.read_bytes())
@@ -86,7 +86,7 @@ def test_an_archive_whose_header_is_overwritten_is_a_row_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 25, 200])
-def test_a_whole_archive_is_not_called_damaged(tmp_path, count):
+def test_an_undamaged_archive_gets_no_error(tmp_path, count):
     path = tmp_path / "scans.tar"
     pack(path, *((f"{number}.png", bytes(number % 80)) for number in range(count)))
     assert [image.error for image in images(path)] == [None] * count

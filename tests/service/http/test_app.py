@@ -37,7 +37,7 @@ def test_only_faster_rcnn_gives_a_box_in_pixels_of_the_upload(client, seven):
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "image/jpg", "image/jpeg", "image/x-whatever; a=b"])
-def test_raw_body_is_read_as_what_it_is(client, seven, content_type):
+def test_raw_body_is_decoded_by_its_content_not_its_type(client, seven, content_type):
     answer = client.post("/predict", content=seven, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
@@ -54,7 +54,7 @@ def test_models_are_chosen_by_name(client, seven):
     assert (body["digit"], body["agreement"]) == (1, 1)
 
 
-def test_explanation_is_the_28x28_the_models_saw(client, seven):
+def test_explanation_has_the_28x28_image_that_the_models_saw(client, seven):
     body = client.post("/predict?explain=true", files={"image": seven}).json()
     kind, data = body["explain"]["image"].split(",")
     image = np.asarray(Image.open(BytesIO(b64decode(data))))
@@ -124,7 +124,7 @@ def test_png_of_no_pixels_is_refused(client):
     assert answer.json()["error"].endswith(".")
 
 
-def test_more_fields_than_one_are_no_harm(client, seven):
+def test_further_fields_are_ignored(client, seven):
     answer = client.post("/predict", files={"image": seven, "other": b"x"}, data={"a": "1", "b": "2"})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
@@ -136,7 +136,7 @@ def test_name_of_a_file_does_not_matter(client, seven, name):
 
 
 @pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
-def test_charset_of_a_form_is_no_server_error(client, charset):
+def test_wrong_charset_of_a_form_is_no_server_error(client, charset):
     body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
     answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
     assert answer.status_code in (400, 422)
@@ -160,7 +160,7 @@ def test_broken_multipart_is_no_server_error(client, body):
     assert list(answer.json()) == ["error"]
 
 
-def test_batch_answers_in_order_and_a_bad_image_hurts_no_other(client, seven):
+def test_batch_answers_in_order_and_a_bad_image_affects_no_other(client, seven):
     uploads = [seven, b"text", encode(Image.fromarray(draw("1"))), encode(Image.new("L", (9, 9)))]
     answer = client.post("/predict/batch?models=cnn,faster_rcnn", files=[("images", data) for data in uploads])
     assert answer.status_code == 200
@@ -206,12 +206,12 @@ def test_bad_parameter_is_422(client, seven):
     assert answer.json()["error"].startswith("Parameter 'explain':")
 
 
-def test_wrong_method_is_one_sentence_too(client):
+def test_wrong_method_gets_one_sentence(client):
     answer = client.get("/predict")
     assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
 
 
-def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatch):
+def test_fault_of_the_service_gets_one_sentence(app, client, seven, monkeypatch):
     """Bug: the framework's own answer was text/plain."""
 
     def fail(*_):
@@ -222,7 +222,7 @@ def test_fault_of_the_service_is_one_sentence_too(app, client, seven, monkeypatc
     assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; its log says why."})
 
 
-def test_lost_device_is_503_and_told(small_models, seven, monkeypatch):
+def test_lost_device_is_503_and_is_reported(small_models, seven, monkeypatch):
     """Bug: every later request got a 500, but /readyz still reported success."""
     told = []
     predictor = Predictor(small_models, "cpu", threads=1)

@@ -33,11 +33,11 @@ def client(app=answer, **settings):
     return TestClient(Gate(app, Settings(**settings)))
 
 
-def test_path_that_is_not_served_is_one_sentence():
+def test_unknown_path_is_404_with_one_sentence():
     found = client().get(UNKNOWN)
     assert (found.status_code, found.json()) == (
         404,
-        {"error": "No such route; /docs describes those that there are."},
+        {"error": "No such route; see /docs."},
     )
 
 
@@ -88,7 +88,7 @@ def test_body_that_arrives_too_slowly_is_408(monkeypatch):
     assert (gate.arriving, gate.inside, gate.held) == (0, 0, 0)
 
 
-def test_bodies_that_still_arrive_take_no_place_of_those_that_are_there():
+def test_incomplete_bodies_take_no_place_of_complete_ones():
     async def crowd():
         gate = Gate(answer, Settings(concurrency=2))
         async with anyio.create_task_group() as group:
@@ -110,7 +110,7 @@ def test_bodies_that_still_arrive_take_no_place_of_those_that_are_there():
     assert anyio.run(crowd) == (200, 429)
 
 
-def test_bodies_hold_no_more_than_their_allowance(monkeypatch):
+def test_bodies_together_hold_at_most_their_limit(monkeypatch):
     monkeypatch.setattr("service.http.exchange.LINGER", 0.01)
     monkeypatch.setattr("service.http.gate.BODIES", 1_000)
     gate = Gate(answer, Settings())
@@ -118,7 +118,7 @@ def test_bodies_hold_no_more_than_their_allowance(monkeypatch):
     assert (start["status"], gate.held) == (429, 0)
 
 
-def test_body_that_arrives_while_all_places_are_taken_is_429():
+def test_body_that_is_complete_while_all_places_are_taken_is_429():
     async def crowd():
         gate = Gate(answer, Settings(concurrency=1))
 
@@ -132,13 +132,13 @@ def test_body_that_arrives_while_all_places_are_taken_is_429():
     assert anyio.run(crowd) == (429, 0, 1, 0)
 
 
-def test_answer_that_does_not_come_is_504():
+def test_late_answer_is_504():
     found = client(never_answer, timeout=0.05).post("/predict", content=b"x")
     assert found.status_code == 504
     assert found.json() == {"error": "The answer took longer than 0.05 s; try again."}
 
 
-def test_answer_comes_in_time_and_the_place_is_kept_while_its_thread_works():
+def test_504_comes_in_time_and_the_place_is_kept_while_the_thread_works():
     async def scenario():
         told, finish = anyio.Event(), threading.Event()
         sent = []
@@ -220,12 +220,12 @@ def test_one_request_too_many_is_429_at_once():
 
     gate, found = anyio.run(crowd)
     assert found["second"].status_code == 429
-    assert found["second"].json() == {"error": "The service is busy with 1 requests; try again in 1 s."}
+    assert found["second"].json() == {"error": "The service is busy with 1 request; try again in 1 s."}
     assert found["second"].headers["retry-after"] == "1"
     assert (found["first"].status_code, gate.inside) == (200, 0)
 
 
-def test_work_for_a_client_that_went_away_is_dropped(monkeypatch):
+def test_request_of_a_disconnected_client_is_cancelled(monkeypatch):
     monkeypatch.setattr("service.http.gate.PATIENCE", 0.02)
     messages = [{"type": "http.request", "body": b"x", "more_body": False}, {"type": "http.disconnect"}]
 
@@ -237,7 +237,7 @@ def test_work_for_a_client_that_went_away_is_dropped(monkeypatch):
     assert (start["status"], gate.inside) == (499, 0)
 
 
-def test_nothing_goes_on_after_an_upload_that_took_too_long(monkeypatch):
+def test_no_timer_starts_after_an_upload_that_took_too_long(monkeypatch):
     """The rest of the body arrives while the answer is being sent; no timer may start then."""
     monkeypatch.setattr("service.http.gate.PATIENCE", 0.01)
     asked = []
@@ -279,7 +279,7 @@ def test_client_that_waits_is_answered(monkeypatch):
 
 
 @pytest.mark.parametrize("workers, ended", [(1, 0), (2, 1)])
-def test_crowded_worker_gives_up_a_connection_now_and_then(workers, ended):
+def test_busy_worker_closes_some_connections(workers, ended):
     async def together():
         opened = anyio.Event()
 

@@ -15,7 +15,7 @@ NO_KEY = "The API key is missing or wrong; send it as a header: 'Authorization: 
 @pytest.mark.parametrize(
     "method, path", [("POST", "/predict"), ("POST", "/classify"), ("GET", "/models"), ("GET", "/metrics")]
 )
-def test_without_the_key_nothing_is_answered(method, path, authorization):
+def test_requests_without_the_key_are_refused(method, path, authorization):
     headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
     found = client(api_key=KEY).request(method, path, headers=headers)
     assert (found.status_code, found.json()) == (401, {"error": NO_KEY})
@@ -23,7 +23,7 @@ def test_without_the_key_nothing_is_answered(method, path, authorization):
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_with_the_key_everything_is_answered(scheme):
+def test_requests_with_the_key_are_answered(scheme):
     for method, path in (("POST", "/predict"), ("POST", "/classify"), ("GET", "/models"), ("GET", "/metrics")):
         found = client(api_key=KEY).request(method, path, headers={"Authorization": f"{scheme} {KEY}"})
         assert (found.status_code, found.text) == (200, "fine")
@@ -34,5 +34,5 @@ def test_health_and_the_page_need_no_key(path):
     assert client(api_key=KEY).get(path).text == "fine"
 
 
-def test_key_is_not_shown():
+def test_key_is_not_in_the_representation_of_settings():
     assert KEY not in repr(Settings(api_key=KEY))

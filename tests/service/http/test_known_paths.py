@@ -46,7 +46,7 @@ def whole(app, lines):
 @pytest.mark.parametrize(
     "path", ["/livez", "/models", "/", "/docs", "/openapi.json", "/page/page.js", "/models/vit/ready"]
 )
-def test_path_that_is_served_is_kept(whole, lines, path):
+def test_served_path_is_kept(whole, lines, path):
     with TestClient(whole) as client:
         assert client.get(path).status_code == 200
     assert lines == [(path, "testclient")]
@@ -65,14 +65,14 @@ def test_path_that_is_served_is_kept(whole, lines, path):
         "/v2/models/cnn/x",
     ],
 )
-def test_any_other_path_is_one(whole, lines, path):
+def test_all_other_paths_become_one(whole, lines, path):
     with TestClient(whole) as client:
         assert client.get(path).status_code == 404
     assert lines == [(UNKNOWN, "testclient")]
 
 
 @pytest.mark.parametrize("path", ["/v2/models/resnet", "/v2/models/a%0aline/infer", "/v2/models/cnnx/versions/1"])
-def test_unknown_models_of_v2_share_one_path_and_are_told_the_others(whole, lines, path):
+def test_unknown_models_of_v2_share_one_path_and_get_the_known_names(whole, lines, path):
     with TestClient(whole) as client:
         answer = client.get(path)
     assert answer.status_code == 404 and answer.json()["error"].startswith("Unknown model; the models are: cnn, ")

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from service.http import protocol
 from service.http.protocol import MAX_HEAD, LimitedHeadProtocol
 
-TOO_LARGE = (431, {"error": "The head of a request may have 32768 bytes."})
+TOO_LARGE = (431, {"error": "The head of the request is larger than the limit of 32768 bytes."})
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 PATIENCE = 20  # seconds for what has to happen by itself
 
@@ -109,7 +109,7 @@ def test_trailers_of_a_chunked_body_are_limited_too():
     talk(conversation)
 
 
-def test_large_body_after_its_head_is_no_large_head():
+def test_large_body_is_not_counted_as_a_head():
     body = bytes(1_000_000)
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
 
@@ -123,7 +123,7 @@ def test_large_body_after_its_head_is_no_large_head():
     assert talk(conversation) == [(200, [2, len(body)])] * 2
 
 
-def test_many_small_chunks_are_no_large_head():
+def test_many_small_chunks_are_not_counted_as_a_head():
     chunks = b"1;a=b\r\nx\r\n" * 50_000
     post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -134,7 +134,7 @@ def test_many_small_chunks_are_no_large_head():
     assert talk(conversation) == (200, [2, 50_000])
 
 
-def test_requests_on_one_connection_each_have_the_whole_limit():
+def test_limit_counts_each_request_of_a_connection_anew():
     async def conversation(reader, writer):
         answers = []
         for _ in range(3):

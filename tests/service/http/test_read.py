@@ -43,7 +43,7 @@ def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
     assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
 
 
-def test_ink_as_light_as_its_paper_is_seen_by_its_colour(client):
+def test_ink_as_bright_as_its_paper_is_found_by_its_colour(client):
     light = np.linspace(205, 175, 200)[:, None, None] * np.ones((1, 200, 3))
     ink = draw("3")[..., None] < 128
     picture = Image.fromarray(np.uint8(np.where(ink, light * (1.24, 1.02, 0.2), light)))

@@ -29,7 +29,7 @@ def test_a_sane_id_is_echoed(app, given):
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "a" * 129, 'x"}', "é".encode()])
-def test_another_id_is_replaced(app, given):
+def test_an_unsafe_id_is_replaced(app, given):
     client = TestClient(Requests(app, []))
     headers = {} if given is None else {"X-Request-ID": given}
     first, second = (client.get("/models", headers=headers).headers["x-request-id"] for _ in range(2))
@@ -73,7 +73,7 @@ def test_a_request_that_fails_is_recorded_as_500():
     assert (records[0].status, records[0].arrived > 0) == (500, True)
 
 
-def test_without_listeners_nothing_is_kept(app, seven):
+def test_without_listeners_no_record_is_made(app, seven):
     from service.timeline import stages
 
     async def look(scope, receive, send):

@@ -47,7 +47,7 @@ def tensors(answer):
     return {out["name"]: np.reshape(out["data"], out["shape"]) for out in answer.json()["outputs"]}
 
 
-def test_server_says_what_it_is_and_that_it_is_ready(client: TestClient):
+def test_server_gives_its_name_and_is_ready(client: TestClient):
     about = client.get("/v2").json()
     assert (about["name"], about["extensions"]) == ("quintet", ["binary_tensor_data"])
     assert client.get("/v2/health/live").json() == {"live": True}
@@ -59,7 +59,7 @@ def test_server_says_what_it_is_and_that_it_is_ready(client: TestClient):
 
 @pytest.mark.parametrize("path", ["", "/config", "/ready", "/infer", "/versions/1/infer"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_unknown_model_gets_the_names_of_those_there_are(client, method, path):
+def test_unknown_model_gets_the_known_names(client, method, path):
     answer = client.request(method, f"/v2/models/resnet{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
     assert answer.json() == {"error": "Unknown model; the models are: cnn, faster_rcnn, vit, consensus, photograph."}
@@ -129,7 +129,7 @@ def test_binary_tensors_both_ways(client, compress):
     assert (np.frombuffer(answer.content[length:], "<f4") > 0.5).all()
 
 
-def test_all_outputs_can_be_binary_but_one(client):
+def test_all_outputs_but_one_can_be_binary(client):
     request = {
         "inputs": [images()],
         "parameters": {"binary_data_output": True},
@@ -162,15 +162,15 @@ WRONG = [
     ({"inputs": [images(datatype="FP32")]}, "Input 'images' has datatype 'FP32'; it is UINT8."),
     (
         {"inputs": [images(shape=[2, 28, 28])]},
-        "Input 'images' has shape [2, 28, 28]; it must be [-1, 1, 28, 28], -1 being 1 to 1024.",
+        "Input 'images' has shape [2, 28, 28]; it must be [-1, 1, 28, 28], where -1 is 1 to 1024.",
     ),
     (
         {"inputs": [images(shape=[-1, 1, 28, 28])]},
-        "Input 'images' has shape [-1, 1, 28, 28]; it must be [-1, 1, 28, 28], -1 being 1 to 1024.",
+        "Input 'images' has shape [-1, 1, 28, 28]; it must be [-1, 1, 28, 28], where -1 is 1 to 1024.",
     ),
     (
         {"inputs": [images(shape=[0, 1, 28, 28], data=[])]},
-        "Input 'images' has shape [0, 1, 28, 28]; it must be [-1, 1, 28, 28], -1 being 1 to 1024.",
+        "Input 'images' has shape [0, 1, 28, 28]; it must be [-1, 1, 28, 28], where -1 is 1 to 1024.",
     ),
     ({"inputs": [images(shape=[1, 1, 28, 28])]}, "Input 'images' has shape [1, 1, 28, 28], but 1568 numbers."),
     ({"inputs": [images(data=[[1], [2, 3]])]}, "The data of input 'images' must be numbers, nested evenly."),
@@ -224,11 +224,11 @@ WRONG_BODIES = [
     (BODY, {JSON_LENGTH: "x"}, f"The header {JSON_LENGTH} is 'x'; it must be a number of bytes."),
     (BODY, {JSON_LENGTH: "9999"}, f"The header {JSON_LENGTH} is 9999, but the body has {len(BODY)} bytes."),
     (BODY + b"x", HEADER, "Input 'images' has binary_data_size 1568, but 1569 bytes follow the JSON."),
-    (BODY, HEADER | {"Content-Encoding": "gzip"}, "The body is no gzip stream."),
+    (BODY, HEADER | {"Content-Encoding": "gzip"}, "The body is not a valid gzip stream."),
     (
         zlib.compress(BODY)[:-9],
         HEADER | {"Content-Encoding": "deflate"},
-        "The deflate stream of the body is cut off, or something follows it.",
+        "The deflate stream in the body is cut off, or other bytes follow it.",
     ),
     (
         BODY,
@@ -250,9 +250,9 @@ TOO_LARGE = [
     (
         gzip.compress(bytes(1_000_000)),
         {"Content-Encoding": "gzip"},
-        "The body has more than 165536 bytes when decompressed; the limit is 165536.",
+        "The decompressed body is larger than the limit of 165536 bytes.",
     ),
-    (LONG, {}, "The JSON has 100000 times '['; the largest request needs 31944."),
+    (LONG, {}, "The JSON has 100000 opening brackets; the largest request needs 31944."),
 ]
 
 
@@ -267,7 +267,7 @@ def test_too_many_images_are_refused(client):
     assert (answer.status_code, answer.json()) == (413, {"error": "There are 1025 images; the limit is 1024."})
 
 
-def test_wrong_photographs_are_named_by_their_place(client):
+def test_error_of_a_photograph_names_its_place(client):
     seven = encode(Image.fromarray(draw("7")))
     body, header = photographs(seven, b"text")
     answer = client.post("/v2/models/photograph/infer", content=body, headers=header)
@@ -279,7 +279,7 @@ def test_elements_must_fill_their_tensor(client):
     body, header = photographs(b"ab")
     cut = body[:-1].replace(b'"binary_data_size": 6', b'"binary_data_size": 5')
     answer = client.post("/v2/models/photograph/infer", content=cut, headers=header)
-    sentence = "An element of input 'image' is longer than the bytes that are left."
+    sentence = "An element of input 'image' is longer than the rest of the body."
     assert (answer.status_code, answer.json()) == (400, {"error": sentence})
     more = body.replace(b'"shape": [1]', b'"shape": [2]')
     answer = client.post("/v2/models/photograph/infer", content=more, headers=header)

@@ -48,7 +48,7 @@ def images(as_binary):
 
 
 @pytest.mark.slow
-def test_triton_finds_the_server_and_its_models(client):
+def test_triton_client_finds_the_server_and_its_models(client):
     assert client.is_server_live() and client.is_server_ready()
     assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
     assert [model["name"] for model in client.get_model_repository_index()] == MODELS
@@ -65,7 +65,7 @@ def test_triton_finds_the_server_and_its_models(client):
 @pytest.mark.parametrize("as_binary", [True, False], ids=["binary", "json"])
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
 @pytest.mark.parametrize("outputs", [None, [True, True], [True, False], [False, False]])
-def test_triton_infers_in_json_and_binary(client, version, as_binary, compression, outputs):
+def test_triton_client_infers_in_json_and_binary(client, version, as_binary, compression, outputs):
     names = ("digit", "probabilities")
     asked = outputs and [
         triton.InferRequestedOutput(name, binary_data=binary) for name, binary in zip(names, outputs, strict=True)
@@ -87,13 +87,13 @@ def test_triton_infers_in_json_and_binary(client, version, as_binary, compressio
 
 
 @pytest.mark.slow
-def test_triton_infers_asynchronously(client):
+def test_triton_client_infers_asynchronously(client):
     pending = [client.async_infer("cnn", images(True)) for _ in range(8)]
     assert {request.get_result().as_numpy("probabilities").shape for request in pending} == {(40, 10)}
 
 
 @pytest.mark.slow
-def test_triton_sends_photographs(client):
+def test_triton_client_sends_photographs(client):
     files = [encode(Image.fromarray(draw("7"))), encode(Image.fromarray(draw("7")), "JPEG")]
     tensor = triton.InferInput("image", [2], "BYTES")
     tensor.set_data_from_numpy(np.array(files, object))
@@ -104,7 +104,7 @@ def test_triton_sends_photographs(client):
 
 
 @pytest.mark.slow
-def test_triton_is_told_what_is_wrong(client):
+def test_triton_client_gets_the_error(client):
     tensor = triton.InferInput("images", [1, 28, 28], "UINT8")
     tensor.set_data_from_numpy(np.zeros((1, 28, 28), np.uint8))
     with pytest.raises(triton.InferenceServerException, match=r"it must be \[-1, 1, 28, 28\]"):
@@ -119,7 +119,7 @@ def test_triton_is_told_what_is_wrong(client):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("as_binary", [True, False], ids=["binary", "json"])
-def test_kserve_infers(address, as_binary):
+def test_kserve_client_infers(address, as_binary):
     async def ask():
         async with rest.InferenceRESTClient(rest.RESTConfig(protocol="v2", timeout=30)) as client:
             assert await client.is_server_live(address) is True
@@ -136,7 +136,7 @@ def test_kserve_infers(address, as_binary):
 
 
 @pytest.mark.slow
-def test_kserve_is_told_what_is_wrong(address):
+def test_kserve_client_gets_the_error(address):
     async def ask():
         async with rest.InferenceRESTClient(rest.RESTConfig(protocol="v2", retries=0, timeout=30)) as client:
             tensor = protocol.InferInput("images", [1, 1, 28, 28], "FP32")
