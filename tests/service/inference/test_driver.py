@@ -67,7 +67,7 @@ def test_workers_take_the_gpus_in_turn(installed):
     [
         (
             Library(version=12080),
-            "the NVIDIA driver supports CUDA 12.8 and onnxruntime needs CUDA 13: install driver 580 or newer; 'auto' and",
+            "the NVIDIA driver supports CUDA 12.8 and onnxruntime needs CUDA 13: install driver 580 or newer;",
         ),
         (
             Library(capabilities=((9, 0), (7, 0))),
