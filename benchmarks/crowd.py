@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import load
-from benchmarks.http import EXAMPLES, HOST, serving
+from benchmarks.http import EXAMPLES
 from benchmarks.offline import hardware
+from benchmarks.servers import HOST, serving
 from service import settings as environment
 
 CLIENTS, OTHERS = 2, 8  # connections

@@ -171,7 +171,7 @@ def http(setup: Setup) -> dict[str, Any]:
     found = {}
     for workers in WORKERS:
         chosen = {"QUINTET_DEVICE": setup.device, "QUINTET_WORKERS": str(workers)}
-        command = [sys.executable, "-m", "benchmarks.http"]
+        command = [sys.executable, "-m", "benchmarks.http", "--servers", "floor", "service"]
         done = subprocess.run(command, env=os.environ | chosen, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(

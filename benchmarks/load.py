@@ -28,7 +28,8 @@ def measure(
 ) -> dict[str, Any]:
     """Load the service from another process: each connection goes through `messages` from a place of its own.
 
-    Returns {"milliseconds": [...] of the answers with status 200, "statuses": {status, or name of an error: count}}.
+    Returns {"milliseconds": [...] of the answers with status 200, "statuses": {status, or name of an error: count}},
+    both without those of the warm-up, and "answers", the number of all requests, with those of the warm-up.
     """
     context = multiprocessing.get_context("spawn")  # no copy of what is open here
     with context.Pool(1) as pool:
@@ -47,15 +48,17 @@ async def _load(
     begin = time.perf_counter() + warm_up
     turns = [islice(cycle(messages), len(messages) * i // connections, None) for i in range(connections)]
     results = await asyncio.gather(*(_loop(host, port, turn, begin, begin + seconds) for turn in turns))
-    milliseconds = [value for times, _ in results for value in times]
-    statuses: Counter[int | str] = sum((counts for _, counts in results), Counter())
-    return {"milliseconds": milliseconds, "statuses": dict(statuses)}
+    milliseconds = [value for times, _, _ in results for value in times]
+    statuses: Counter[int | str] = sum((counts for _, counts, _ in results), Counter())
+    answers = sum(count for _, _, count in results)
+    return {"milliseconds": milliseconds, "statuses": dict(statuses), "answers": answers}
 
 
 async def _loop(
     host: str, port: int, messages: Iterator[bytes], begin: float, end: float
-) -> tuple[list[float], Counter[int | str]]:
-    """One connection. An answer counts if it came between begin and end."""
+) -> tuple[list[float], Counter[int | str], int]:
+    """One connection. An answer counts if it came between begin and end; the last figure is the number of all."""
+    answers = 0
     times: list[float] = []
     statuses: Counter[int | str] = Counter()
     status: int | str
@@ -73,14 +76,14 @@ async def _loop(
                 streams[1].close()
             streams = None
             await asyncio.sleep(PAUSE)
-        now = time.perf_counter()
+        now, answers = time.perf_counter(), answers + 1
         if begin <= now < end:
             statuses[status] += 1
             if status == 200:
                 times.append((now - start) * 1e3)
     if streams:
         streams[1].close()
-    return times, statuses
+    return times, statuses, answers
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes) -> tuple[int, bool]:

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from benchmarks.http import EXAMPLES, HOST, serving
+from benchmarks.http import EXAMPLES
 from benchmarks.offline import hardware
+from benchmarks.servers import HOST, serving
 from service import settings as environment
 
 Points = list[tuple[float, float]]  # of a stroke, x and y in shares of the sheet

@@ -2,9 +2,11 @@ import asyncio
 import contextlib
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks import http, load, soak
+from benchmarks import http, load, servers, soak
+from benchmarks.peers import naive
 
 ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
 
@@ -63,25 +65,44 @@ def test_refusals_and_lost_connections_are_counted_and_are_no_answers():
     assert len(found["milliseconds"]) == found["statuses"][200]
 
 
-def test_table_holds_the_service_against_its_floor():
-    row = {"models": "cnn", "connections": 16, "latency_p50_ms": 1.0, "latency_p99_ms": 2.0}
-    rows = [
-        row | {"server": "floor", "requests_per_sec": 1000.0},
-        row | {"server": "service", "requests_per_sec": 800.0},
-    ]
-    assert http.table(rows).splitlines()[2].split() == ["cnn", "16", "service", "800", "1.00", "2.00", "0.80"]
+def test_table_holds_the_service_against_each_server_of_the_same_round():
+    def row(turn, server, speed):
+        latency = {"latency_p50_ms": 1.0, "latency_p99_ms": 2.0, "cpu_ms": 0.5}
+        case = {"round": turn, "server": server, "models": "cnn", "connections": 16}
+        return case | latency | {"requests_per_sec": speed}
+
+    rows = [row(0, "floor", 1000.0), row(0, "service", 800.0), row(1, "floor", 100.0), row(1, "service", 90.0)]
+    floor, service = (line.split() for line in http.table(rows).splitlines()[1:])
+    assert floor == ["cnn", "16", "floor", "550", "1.00", "2.00", "0.50", "0.85", "(0.80", "to", "0.90)"]
+    assert service[:4] == ["cnn", "16", "service", "445"] and service[7] == "1.00"
+
+
+def test_table_without_the_service_has_no_ratio():
+    latency = {"latency_p50_ms": 1.0, "latency_p99_ms": 2.0, "cpu_ms": 0.5}
+    row = {"round": 0, "server": "floor", "models": "cnn", "connections": 1, "requests_per_sec": 1000.0}
+    assert http.summary([row | latency])[0]["service_ratio"] is None
 
 
 @pytest.mark.slow
-def test_service_and_floor_are_measured(capsys, tmp_path):
-    arguments = ["--seconds", "0.5", "--rounds", "1", "--connections", "2", "--plot", str(tmp_path / "plot.png")]
-    http.main(arguments)
+@pytest.mark.parametrize("kind", servers.COMMANDS)
+def test_each_server_is_measured(kind, capsys, tmp_path):
+    if kind in servers.missing():
+        pytest.skip(f"{kind} is not installed")
+    plot = tmp_path / "plot.png"
+    http.main(["--seconds", "0.5", "--rounds", "1", "--connections", "2", "--servers", kind, "--plot", str(plot)])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [(row["server"], row["models"]) for row in result["rows"]] == [
-        (server, models) for server in ("floor", "service") for models in ("cnn", "all")
-    ]
+    assert [(row["server"], row["models"]) for row in result["rows"]] == [(kind, "cnn"), (kind, "all")]
     assert all(set(row["statuses"]) == {"200"} and row["requests_per_sec"] > 0 for row in result["rows"])
-    assert len(result["ready_s"]) == 1 and (tmp_path / "plot.png").stat().st_size > 0
+    assert all(row["cpu_ms"] > 0 for row in result["rows"])
+    assert len(result["ready_s"]) == (kind == "service") and plot.stat().st_size > 0
+
+
+def test_peers_answer_with_the_mean_of_their_networks():
+    image = naive.decode((http.EXAMPLES / "seven.png").read_bytes())
+    answer = naive.Networks(naive.CHOICES["all"]).answers(image[None])[0]
+    assert image.shape == (1, 28, 28) and set(answer["models"]) == set(naive.CHOICES["all"])
+    mean = np.mean(list(answer["models"].values()), axis=0)
+    assert answer["digit"] == mean.argmax() and answer["confidence"] == pytest.approx(mean.max())
 
 
 def test_connections_go_through_all_messages_each_from_its_own_place():
