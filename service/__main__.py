@@ -22,7 +22,7 @@ COMMANDS = {  # name: where it is, what it does
     "export": ("training.export:main", "turn a trained network into models/NAME.onnx"),
     "evaluate": ("training.evaluate:main", "measure the models on the test set"),
     "report": ("training.report:main", "write docs/results.md and its plots from what was measured"),
-    "benchmark": ("benchmarks.NAME:main", "measure speed or robustness; `quintet benchmark` lists the names"),
+    "benchmark": ("benchmarks.NAME:main", "measure speed or robustness; `quintet benchmark --help` lists the names"),
 }
 EXTRAS = {
     "service.batch": "batch",
@@ -53,7 +53,7 @@ def run(title: str, place: str, arguments: Sequence[str]) -> int:
         extra = next((extra for package, extra in EXTRAS.items() if place.startswith(package)), None)
         if extra is None or missing in ("service", "training", "benchmarks"):
             raise
-        print(f"{title} needs {missing}: pip install 'quintet[{extra}]'", file=sys.stderr)
+        print(f"{title} needs {missing}; in the clone, install it with: pip install '.[{extra}]'", file=sys.stderr)
         return 2
 
 

@@ -102,7 +102,7 @@ function showAnswer(one, many, size) {
 const pages = new WeakMap(); // sheet -> what /read said of it with the 28x28 image of each digit
 let chosen = null; // index of the digit whose votes are shown
 
-/** The five votes on one digit of a number: its 28x28 image goes to /predict, which takes it as it is. */
+/** The votes on one digit of a number: its 28x28 image goes to /predict, which takes it as it is. */
 async function vote(index) {
   const now = sheet;
   chosen = index;

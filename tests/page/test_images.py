@@ -63,7 +63,7 @@ def test_number_is_read_with_a_box_for_each_digit(page):
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "19\n4")
     expect_sentence(
-        page, "3 digits. 1 is doubtful. 1 mark left out: probably no digit. Choose a digit to see its five votes."
+        page, "3 digits. 1 is doubtful. 1 mark left out: probably no digit. Choose a digit to see each network's vote."
     )
     expect(page.locator("#boxes text")).to_have_text(["1", "9", "4", "8?"])
     expect(page.locator("#digits li")).to_have_text(["1", "9", "490 %", "841 %"])

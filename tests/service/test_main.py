@@ -64,7 +64,8 @@ def test_unknown_benchmark_is_refused_with_those_there_are(capsys):
 def test_extra_that_is_not_installed_is_one_sentence(capsys, monkeypatch):
     monkeypatch.setattr("service.__main__.load", missing("torch"))
     assert run("quintet train", "training.train:main", []) == 2
-    assert capsys.readouterr().err == "quintet train needs torch: pip install 'quintet[train]'\n"
+    sentence = "quintet train needs torch; in the clone, install it with: pip install '.[train]'\n"
+    assert capsys.readouterr().err == sentence
 
 
 def test_module_of_ours_that_is_missing_is_a_fault(monkeypatch):
