@@ -1,5 +1,6 @@
 """One uploaded image to the JSON of an answer: what is seen in it, and what is said of it."""
 
+import asyncio
 import base64
 import time
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ from service.inference.batcher import Batcher, Share
 from service.inference.explanation import Explanation
 from service.inference.explanation import explain as explain_models
 from service.inference.predictor import Answer, Predictor
+from service.picture.container import inspect
 from service.picture.decode import grey_from_upload
 from service.picture.digit import Canonical, canonicalise
 from service.picture.errors import OutOfTime
+from service.picture.framing import SIZE
 from service.reading.reader import read
 from service.settings import Settings
 from service.timeline import mark
 
 DECIMALS = 6  # of probabilities
+SMALL = 4_096  # bytes that an image of MNIST's size may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,14 @@ def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float |
     )
 
 
+def is_small(data: bytes, settings: Settings) -> bool:
+    """Whether the bytes of an image are of one that has MNIST's size and is decoded at once. Raises InvalidImage."""
+    if len(data) > SMALL:
+        return False
+    header = inspect(data, settings.formats, settings.max_pixels)
+    return header is not None and max(header.width, header.height) <= SIZE
+
+
 async def answer(
     data: bytes,
     batcher: Batcher,
@@ -83,11 +95,17 @@ async def answer(
 
     def look() -> tuple[Seen, Share | None]:
         seen = see(data, settings.max_pixels, settings.formats, arrived)
-        return seen, batcher.now(seen.images, names)
+        return seen, None if here and not batcher.is_alone else batcher.now(seen.images, names)
 
-    seen, share = await anyio.to_thread.run_sync(look, limiter=decoding)
-    if share is None:
-        share = await batcher.join(seen.images, names)
+    with batcher.visit():
+        here = is_small(data, settings)
+        if here:  # to a thread and back takes longer than decoding it
+            await asyncio.sleep(0)  # so that the requests that came with it are counted, and share a batch with it
+            seen, share = look()
+        else:
+            seen, share = await anyio.to_thread.run_sync(look, limiter=decoding)
+        if share is None:
+            share = await batcher.join(seen.images, names)
     explained = None
     if explain:
         digit = share.answers.verdicts[share.first].digit

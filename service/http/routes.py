@@ -16,13 +16,14 @@ from fastapi.responses import JSONResponse
 from service.answer import Seen, answer, describe, describe_page, see
 from service.http import schema
 from service.http.body import image_of, images_of
+from service.http.lean import LeanRoute
 from service.http.serving import serving_of
 from service.picture.errors import InvalidImage
 
 FIELD, BATCH_FIELD = "image", "images"  # names of the fields in a multipart upload
 ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
-router = APIRouter(dependencies=[schema.KEY])
+router = APIRouter(dependencies=[schema.KEY], route_class=LeanRoute)
 
 
 @router.get(
@@ -33,13 +34,14 @@ router = APIRouter(dependencies=[schema.KEY])
     responses=schema.errors(401, 500, 503),
     openapi_extra=schema.OPEN,
 )
-async def models(request: Request) -> Any:
+async def models(request: Request) -> JSONResponse:
     """Each artefact's own description, the hash of its file and where it runs."""
     artefacts = serving_of(request).predictor.artefacts
-    return [
+    described = [
         {"name": name, "sha256": artefact.sha256, "device": artefact.device, "metadata": artefact.metadata}
         for name, artefact in artefacts.items()
     ]
+    return JSONResponse(described)
 
 
 @router.post(

@@ -1,13 +1,14 @@
 """Dynamic batching without a timer: requests that arrive while the models are busy form the next batch.
 
-A request that finds the models idle runs at once, in its own thread. Otherwise it waits; when the models are free, all
-waiting requests for the same models run together.
+A request that finds the models idle runs at once, in the thread that it is in. Otherwise it waits; when the models are
+free, all waiting requests for the same models run together.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -43,6 +44,21 @@ class Batcher:
         self._waiting: deque[Waiting] = deque()
         self._runner: asyncio.Task[None] | None = None  # runs batches as long as requests wait
         self._thread = CapacityLimiter(1)
+        self._visits = 0
+
+    @contextmanager
+    def visit(self) -> Iterator[None]:
+        """Around a request, from before its image is decoded until it is answered; see `is_alone`."""
+        self._visits += 1
+        try:
+            yield
+        finally:
+            self._visits -= 1
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no more than one request is visiting: none other would share its batch."""
+        return self._visits <= 1
 
     def now(self, images: np.ndarray, names: Sequence[str]) -> Share | None:
         """Run images (N, 1, 28, 28) uint8 in this thread. Returns None if the models are busy or a request waits."""

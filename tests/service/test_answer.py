@@ -1,0 +1,78 @@
+"""Where an image is decoded and classified: in the event loop if it is as small as MNIST's, else in a thread."""
+
+import asyncio
+import threading
+from io import BytesIO
+
+import numpy as np
+import pytest
+from anyio import CapacityLimiter
+from PIL import Image
+
+from service import settings as environment
+from service.answer import SMALL, answer, is_small
+from service.inference.batcher import Batcher
+from service.inference.consensus import Verdict
+from service.inference.predictor import Answer, Answers
+from service.inference.turns import Turns
+
+
+class Predictor:
+    """Says of every image that it is a seven, and notes the size and the thread of each batch."""
+
+    device = "cpu"
+
+    def __init__(self):
+        self.turns, self.batches = Turns(), []
+
+    def classify(self, images, names):
+        self.batches.append((len(images), threading.current_thread()))
+        probabilities = np.eye(10, dtype=np.float32)[[7] * len(images)]
+        by_name = {name: Answer(probabilities=probabilities, milliseconds=0.1) for name in names}
+        verdict = Verdict(digit=7, confidence=1.0, accepted=True, agreement=len(names))
+        return Answers(by_name=by_name, verdicts=[verdict] * len(images), inference_ms=0.1)
+
+
+def png(side):
+    pixels = np.zeros((side, side), np.uint8)
+    pixels[side // 4 : side * 3 // 4, side // 2 - 1 : side // 2 + 1] = 255
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def ask(*uploads):
+    """The batches in which uploads that come together are classified."""
+    predictor = Predictor()
+
+    async def together():
+        batcher, slots = Batcher(predictor), CapacityLimiter(2)
+        return await asyncio.gather(
+            *(answer(upload, batcher, ["cnn"], environment.Settings(), slots) for upload in uploads)
+        )
+
+    answers = asyncio.run(together())
+    assert [one["digit"] for one in answers] == [7] * len(uploads)
+    return predictor.batches
+
+
+def test_a_small_image_alone_needs_no_thread():
+    assert ask(png(28)) == [(1, threading.current_thread())]
+
+
+def test_small_images_that_come_together_share_a_batch_outside_the_event_loop():
+    ((size, thread),) = ask(png(28), png(28), png(28))
+    assert size == 3 and thread is not threading.current_thread()
+
+
+def test_a_larger_image_is_decoded_in_a_thread():
+    ((_, thread),) = ask(png(280))
+    assert thread is not threading.current_thread()
+
+
+@pytest.mark.parametrize(
+    ("upload", "small"),
+    [(png(28), True), (png(29), False), (png(28) + bytes(SMALL), False), (b"no image", False), (b"", False)],
+)
+def test_small_is_what_has_at_most_the_sides_of_mnist_in_few_bytes(upload, small):
+    assert is_small(upload, environment.Settings()) is small
