@@ -6,6 +6,7 @@ bentoml serve service.bento:Quintet
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -33,6 +34,8 @@ from service.inference.device import DeviceLost, choose_device
 from service.inference.predictor import Predictor
 
 ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"  # either one asks for traces
+
+SWITCH = 0.0005  # seconds; with Python's .005, 64 connections got a quarter fewer answers
 
 protocol.install()
 logging.getLogger("bentoml._internal.server.http_app").addFilter(is_fault)
@@ -87,6 +90,8 @@ async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
 @bentoml.asgi_app(mounted, path="/")
 class Quintet:
     def __init__(self) -> None:
+        # The thread that ran a batch waits so long for the interpreter's lock while other requests are worked on.
+        sys.setswitchinterval(SWITCH)
         worker = (bentoml.server_context.worker_index or 1) - 1
         try:
             self.predictor = Predictor(settings.models, settings.device, settings.threads, worker)
