@@ -2,8 +2,8 @@
 
 Loads the service with `models=cnn` and a digit of 28x28 pixels while py-spy looks 500 times a second at what each of
 the worker's threads runs. A sample belongs to the innermost function whose file is in the table below, so that a layer
-holds the library code that it calls. Samples are turned into microseconds by the processor time of the worker, which
-the kernel counts, for each answer. The last line of the output is JSON.
+holds the library code that it calls. The samples of a thread share out the time that it spent on the cores, which the
+kernel counts. The last line of the output is JSON.
 
     python -m benchmarks.profile
 """
@@ -31,8 +31,10 @@ from service import settings as environment
 
 RATE = 500  # samples a second
 WARM_UP = 1.5  # seconds of load before the samples
-REST = "what is left: the event loop, and threads that wake up"
+NATIVE = "the network: onnxruntime's own threads"
+REST = "the rest, such as locks and threads that wake up"
 LAYERS = {  # part of a file's path: the layer
+    "/asyncio/runners.py": "the event loop: sockets read and written",
     "/uvicorn/": "uvicorn: bytes to a request and back",
     "/service/http/protocol.py": "uvicorn: bytes to a request and back",
     "/json/": "the answer as JSON",
@@ -53,7 +55,7 @@ LAYERS = {  # part of a file's path: the layer
     "/service/inference/turns.py": "the queue for a batch",
     "/service/picture/": "decoding the picture and framing the digit",
     "/PIL/": "decoding the picture and framing the digit",
-    "/onnxruntime/": "the network",
+    "/onnxruntime/": "the network: the thread that asks",
     "/service/inference/": "the consensus",
     "/service/answer.py": "the answer's fields",
 }
@@ -68,53 +70,63 @@ def layer(stack: Sequence[str]) -> str:
     return REST
 
 
-def layers(lines: Iterable[str]) -> Counter[str]:
-    """Samples of each layer in py-spy's raw format: "frame;frame;frame count" a line."""
-    found: Counter[str] = Counter()
+def layers(lines: Iterable[str]) -> dict[int, Counter[str]]:
+    """Samples of each layer in each thread, from py-spy's raw format: "thread (ID): name;frame;frame count" a line."""
+    found: dict[int, Counter[str]] = {}
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        found[layer(stack.split(";"))] += int(count)
+        thread, *frames = stack.split(";")
+        own = found.setdefault(int(thread.split("(")[1].split(")")[0]), Counter())
+        own[layer(frames)] += int(count)
     return found
 
 
-def sampled(worker: psutil.Process, spy: str, seconds: float) -> Counter[str]:
+def microseconds(samples: dict[int, Counter[str]], busy: dict[int, float], answers: int) -> dict[str, float]:
+    """Of each layer, for one answer. busy: {thread: seconds on the cores}; a thread without samples runs no Python."""
+    found: dict[str, float] = {}
+    for thread, seconds in busy.items():
+        own = samples.get(thread, Counter({NATIVE: 1}))
+        for name, count in own.items():
+            found[name] = found.get(name, 0.0) + count / own.total() * seconds / answers * 1e6
+    return {name: round(value, 1) for name, value in found.items()}
+
+
+def sampled(worker: psutil.Process, spy: str, seconds: float) -> dict[int, Counter[str]]:
     """What the threads of a worker run for so long. Raises RuntimeError if py-spy may not look."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stacks"
         command = [spy, "record", "--pid", str(worker.pid), "--duration", f"{seconds:.0f}", "--rate", str(RATE)]
-        command += ["--format", "raw", "--full-filenames", "--nonblocking", "--output", str(file)]
+        command += ["--threads", "--format", "raw", "--full-filenames", "--nonblocking", "--output", str(file)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if not file.exists():
             raise RuntimeError(f"py-spy failed: {done.stderr.strip()[-300:]}")
         return layers(file.read_text().splitlines())
 
 
-def busy(worker: psutil.Process) -> float:
-    times = worker.cpu_times()
-    return times.user + times.system
+def busy(worker: psutil.Process) -> dict[int, float]:
+    """Seconds that each thread has spent on the cores."""
+    return {thread.id: thread.user_time + thread.system_time for thread in worker.threads()}
 
 
 def look(kind: str, connections: int, threads: int, seconds: float, spy: str, image: bytes) -> dict[str, Any]:
     """Microseconds of each layer for one request of `models=cnn`."""
     with serving(kind, 1, threads) as (port, process, _), ThreadPoolExecutor(1) as pool:
         whole = psutil.Process(process.pid)
-        worker = max([whole, *whole.children(recursive=True)], key=busy)
+        worker = max([whole, *whole.children(recursive=True)], key=lambda one: sum(busy(one).values()))
         message = load.request(path_of(kind, "cnn"), image, "image/png", HOST)
         load.measure(HOST, port, [message], connections, WARM_UP, 0.0)
         before = busy(worker)
         seen = pool.submit(sampled, worker, spy, seconds)
         answers = load.measure(HOST, port, [message], connections, seconds + 1, 0.0)["answers"]
-        microseconds = (busy(worker) - before) / answers * 1e6
+        spent = {thread: total - before.get(thread, 0.0) for thread, total in busy(worker).items()}
         samples = seen.result()
-    total = samples.total()
-    shares = {name: round(count / total * microseconds, 1) for name, count in samples.most_common()}
     return {
         "server": kind,
         "connections": connections,
         "requests_per_sec": round(answers / (seconds + 1), 1),
-        "samples": total,
-        "worker_us": round(microseconds, 1),
-        "layers_us": shares,
+        "samples": sum(own.total() for own in samples.values()),
+        "worker_us": round(sum(spent.values()) / answers * 1e6, 1),
+        "layers_us": microseconds(samples, spent, answers),
     }
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import extras, plan, soak
+from benchmarks import extras, http, plan, profile, soak
+from benchmarks.servers import PEERS
 
 REPOSITORY = Path(__file__).parent.parent
 Record = dict[str, Any]
@@ -88,12 +89,47 @@ def page(record: Record) -> str:
     return "\n".join([*lines, "", f"{where}, which the browser shares."])
 
 
+def compared(record: Record) -> str:
+    """Requests/s of each server, and how many the service answers for one of its own in the same round."""
+    rows, setting = http.summary(record["rows"]), record["setting"]
+    cases = list(dict.fromkeys((row["models"], row["connections"]) for row in rows))
+    head = [
+        f"| {' | '.join(['server', *(f'{models}, {connections} conn.' for models, connections in cases)])} |",
+        "| --- |" + " --- |" * len(cases),
+    ]
+    speeds, ratios = [*head], [*head]
+    for server in dict.fromkeys(row["server"] for row in record["rows"]):
+        own = [row for row in rows if row["server"] == server]
+        cells = [f"{row['requests_per_sec']:,.0f} ({row['cpu_ms']:.2f} ms)" for row in own]
+        speeds.append(f"| {server} | {' | '.join(cells)} |")
+        if server != "service":
+            cells = ["{:.2f} ({:.2f} to {:.2f})".format(*row["service_ratio"]) for row in own]
+            ratios.append(f"| {server} | {' | '.join(cells)} |")
+    packages = ", ".join(f"{name} {setting[name]}" for name in PEERS if name in setting)
+    where = (
+        f"Medians of {setting['rounds']} rounds of {setting['seconds']:g} s in turn; {setting['workers']} worker, "
+        f"{setting['threads']} threads of {setting['hardware']}, which the load shares; load average before "
+        f"{setting['load_average']:.1f}; {packages}."
+    )
+    says = "Requests/s, and milliseconds of the cores for each:"
+    ratio = "Requests of the service for one of the other server, with the lowest and highest of the rounds:"
+    return "\n".join([where, "", says, "", *speeds, "", ratio, "", *ratios])
+
+
+def profiled(record: Record) -> str:
+    setting = record["setting"]
+    says = f"{setting['threads']} threads of {setting['hardware']}, {setting['rate']} samples/s of each thread."
+    return "\n".join([says, "", profile.table(record["rows"])])
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker and record: the document and the text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
     "crowd": ("docs/operations.md", crowd),
     "offline": ("docs/performance.md", offline),
     "page": ("docs/performance.md", page),
+    "http": ("docs/performance.md", compared),
+    "profile": ("docs/performance.md", profiled),
     "batch": ("docs/scale.md", plan.scaled),
     "extras": ("docs/scale.md", extras.table),
 }

@@ -1,5 +1,6 @@
 """Read request bodies. Bytes are counted while they arrive, so a body above the limit is never held whole."""
 
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,12 @@ from starlette.requests import Request
 
 FIELDS = 10  # maximum number of fields in a multipart upload besides its images
 FRAMING = 65_536  # bytes that a multipart body may have around its images
+
+
+class InMemory(MultiPartParser):
+    """Starlette's own writes a file of more than 1 MB to the disk, although its body is in memory here."""
+
+    spool_max_size = sys.maxsize
 
 
 async def image_of(request: Request, field: str, limit: int) -> bytes:
@@ -59,7 +66,7 @@ async def _form(request: Request, body: bytes, most: int) -> AsyncIterator[FormD
         yield body
 
     try:
-        form = await MultiPartParser(request.headers, stream(), max_files=most + FIELDS, max_fields=FIELDS).parse()
+        form = await InMemory(request.headers, stream(), max_files=most + FIELDS, max_fields=FIELDS).parse()
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
             raise HTTPException(413, f"There are more than {most + FIELDS} files; the limit is {most}.") from error

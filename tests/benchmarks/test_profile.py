@@ -1,3 +1,5 @@
+from collections import Counter
+
 from benchmarks import profile
 
 PYTHON = "/usr/lib/python3.11"
@@ -9,16 +11,21 @@ def test_a_sample_belongs_to_the_innermost_file_that_is_listed():
         f"run ({SITE}/uvicorn/server.py:80);app ({SITE}/starlette/routing.py:70);predict (/x/service/http/routes.py:69)"
     )
     lines = [
-        f"{route} 3",
-        f"{route};render ({SITE}/starlette/responses.py:9);dumps ({PYTHON}/json/__init__.py:5) 4",
-        f"{route};acquire ({PYTHON}/threading.py:1) 2",
-        f"_bootstrap ({PYTHON}/threading.py:1000) 1",
+        f"thread (7): MainThread;{route} 3",
+        f"thread (7): MainThread;{route};dumps ({PYTHON}/json/__init__.py:5) 4",
+        f"thread (7): MainThread;{route};acquire ({PYTHON}/threading.py:1) 2",
+        f"thread (8): AnyIO worker thread;_bootstrap ({PYTHON}/threading.py:1000) 1",
     ]
     assert profile.layers(lines) == {
-        profile.LAYERS["/service/http/"]: 5,
-        profile.LAYERS["/json/"]: 4,
-        profile.REST: 1,
+        7: {profile.LAYERS["/service/http/"]: 5, profile.LAYERS["/json/"]: 4},
+        8: {profile.REST: 1},
     }
+
+
+def test_samples_share_out_the_time_of_their_thread():
+    samples = {7: Counter({"a": 3, "b": 1}), 8: Counter({"a": 1})}
+    found = profile.microseconds(samples, {7: 0.4, 8: 0.1, 9: 0.2}, answers=1000)
+    assert found == {"a": 400.0, "b": 100.0, profile.NATIVE: 200.0}
 
 
 def test_table_has_a_line_for_each_layer_and_their_sum():
