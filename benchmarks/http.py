@@ -29,7 +29,18 @@ from tqdm import tqdm
 
 from benchmarks import load, soak
 from benchmarks.offline import hardware
-from benchmarks.servers import COMMANDS, HOST, PATHS, PEERS, Process, missing, path_of, processor_seconds, serving
+from benchmarks.servers import (
+    COMMANDS,
+    HOST,
+    PATHS,
+    PEERS,
+    Process,
+    is_real_time,
+    missing,
+    path_of,
+    processor_seconds,
+    serving,
+)
 from service import settings as environment
 from service.picture.decode import FORMATS, grey_from_upload
 from service.picture.digit import canonicalise
@@ -172,6 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     setting = {
         "hardware": hardware(),
         "load_average": os.getloadavg()[0],
+        "real_time": is_real_time(),
         "image_bytes": len(arguments.image),
         "threads": arguments.threads,
         "workers": arguments.workers,

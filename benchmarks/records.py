@@ -21,6 +21,7 @@ from benchmarks.servers import PEERS
 REPOSITORY = Path(__file__).parent.parent
 Record = dict[str, Any]
 NOT_YET = "Not measured yet."
+REAL_TIME = ", all of it with real-time priority before the machine's other work"
 
 
 def detours(record: Record) -> str:
@@ -109,7 +110,7 @@ def compared(record: Record) -> str:
     where = (
         f"Medians of {setting['rounds']} rounds of {setting['seconds']:g} s in turn; {setting['workers']} worker, "
         f"{setting['threads']} threads of {setting['hardware']}, which the load shares; load average before "
-        f"{setting['load_average']:.1f}; {packages}."
+        f"{setting['load_average']:.1f}{REAL_TIME if setting['real_time'] else ''}; {packages}."
     )
     says = "Requests/s, and milliseconds of the cores for each:"
     ratio = "Requests of the service for one of the other server, with the lowest and highest of the rounds:"
@@ -118,7 +119,8 @@ def compared(record: Record) -> str:
 
 def profiled(record: Record) -> str:
     setting = record["setting"]
-    says = f"{setting['threads']} threads of {setting['hardware']}, {setting['rate']} samples/s of each thread."
+    before = REAL_TIME if setting["real_time"] else ""
+    says = f"{setting['threads']} threads of {setting['hardware']}, {setting['rate']} samples/s of each thread{before}."
     return "\n".join([says, "", profile.table(record["rows"])])
 
 

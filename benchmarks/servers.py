@@ -40,6 +40,12 @@ def missing() -> list[str]:
     return [name for name in PEERS if importlib.util.find_spec(name) is None]
 
 
+def is_real_time() -> bool:
+    """Whether this and what it starts go before all other work on the machine, as under `chrt --rr 1` of Linux."""
+    get = getattr(os, "sched_getscheduler", None)
+    return get is not None and get(0) in (os.SCHED_RR, os.SCHED_FIFO)
+
+
 @contextmanager
 def serving(kind: str, workers: int, threads: int) -> Iterator[tuple[int, Process, float]]:
     """A running server of one kind, as its port and its process; also says how many seconds it took to be ready."""
