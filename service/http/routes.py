@@ -23,7 +23,11 @@ from service.picture.errors import InvalidImage
 FIELD, BATCH_FIELD = "image", "images"  # names of the fields in a multipart upload
 ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
-router = APIRouter(dependencies=[schema.KEY], route_class=LeanRoute)
+router = APIRouter(
+    dependencies=[schema.KEY],
+    route_class=LeanRoute,
+    generate_unique_id_function=lambda route: route.name,  # operation ids, which name the methods of clients
+)
 
 
 @router.get(
