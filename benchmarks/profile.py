@@ -26,7 +26,7 @@ import psutil
 from benchmarks import load
 from benchmarks.http import small
 from benchmarks.offline import hardware
-from benchmarks.servers import COMMANDS, HOST, is_real_time, path_of, serving
+from benchmarks.servers import COMMANDS, HOST, is_preferred, path_of, serving
 from service import settings as environment
 
 RATE = 500  # samples a second
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for kind in arguments.servers
     ]
     setting = {"hardware": hardware(), "threads": threads, "rate": RATE}
-    setting |= {"load_average": os.getloadavg()[0], "real_time": is_real_time()}
+    setting |= {"load_average": os.getloadavg()[0], "preferred": is_preferred()}
     print(table(rows))
     print(json.dumps({"setting": setting, "rows": rows}))
 

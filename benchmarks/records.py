@@ -21,7 +21,7 @@ from benchmarks.servers import PEERS
 REPOSITORY = Path(__file__).parent.parent
 Record = dict[str, Any]
 NOT_YET = "Not measured yet."
-REAL_TIME = ", all of it with real-time priority before the machine's other work"
+PREFERRED = ", all of it preferred to other work on the machine"
 
 
 def detours(record: Record) -> str:
@@ -110,7 +110,7 @@ def compared(record: Record) -> str:
     where = (
         f"Medians of {setting['rounds']} rounds of {setting['seconds']:g} s in turn; {setting['workers']} worker, "
         f"{setting['threads']} threads of {setting['hardware']}, which the load shares; load average before "
-        f"{setting['load_average']:.1f}{REAL_TIME if setting['real_time'] else ''}; {packages}."
+        f"{setting['load_average']:.1f}{PREFERRED if setting['preferred'] else ''}; {packages}."
     )
     says = "Requests/s, and milliseconds of the cores for each:"
     ratio = "Requests of the service for one of the other server, with the lowest and highest of the rounds:"
@@ -119,7 +119,7 @@ def compared(record: Record) -> str:
 
 def profiled(record: Record) -> str:
     setting = record["setting"]
-    before = REAL_TIME if setting["real_time"] else ""
+    before = PREFERRED if setting["preferred"] else ""
     says = f"{setting['threads']} threads of {setting['hardware']}, {setting['rate']} samples/s of each thread{before}."
     return "\n".join([says, "", profile.table(record["rows"])])
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
@@ -40,10 +41,13 @@ def missing() -> list[str]:
     return [name for name in PEERS if importlib.util.find_spec(name) is None]
 
 
-def is_real_time() -> bool:
-    """Whether this and what it starts go before all other work on the machine, as under `chrt --rr 1` of Linux."""
+def is_preferred() -> bool:
+    """Whether the machine runs this before its other work."""
     get = getattr(os, "sched_getscheduler", None)
-    return get is not None and get(0) in (os.SCHED_RR, os.SCHED_FIFO)
+    if os.nice(0) < 0 or (get is not None and get(0) in (os.SCHED_RR, os.SCHED_FIFO)):
+        return True
+    session = Path("/proc/self/autogroup")  # of Linux, as "/autogroup-7 nice -5"
+    return session.exists() and int(session.read_text().split()[-1]) < 0
 
 
 @contextmanager
