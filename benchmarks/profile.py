@@ -134,7 +134,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: a line for each layer, a column for each run."""
     heads = [f"{row['server']}, {row['connections']} conn." for row in rows]
     lines = [f"| μs of a request | {' | '.join(heads)} |", "| --- |" + " --- |" * len(rows)]
-    for name in sorted({name for row in rows for name in row["layers_us"]}, key=lambda n: -_of(rows[0], n)):
+    for name in sorted({name for row in rows for name in row["layers_us"]}, key=lambda n: (-_of(rows[0], n), n)):
         lines.append(f"| {name} | {' | '.join(f'{_of(row, name):,.0f}' for row in rows)} |")
     whole = " | ".join(f"{row['worker_us']:,.0f}" for row in rows)
     return "\n".join([*lines, f"| all | {whole} |"])
