@@ -21,8 +21,10 @@ import numpy as np
 import torch
 
 from benchmarks.photographs import HARDSHIPS, photographed
-from service.answer import see
-from service.picture.decode import InvalidImage
+from service.inference.artefact import open_finder
+from service.picture.decode import InvalidImage, grey_from_upload
+from service.picture.digit import canonicalise
+from service.picture.ink import FILE
 from service.settings import Settings
 from training import networks
 from training.data import mnist
@@ -59,12 +61,14 @@ def photographs(root: Path | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Validation digits in made photographs of every kind, prepared by the service's `canonicalise`."""
     images, labels = (tensor.numpy() for tensor in mnist.load("validation", root))
     settings, generator = Settings(), np.random.default_rng(0)
+    finder = open_finder(settings.models / FILE, threads=1)
     seen, kept = [], []
     for hardship in HARDSHIPS:
         for row in generator.integers(0, len(images), PHOTOGRAPHS):
             file = photographed(hardship, images[row], generator)
             try:
-                seen.append(see(file, settings.max_pixels, settings.formats).canonical.image)
+                picture, _ = grey_from_upload(file, settings.max_pixels, settings.formats)
+                seen.append(canonicalise(picture, finder).image)
             except InvalidImage:
                 continue
             kept.append(labels[row])

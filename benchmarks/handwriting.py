@@ -1,6 +1,6 @@
 """Pictures on paper of digits by other writers than MNIST's: UNIPEN, UJIpenchars2 (strokes) and optdigits (bitmaps).
 
-The service's picture code was not developed on them. Each is drawn as a photograph: lit, grainy paper and a pen.
+They are of the test writers, from whom nothing was learnt. Each is drawn as a photograph: lit, grainy paper and a pen.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from benchmarks.photographs import SIZE, drawn, encoded, paper
+from training.data import uji, unipen
 
 SOURCES = {"unipen": "unipen/digits.npz", "uji": "uji_digits/digits.npz", "optdigits": "optdigits/optdigits.npz"}
 NUMBERS = "unipen/numbers.npz"
@@ -19,9 +20,9 @@ PENS = (35, 35, 70), (20, 20, 20), (110, 110, 110)  # ballpoint, fibre pen, penc
 def digits(folder: Path, count: int, generator: np.random.Generator) -> list[tuple[bytes, str]]:
     """A third of `count` photographs from each source, JPEG, each with its label."""
     made = []
-    for path in SOURCES.values():
+    for name, path in SOURCES.items():
         data = np.load(folder / path)
-        for sample in generator.choice(len(data["label"]), count // len(SOURCES), replace=False):
+        for sample in generator.choice(_unseen(name, folder, data), count // len(SOURCES), replace=False):
             height = int(generator.integers(*HEIGHT))
             if "points" in data:
                 covered = _strokes(data, sample, height, height * generator.uniform(0.03, 0.1), generator)
@@ -34,12 +35,19 @@ def digits(folder: Path, count: int, generator: np.random.Generator) -> list[tup
 def numbers(folder: Path, count: int, generator: np.random.Generator) -> list[tuple[bytes, str]]:
     """Photographs of numbers of several digits, JPEG, each with its label."""
     data = np.load(folder / NUMBERS)
-    usable = np.flatnonzero([str(label).isdigit() for label in data["label"]])
+    usable, _ = unipen.samples("test", folder, unipen.NUMBERS)
     made = []
     for sample in generator.choice(usable, min(count, len(usable)), replace=False):
         covered = _strokes(data, sample, int(generator.integers(400, 700)), generator.uniform(4, 12), generator)
         made.append((_photograph(covered, generator), str(data["label"][sample])))
     return made
+
+
+def _unseen(name: str, folder: Path, data: np.lib.npyio.NpzFile) -> np.ndarray:
+    """The rows of a source by writers that nothing was trained on."""
+    if name == "unipen":
+        return unipen.samples("test", folder, unipen.DIGITS)[0]
+    return uji.samples("test", folder)[0] if name == "uji" else np.flatnonzero(data["part"] == "other_writers")
 
 
 def _strokes(
@@ -54,14 +62,14 @@ def _strokes(
     size = np.ptp(points, axis=0) * scale
     corner = generator.uniform(20, np.maximum(np.array(SIZE[::-1]) - size - 20, 21))
     for line in lines:
-        placed = np.int32(((line - points.min(0)) * scale + corner) * 16)
+        placed = (((line - points.min(0)) * scale + corner) * 16).astype(np.int32)
         cv2.polylines(covered, [placed], False, 255, max(2, round(pen)), cv2.LINE_AA, 4)
     return covered / 255
 
 
 def _bitmap(image: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
     """The same of a bitmap (32, 32), 1 where there is ink."""
-    large = cv2.resize(np.float32(image > 0), (side, side), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize((image > 0).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     large = ((cv2.GaussianBlur(large, (0, 0), side / 60) - 0.5) * 6 + 0.5).clip(0, 1)
     covered = np.zeros(SIZE, np.float32)
     left, top = (int(generator.integers(10, room - side - 10)) for room in SIZE[::-1])

@@ -13,6 +13,7 @@ import resource
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -21,9 +22,11 @@ from tqdm import tqdm
 
 from benchmarks import bombs
 from benchmarks.offline import hardware
+from service.inference.artefact import open_finder
 from service.picture.decode import FORMATS, grey_from_upload
 from service.picture.digit import canonicalise
 from service.picture.errors import InvalidImage
+from service.picture.ink import FILE, InkFinder
 
 MAX_PIXELS = 16_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,10 +43,15 @@ class Cost:
     answer: str
 
 
+@cache
+def finder() -> InkFinder:
+    return open_finder(Path("models") / FILE, threads=1)
+
+
 def look(data: bytes) -> str:
     """Prepare an upload as /predict does before it asks the models. Returns the outcome."""
     try:
-        canonicalise(grey_from_upload(data, MAX_PIXELS, FORMATS)[0])
+        canonicalise(grey_from_upload(data, MAX_PIXELS, FORMATS)[0], finder())
     except InvalidImage as error:
         return f"{type(error).__name__}: {error}"
     return "read"

@@ -14,14 +14,12 @@ import numpy as np
 
 from service.inference.predictor import Predictor
 from service.picture import decode
-from service.picture.digit import canonicalise
-from service.picture.ink import PAPER, find_inks
-from service.picture.sheet import clear_table
-from service.reading.reader import read
+from service.picture.digit import LOOK, canonicalise
+from service.picture.ink import InkFinder
+from service.reading.reader import page_ink, read
 
 HEIGHT = 200  # pixels of a panel
 BOX = 40, 40, 200  # blue, green, red
-WORK = 200  # pixels of the longer side
 
 
 def panel(picture: np.ndarray, title: str) -> np.ndarray:
@@ -44,38 +42,36 @@ def grey(path: Path) -> np.ndarray:
     return decode.grey_from_upload(path.read_bytes(), 16_000_000, decode.FORMATS)[0]
 
 
-def steps(path: Path) -> np.ndarray:
+def steps(path: Path, finder: InkFinder) -> np.ndarray:
     """From an upload to the 28x28 that the models see."""
     picture = grey(path)
-    cleared = clear_table(picture)
-    scale = min(WORK / max(cleared.shape), 1)
-    work = cv2.resize(cleared, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
-    ink = next(find_inks(work, PAPER))
-    level = 255 - np.uint8((ink.levels * (255 / ink.levels.max())).clip(0, 255))
+    canonical = canonicalise(picture, finder)
+    ink, _ = finder.find(picture, LOOK)
+    alone = ink if canonical.ink is None else canonical.ink
     return row(
         [
-            panel(cv2.imread(str(path)), "upload"),
+            panel(np.asarray(cv2.imread(str(path))), "upload"),
             panel(picture, "1 grey, upright"),
-            panel(cleared, "2 sheet only"),
-            panel(level, "3 ink"),
-            panel(255 - np.uint8(ink.likely) * 255, "4 likely ink"),
-            panel(canonicalise(picture).image, "5 one digit, 28x28"),
+            panel(255 - ink, "2 ink"),
+            panel(255 - alone, "3 one digit"),
+            panel(canonical.image, "4 28x28"),
         ]
     )
 
 
 def page(path: Path, predictor: Predictor) -> np.ndarray:
     """What is read on a page, with the box of each digit."""
-    picture = cv2.cvtColor(grey(path), cv2.COLOR_GRAY2BGR)
-    marks = read(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), predictor, predictor.names)
+    picture = grey(path)
+    ink, _ = page_ink(picture, predictor.finder)
+    marks = read(picture, predictor, predictor.finder, predictor.names).readings
+    shown = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     for mark in marks:
         x, y, right, bottom = (round(side) for side in mark.box)
-        cv2.rectangle(picture, (x, y), (right, bottom), BOX, 2)
-        cv2.putText(picture, str(mark.digit), (x, max(y - 6, 20)), cv2.FONT_HERSHEY_SIMPLEX, 1.0, BOX, 2, cv2.LINE_AA)
-    seen = [panel(mark.image, str(mark.digit)) for mark in marks]
-    return np.concatenate(
-        [_wide(row([panel(picture, "page")]), row(seen)), _wide(row(seen), row([panel(picture, "")]))]
-    )
+        cv2.rectangle(shown, (x, y), (right, bottom), BOX, 2)
+        cv2.putText(shown, str(mark.digit), (x, max(y - 6, 20)), cv2.FONT_HERSHEY_SIMPLEX, 1.0, BOX, 2, cv2.LINE_AA)
+    above = row([panel(shown, "page"), panel(255 - ink, "ink")])
+    below = row([panel(mark.image, str(mark.digit)) for mark in marks])
+    return np.concatenate([_wide(above, below), _wide(below, above)])
 
 
 def _wide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -119,7 +115,7 @@ def fill(text: str, name: str, table: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=Path, default=Path("examples"), help="default: examples")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="default: docs")
     arguments = parser.parse_args(argv)
@@ -134,7 +130,7 @@ def main(argv: list[str] | None = None) -> None:
     predictor = Predictor(Path("models"), "cpu", len(os.sched_getaffinity(0)))
     for name in ("three.jpg", "seven.png", "two.png"):
         path = arguments.examples / name
-        cv2.imwrite(str(images / f"steps-{path.stem}.png"), steps(path))
+        cv2.imwrite(str(images / f"steps-{path.stem}.png"), steps(path, predictor.finder))
     cv2.imwrite(str(images / "read.png"), page(arguments.examples / "number.jpg", predictor))
 
 

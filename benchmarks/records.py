@@ -1,8 +1,8 @@
 """Write the figures of recorded benchmarks into docs/, each between the two markers with its name.
 
-Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, batch.json and
-extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`. results/http_detours.json has
-requests/s with and without former code that avoided parts of FastAPI and BentoML.
+Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, photographs.json,
+ocr.json, batch.json and extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`.
+results/http_detours.json has requests/s with and without former code that avoided parts of FastAPI and BentoML.
 
     python -m benchmarks.records
 """
@@ -124,6 +124,23 @@ def profiled(record: Record) -> str:
     return "\n".join([says, "", profile.table(record["rows"])])
 
 
+def photographs(record: Record) -> str:
+    """The shares that are right, by hardship."""
+    lines = ["| hardship | `/predict` | `/read` | numbers of five |", "| --- | --: | --: | --: |"]
+    for name, shares in record["right"].items():
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(f'{share:.0%}' for share in shares)} |")
+    return "\n".join([*lines, "", f"{record['count']} pictures of each kind."])
+
+
+def ocr(record: Record) -> str:
+    """Pictures read exactly and characters that are wrong, by reader."""
+    lines = ["| pictures | n | reader | read exactly | wrong characters |", "| --- | --: | --- | --: | --: |"]
+    for row in record["rows"]:
+        shares = f"{row['exact']:.1%} | {row['character_errors']:.1%}"
+        lines.append(f"| {row['set']} | {row['n']} | {row['reader']} | {shares} |")
+    return "\n".join([*lines, "", f"RapidOCR {record['rapidocr']} with the models that come with it."])
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker and record: the document and the text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
@@ -132,6 +149,8 @@ PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker 
     "page": ("docs/performance.md", page),
     "http": ("docs/performance.md", compared),
     "profile": ("docs/performance.md", profiled),
+    "photographs": ("docs/reading.md", photographs),
+    "ocr": ("docs/reading.md", ocr),
     "batch": ("docs/scale.md", plan.scaled),
     "extras": ("docs/scale.md", extras.table),
 }

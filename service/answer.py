@@ -22,6 +22,7 @@ from service.picture.decode import grey_from_upload
 from service.picture.digit import Canonical, canonicalise
 from service.picture.errors import OutOfTime
 from service.picture.framing import SIZE
+from service.reading.crowd import count_digits
 from service.reading.reader import read
 from service.settings import Settings
 from service.timeline import mark
@@ -36,6 +37,7 @@ class Seen:
 
     canonical: Canonical
     reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
+    digits: int  # that stand in it
     waited_ms: float  # before it was decoded
     decode_ms: float
     canonicalise_ms: float
@@ -47,7 +49,9 @@ class Seen:
         return self.canonical.image[None, None]
 
 
-def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float | None = None) -> Seen:
+def see(
+    data: bytes, predictor: Predictor, max_pixels: int, formats: tuple[str, ...], arrived: float | None = None
+) -> Seen:
     """Decode and canonicalise the bytes of an image that came at `arrived`, a time by time.perf_counter.
 
     Raises InvalidImage, ImageTooLarge.
@@ -55,7 +59,8 @@ def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float |
     started = time.perf_counter()
     picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
-    canonical = canonicalise(picture)
+    canonical = canonicalise(picture, predictor.finder)
+    digits = 1 if canonical.crowd is None else count_digits(canonical.crowd, predictor)
     finished = time.perf_counter()
     if arrived is not None:
         mark("queue", arrived, started)
@@ -64,6 +69,7 @@ def see(data: bytes, max_pixels: int, formats: tuple[str, ...], arrived: float |
     return Seen(
         canonical=canonical,
         reduced=reduced,
+        digits=digits,
         waited_ms=(started - (arrived or started)) * 1e3,
         decode_ms=(decoded - started) * 1e3,
         canonicalise_ms=(finished - decoded) * 1e3,
@@ -94,7 +100,7 @@ async def answer(
     arrived = time.perf_counter()
 
     def look() -> tuple[Seen, Share | None]:
-        seen = see(data, settings.max_pixels, settings.formats, arrived)
+        seen = see(data, batcher.predictor, settings.max_pixels, settings.formats, arrived)
         return seen, None if here and not batcher.is_alone else batcher.now(seen.images, names)
 
     with batcher.visit():
@@ -127,7 +133,8 @@ def describe(
     result: dict[str, Any] = {
         "digit": verdict.digit,
         "confidence": round(verdict.confidence, DECIMALS),
-        "accepted": verdict.accepted,
+        "accepted": verdict.accepted and seen.digits == 1,
+        "digits_seen": seen.digits,
         "agreement": verdict.agreement,
         "models": [_model(name, answer, index, seen) for name, answer in answers.by_name.items()],
         "timing_ms": {
@@ -138,11 +145,13 @@ def describe(
         },
         "device": device,
     }
+    if seen.digits > 1:
+        result["note"] = f"The image holds {seen.digits} digits; send it to /read, which reads them all."
     if explain:
         ink = seen.canonical.ink
         result["explain"] = {
             "image": _data_url(seen.canonical.image),
-            "ink": None if ink is None else _data_url(ink.clip(0, 255).astype(np.uint8)),
+            "ink": None if ink is None else _data_url(ink),
         }
         if explained is not None:
             result["explain"]["models"] = {name: looked.as_json() for name, looked in explained.items()}
@@ -168,12 +177,12 @@ def describe_page(
         raise OutOfTime  # it waited that long for its slot
     picture, reduced = grey_from_upload(data, settings.max_pixels, settings.formats)
     decoded = time.perf_counter()
-    readings = read(picture, predictor, names, deadline)
+    page = read(picture, predictor, predictor.finder, names, deadline)
     finished = time.perf_counter()
     mark("decode", started, decoded)
     mark("read", decoded, finished)
     lines: dict[int, list[str]] = {}
-    for reading in readings:
+    for reading in page.readings:
         if reading.accepted:
             lines.setdefault(reading.line, []).append(str(reading.digit))
     return {
@@ -187,8 +196,10 @@ def describe_page(
                 "line": reading.line,
             }
             | ({"image": _data_url(reading.image)} if explain else {})
-            for reading in readings
+            for reading in page.readings
         ],
+        "digits_seen": sum(reading.accepted for reading in page.readings),
+        "turned": page.turned,
         "timing_ms": {
             "decode": round((decoded - started) * 1e3, 3),
             "read": round((finished - decoded) * 1e3, 3),

@@ -103,7 +103,7 @@ class Quintet:
         self.app = create_app(self.predictor, settings, metrics.answered, self.health.fail)
         self.app.state.health = self.health
         # The first picture loads decoders and parts of OpenCV; no client should wait for that.
-        see((EXAMPLES / "seven.png").read_bytes(), settings.max_pixels, ("PNG",))
+        see((EXAMPLES / "seven.png").read_bytes(), self.predictor, settings.max_pixels, ("PNG",))
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
         gc.collect()
         gc.freeze()

@@ -36,7 +36,7 @@ class Show(Protocol):
 
 def look_for_digit(data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result:
     """The JSON of one prediction, as POST /predict gives it."""
-    seen = see(data, settings.max_pixels, settings.formats)
+    seen = see(data, predictor, settings.max_pixels, settings.formats)
     share = Share(answers=predictor.classify(seen.images, names), started=seen.finished)
     return describe(seen, share, predictor.device)
 
@@ -50,6 +50,8 @@ def show_digit(path: str, result: Result, width: int) -> list[str]:
     own = [f"{model['digit']:>{len(model['name'])}}" for model in result["models"]]
     accepted = "yes" if result["accepted"] else "no"
     cells = [f"{path:{width}}", f"{result['digit']:>5}", f"{result['confidence']:>10.4f}", f"{accepted:>8}", *own]
+    if result["digits_seen"] > 1:
+        cells.append(f"{result['digits_seen']} digits: quintet read")
     return ["  ".join(cells)]
 
 

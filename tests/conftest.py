@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+
+from service.picture.ink import FILE, InkFinder
 
 REPOSITORY = Path(__file__).parent.parent
 RELEASED = REPOSITORY / "models"
@@ -55,6 +58,9 @@ def write_artefact(path, bias, detector=False):
 
 
 def write_consensus(folder, threshold=0.5):
+    """Make a models/ folder complete: its consensus.json, and the released network that finds ink."""
+    (folder / FILE).parent.mkdir(exist_ok=True)
+    shutil.copy(RELEASED / FILE, folder / FILE)
     names = sorted(path.stem for path in folder.glob("*.onnx"))
     keys = [",".join(chosen) for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
     content = {
@@ -82,6 +88,12 @@ def small_models(tmp_path):
 def released():
     """The artefacts of this repository."""
     return RELEASED
+
+
+@pytest.fixture(scope="session")
+def finder():
+    """The released network that finds ink."""
+    return InkFinder(RELEASED / FILE)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,14 @@ PACKAGES = "service", "training", "benchmarks"
 # Each room, and the rooms that it may import. A row may only name rows below it, so no two rooms need each other.
 # A module that stands alone, such as service.answer, is a room too.
 ALLOWED = {
-    "training.train": {"training.release", "training.loop", "training.loop.recipe", "training.networks"},
-    "training.export": {"training.release", "training.loop", "training.networks"},
+    "training.train": {
+        "training.release",
+        "training.ink",
+        "training.loop",
+        "training.loop.recipe",
+        "training.networks",
+    },
+    "training.export": {"training.release", "training.ink", "training.loop", "training.networks"},
     "training.evaluate": {"training.measure", "training.loop", "service.inference"},
     "training.report": {"training.results", "training.data"},
     "training.results": {"training.measure", "training.loop", "training.networks", "service.inference"},
@@ -31,12 +37,15 @@ ALLOWED = {
         "service.settings",
     },
     "training.release": {
+        "training.ink",
         "training.loop",
         "training.loop.recipe",
         "training.networks",
         "training.data",
         "service.inference",
+        "service.picture",
     },
+    "training.ink": {"training.loop", "training.data", "service.picture"},
     "training.loop": {"training.networks", "training.loop.weights", "training.data", "training.loop.recipe"},
     "training.networks": {"training.loop.weights", "training.data", "training.loop.recipe"},
     "training.loop.weights": set(),

@@ -14,11 +14,14 @@ import sys
 from pathlib import Path
 
 from training import networks
+from training.ink import NAME as INK
+
+NAMES = [*networks.NAMES, INK]
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    result.add_argument("name", metavar="NAME", nargs="?", choices=networks.NAMES, help=", ".join(networks.NAMES))
+    result.add_argument("name", metavar="NAME", nargs="?", choices=NAMES, help=", ".join(NAMES))
     result.add_argument("--epochs", type=positive, help="default: the recipe's")
     result.add_argument("--seed", type=int, default=0, help="default: 0")
     result.add_argument("--seeds", type=positive, metavar="N", help="train N times: SEED, SEED + 1, ...")
@@ -54,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     if (arguments.name is None) != arguments.all:
         parser().error("give the NAME of one network, or --all")
     try:
-        train_all(arguments) if arguments.all else train_one(arguments)
+        (train_all if arguments.all else train_ink if arguments.name == INK else train_one)(arguments)
     except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
         sys.exit(str(error))
 
@@ -88,6 +91,21 @@ def train_one(arguments: argparse.Namespace) -> None:
         deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
         spread = {"mean": statistics.mean(accuracies), "deviation": deviation}
         print(json.dumps({"validation_accuracy": accuracies} | spread))
+
+
+def train_ink(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from training.ink.fit import Recipe, fit
+    from training.loop import devices
+    from training.loop.fit import Data
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    recipe = Recipe() if arguments.epochs is None else Recipe(epochs=arguments.epochs)
+    device, data = devices.pick_device(arguments.device), Data(root=arguments.data, writers=arguments.writers)
+    print(f"{INK} on {devices.hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
+    fit(recipe, arguments.seed, device, arguments.out / INK, data, arguments.resume)
 
 
 def train_all(arguments: argparse.Namespace) -> None:

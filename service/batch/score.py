@@ -1,15 +1,19 @@
 """Turn encoded images into rows: `look` prepares an image without models, and `Scorer` runs the models."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service.answer import DECIMALS, describe_page
 from service.batch.sources import Image
+from service.inference.artefact import open_finder
 from service.inference.predictor import Predictor
 from service.inference.shapes import LARGEST
 from service.picture.decode import InvalidImage, grey_from_upload
 from service.picture.digit import canonicalise
+from service.picture.ink import FILE, InkFinder
 from service.settings import Settings
 
 Row = dict[str, Any]
@@ -24,10 +28,16 @@ def look(image: Image, settings: Settings, keep: bool) -> Row:
     if image.data is not None:
         try:
             picture, _ = grey_from_upload(image.data, settings.max_pixels, settings.formats)
-            row["image"] = canonicalise(picture).image.tobytes()
+            row["image"] = canonicalise(picture, _finder(settings.models)).image.tobytes()
         except InvalidImage as error:
             row["error"] = str(error)
     return row
+
+
+@cache
+def _finder(models: Path) -> InkFinder:
+    """One for a process, whose threads share it."""
+    return open_finder(models / FILE, threads=1)
 
 
 class Scorer:

@@ -88,7 +88,7 @@ async def predict_batch(request: Request, options: Annotated[schema.PredictOptio
 
     async def look(index: int) -> None:
         try:
-            decode = partial(see, files[index], settings.max_pixels, settings.formats, arrived)
+            decode = partial(see, files[index], serving.predictor, settings.max_pixels, settings.formats, arrived)
             seen[index] = await anyio.to_thread.run_sync(decode, limiter=serving.decoding)
         except InvalidImage as error:
             results[index] = {"error": str(error)}

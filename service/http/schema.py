@@ -43,20 +43,21 @@ SENTENCE = {  # an example of the sentence for each status
 }
 PREDICTION = {  # the answer of one network to examples/seven.png
     "digit": 7,
-    "confidence": 0.999965,
+    "confidence": 0.999964,
     "accepted": True,
+    "digits_seen": 1,
     "agreement": 1,
     "models": [
         {
             "name": "faster_rcnn",
             "digit": 7,
-            "confidence": 0.999965,
-            "probabilities": [3e-06, 6e-06, 3e-06, 6e-06, 3e-06, 3e-06, 3e-06, 0.999965, 3e-06, 4e-06],
+            "confidence": 0.999964,
+            "probabilities": [3e-06, 6e-06, 4e-06, 6e-06, 4e-06, 3e-06, 3e-06, 0.999964, 3e-06, 4e-06],
             "latency_ms": 1.476,
-            "box": [43.8, 34.3, 153.8, 204.1],
+            "box": [43.2, 34.1, 154.0, 204.6],
         }
     ],
-    "timing_ms": {"decode": 1.186, "canonicalise": 1.908, "queue": 0.129, "inference": 1.478, "total": 5.169},
+    "timing_ms": {"decode": 1.201, "canonicalise": 5.379, "queue": 0.129, "inference": 1.478, "total": 8.793},
     "device": "cpu",
 }
 
@@ -148,10 +149,12 @@ class Prediction(BaseModel):
     digit: Digit
     confidence: Probability = Field(description="of the calibrated mean of the chosen models")
     accepted: bool = Field(description="false: probably not a single digit; `digit` is still the best guess")
+    digits_seen: int = Field(ge=1, description="how many digits are in the image; of several, `digit` is the largest")
     agreement: int = Field(description="number of chosen models that give this digit")
     models: list[ModelAnswer]
     timing_ms: Timing
     device: str = Field(examples=["cpu"])
+    note: str | None = Field(None, description="what else the sender should know: that there are several digits")
     explain: Explanation | None = None
 
 
@@ -169,6 +172,8 @@ class Text(BaseModel):
         description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
     )
     digits: list[WrittenDigit] = Field(description="all marks that were read, in reading order")
+    digits_seen: int = Field(ge=0, description="how many of them are accepted")
+    turned: int = Field(description="degrees counter-clockwise by which the image was turned: 0, 90, 180 or 270")
     timing_ms: ReadTiming
     device: str = Field(examples=["cpu"])
 

@@ -197,7 +197,7 @@ async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
     damaged: dict[int, InvalidImage] = {}
 
     async def look(index: int) -> None:
-        decoding = partial(see, files[index], serving.settings.max_pixels, serving.settings.formats)
+        decoding = partial(see, files[index], serving.predictor, serving.settings.max_pixels, serving.settings.formats)
         try:
             seen[index] = await anyio.to_thread.run_sync(decoding, limiter=serving.decoding)
         except InvalidImage as error:

@@ -9,6 +9,7 @@ from typing import Any
 import onnxruntime
 
 from service.inference.device import PROVIDERS, CudaUnusable, open_session, reason_of
+from service.picture.ink import InkFinder
 
 Metadata = dict[str, Any]  # strings and numbers
 ANSWERS = "probabilities", "boxes", "scores"
@@ -76,6 +77,16 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
         outputs=tuple(name for name in ANSWERS if name in outputs),
         explanations=tuple(name for name in outputs if name not in ANSWERS),
     )
+
+
+def open_finder(path: Path, threads: int) -> InkFinder:
+    """Load models/page/ink.onnx. Raises UnusableArtefact."""
+    try:
+        return InkFinder(read(path), threads)
+    except UnusableArtefact:
+        raise
+    except Exception as error:  # as above
+        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
 
 
 def remedy(path: Path) -> str:

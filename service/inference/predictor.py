@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from service.inference.artefact import open_artefact
+from service.inference.artefact import open_artefact, open_finder
 from service.inference.consensus import Calibration, Verdict, load_consensus
 from service.inference.cuda import FixedShapes
 from service.inference.device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
 from service.inference.shapes import SIZES
 from service.inference.turns import Turns
+from service.picture.ink import FILE
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 
@@ -71,6 +72,7 @@ class Predictor:
 
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
+        self.finder = open_finder(models / FILE, threads)  # its few megabytes of sums are not worth a copy to a GPU
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
         self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
         if self.device == "cuda":

@@ -23,7 +23,7 @@ REACH = 0.3  # of that side: what a pixel is compared with
 INK = 0.002  # of the pixels are ink, at least; those that differ half as much from what is around them are ink too
 PALE = 0.75  # of the contrast that some colours have: with less, lightness does not show the ink well
 SEEN = 0.25  # of that contrast: what lightness shows so much of must not be lost
-LIGHTNESS = np.float32((0.299, 0.587, 0.114))  # of red, green and blue, as in Pillow's mode L
+LIGHTNESS = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue, as in Pillow's mode L
 ORIENTATION = 0x0112  # EXIF tag
 COLOURED = ("P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV")  # Pillow's modes
 UPRIGHT = {
@@ -102,7 +102,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     if len(exif) > MOST_EXIF:
         return None
     try:
-        return UPRIGHT.get(image.getexif().get(ORIENTATION))
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # as above
         return None
 
@@ -116,15 +116,15 @@ def _grey(image: Image.Image) -> np.ndarray:
             values = np.asarray(image, np.float32)
         else:
             values = np.asarray(image, np.uint16)
-        values = np.nan_to_num(np.float64(_shrink(values)), nan=0.0, posinf=0.0, neginf=0.0)
+        values = np.nan_to_num(_shrink(values).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
         low, high = float(values.min()), float(values.max())
-        return np.uint8((values - low) * (255 / max(high - low, 1e-9)))
+        return ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     if image.mode == "LAB":  # which Pillow turns into nothing else
         image = image.getchannel(0)
     clear = image.has_transparency_data
     if clear:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] == 255:  # it could be, and is nowhere
+        if image.getchannel("A").getextrema()[0] == 255:  # it could be, and is nowhere
             clear, image = False, image.convert("RGB")
     mixture = None if clear or image.mode not in COLOURED else _mixture(image)
     mode = "RGBA" if clear else "L" if mixture is None else "RGB"
@@ -170,7 +170,7 @@ def _mixture(image: Image.Image) -> np.ndarray | None:
 
 def _mixed(pixels: np.ndarray, mixture: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3) as (H, W) uint8: what is subtracted is added before, so that all fits."""
-    return np.uint8(pixels @ mixture - 255 * mixture.clip(max=0).sum() + 0.5)
+    return (pixels @ mixture - 255 * mixture.clip(max=0).sum() + 0.5).astype(np.uint8)
 
 
 def _over_contrast(pixels: np.ndarray) -> np.ndarray:
@@ -179,4 +179,4 @@ def _over_contrast(pixels: np.ndarray) -> np.ndarray:
     colours = cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY).astype(np.float32)
     ink = (colours * alpha).sum() / max(alpha.sum(), 1e-6)
     background = 255.0 if ink < 128 else 0.0
-    return np.uint8(colours * alpha + background * (1 - alpha) + 0.5)
+    return (colours * alpha + background * (1 - alpha) + 0.5).astype(np.uint8)

@@ -7,22 +7,27 @@ import cv2
 import numpy as np
 
 from service.picture.errors import BlankImage
-from service.picture.framing import INK_SIZE, SIZE, THIN, centre_of_mass, even, extent, frame, is_framed
-from service.picture.ink import PAPER, clearest, find_flat_ink, find_inks, is_dark, strokes
-from service.picture.measures import breadth, level
-from service.picture.rules import Slopes
-from service.picture.sheet import clear_table
+from service.picture.framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
+from service.picture.ink import InkFinder, written
 
-SMALL, ENLARGED = 40, 56  # pixels of the longer side: in so few, strokes are a pixel or two wide; what they are made to
-FAINTEST = 0.15  # of the strongest ink: what is less is no part of a soft edge
-CLEAN, DIRTY = 32, 0.1  # grey levels that paper may vary by; share of a side that may vary by more
-NEARLY = 16, 24, 2.5  # pixels that pass for framed: the ink's longer side, at least and at most, and off the middle
-WORK = 128, 200  # pixels of the longer side that strokes are looked for at: at least, at most
+LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
 TINY = 0.03  # of the picture's longer side: what is smaller is dirt on an empty page
-ZOOM = 0.4  # of the larger working size: a digit smaller than this is looked at again
+ZOOM = 0.4  # of LOOK: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
 SPECK = 0.03  # of the ink of the digit: a part with less is dirt
 NEAR = 0.25  # of the digit's longer side: a part further away belongs to something else
+AT_EDGE = 0.25  # what ink at the picture's edge counts: it more often is part of something else
+OTHER, OTHER_INK = 0.5, 0.2  # of the digit's height and ink: what has less is no other digit
+WIDE = 1.2  # of its height: a digit that is wider may be several
+NEARLY = 16, 24, 2.5  # pixels that pass for framed: the ink's longer side, at least and at most, and off the middle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """Ink that may be of several digits."""
+
+    ink: np.ndarray  # (H, W) uint8, of the whole picture
+    height: int  # pixels of the digit that was chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,8 @@ class Canonical:
     x: float  # of the picture's left edge, in `image`
     y: float  # of the picture's upper edge, in `image`
     size: tuple[int, int]  # width and height of the picture
-    ink: np.ndarray | None = None  # (H, W) float32, what was framed; None where the picture passed unchanged
+    ink: np.ndarray | None = None  # (H, W) uint8, what was framed; None where the picture passed unchanged
+    crowd: Crowd | None = None  # None where there surely is but one digit
 
     def to_picture(self, box: Iterable[float]) -> list[float]:
         """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
@@ -45,37 +51,33 @@ class Canonical:
         ]
 
 
-def canonicalise(picture: np.ndarray) -> Canonical:
-    """Find the digit in a picture (H, W) uint8, in any polarity, and frame it as MNIST does.
+def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
+    """Find the digit in a picture (H, W) uint8, dark or light, and frame it as MNIST does.
 
     A picture in that framing already passes unchanged. Raises BlankImage if there is no ink.
     """
     if is_framed(picture):
-        return Canonical(image=picture, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
+        return _unchanged(picture)
+    page, scale = finder.find(picture, LOOK)
+    mask, crowded = _digit(page)
+    ink = _alone(page, mask)
+    if picture.shape == (SIZE, SIZE) and _is_nearly_framed(ink, mask, scale):
+        there = cv2.resize(mask.astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+        dark = there.any() and picture[there].mean() < picture[~there].mean()
+        return _unchanged(255 - picture if dark else picture)
+    left, top, right, bottom = extent(mask)
+    longest = max(right - left, bottom - top)
+    if longest < TINY * max(mask.shape):
+        raise BlankImage
+    crowd = Crowd(ink=page, height=bottom - top) if crowded else None
     corner = 0, 0
-    if max(picture.shape) <= SMALL:
-        ink, mask, scale = _find_small(picture)
-        if _is_nearly_framed(picture, ink, mask, scale):
-            image = picture if not is_dark(picture.astype(np.float32)) else 255 - picture
-            return Canonical(image=image, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
-    else:
-        cleared = clear_table(picture)
-        try:
-            ink, mask, scale, slopes = _find(cleared)
-            picture = cleared
-        except BlankImage:  # nothing is written on the sheet, but there may be something beside it
-            ink, mask, scale, slopes = _find(picture)
-        box = extent(mask)
-        longest = max(box[2] - box[0], box[3] - box[1])
-        if longest < TINY * max(mask.shape):
-            raise BlankImage
-        if scale < 1 and longest < ZOOM * WORK[1]:  # a small digit on a large page: look again, from near
-            margin = MARGIN * longest
-            left, top = (max(0, round((value - margin) / scale)) for value in box[:2])
-            right, bottom = (round((value + margin) / scale) for value in box[2:])
-            corner = left, top
-            ink, mask, scale, _ = _find(picture[top:bottom, left:right], slopes)
-        ink = even(ink, mask)
+    if scale < 1 and longest < ZOOM * LOOK:  # a small digit on a large page: look again, from near
+        margin = MARGIN * longest
+        corner = max(0, round((left - margin) / scale)), max(0, round((top - margin) / scale))
+        stop = round((right + margin) / scale), round((bottom + margin) / scale)
+        page, scale = finder.find(picture[corner[1] : stop[1], corner[0] : stop[0]], LOOK)
+        mask, _ = _digit(page)
+        ink = _alone(page, mask)
     image, fit, x, y = frame(ink, mask)
     return Canonical(
         image=image,
@@ -84,70 +86,44 @@ def canonicalise(picture: np.ndarray) -> Canonical:
         y=y - corner[1] * scale * fit,
         size=picture.shape[::-1],
         ink=ink,
+        crowd=crowd,
     )
 
 
-def _find(picture: np.ndarray, slopes: Slopes | None = None) -> tuple[np.ndarray, np.ndarray, float, Slopes | None]:
-    """Ink (H, W) float32 and the digit's mask (H, W) bool at working size, and that size per pixel of the picture."""
-    longest = max(picture.shape)
-    scale = min(max(longest, WORK[0]), WORK[1]) / longest
-    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
-    work = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    inks = find_inks(work.astype(np.float32), PAPER, slopes)
-    ink, mask = clearest(((one, _digit(one.levels, one.sure, one.likely)) for one in inks), pen=PAPER[-1] / 2)
-    return ink.levels, mask, scale, ink.slopes
+def _unchanged(picture: np.ndarray) -> Canonical:
+    return Canonical(image=picture, scale=1.0, x=0.0, y=0.0, size=(SIZE, SIZE))
 
 
-def _find_small(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Like `_find`, where strokes are a pixel or two wide: paper has no texture then, and all soft edges are ink."""
-    scale = ENLARGED / max(picture.shape)
-    size = [max(1, round(side * scale)) for side in reversed(picture.shape)]
-    ink = find_flat_ink(picture)
-    ink = cv2.resize(ink, size, interpolation=cv2.INTER_CUBIC).clip(0)
-    digit = _digit(ink, *strokes(ink))
-    if not digit.any():
-        raise BlankImage
-    around = cv2.dilate(np.uint8(digit), np.ones((round(scale) | 1,) * 2, np.uint8))
-    ink *= around
-    return ink, ink > FAINTEST * ink.max(), scale
+def _alone(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The ink (H, W) uint8 of a mask (H, W) bool, with the soft edge of its strokes."""
+    return ink * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
-def _is_nearly_framed(picture: np.ndarray, ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
-    """Whether the framing of a 28x28 picture is near enough to MNIST's, or the picture too dirty to tell."""
-    if picture.shape != (SIZE, SIZE):
-        return False
-    sides = np.stack([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(np.float32)
-    dirty = (np.abs(sides - level(sides, 0.5)) > CLEAN).mean(1) > DIRTY
-    if dirty[:2].all() or dirty[2:].all():  # a digit can touch one side, hardly the one across too
-        return True
+def _is_nearly_framed(ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
+    """Whether the framing of a 28x28 picture is near enough to MNIST's, seen `scale` times as large."""
     left, top, right, bottom = (value / scale for value in extent(mask))
-    longest = max(right - left, bottom - top)
     off = max(abs(value / scale - SIZE / 2) for value in centre_of_mass(ink))
     least, most, apart = NEARLY
+    longest = max(right - left, bottom - top)
     plausible = longest > SIZE - 1.5 or least <= longest <= most and off <= apart  # across all of it: a line, no digit
     return plausible and breadth(mask) / scale >= THIN * INK_SIZE
 
 
-def _digit(ink: np.ndarray, sure: np.ndarray, likely: np.ndarray) -> np.ndarray:
-    """Which pixels of ink (H, W) belong to the digit: (H, W) bool, none if nothing stands out."""
-    count, parts, boxes, _ = cv2.connectedComponentsWithStats(np.uint8(likely), connectivity=8)
+def _digit(ink: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Which pixels of ink (H, W) uint8 belong to the digit, (H, W) bool, and whether there may be other digits.
+
+    The digit is the part with the most ink, with what is near it. Raises BlankImage if there is no ink.
+    """
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(written(ink), connectivity=8)
+    if count == 1:
+        raise BlankImage
+    parts = np.asarray(parts, np.int32)
+    mass = np.bincount(parts.ravel(), ink.ravel(), count)
+    mass[0] = 0
     edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    depth = cv2.distanceTransform(cv2.copyMakeBorder(np.uint8(likely), 1, 1, 1, 1, 0), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1))
-    pixels = np.flatnonzero(likely)  # few, so that what follows costs little
-    part, levels, depth = parts.ravel()[pixels], ink.ravel()[pixels], depth.ravel()[pixels]
-    area = np.bincount(part, minlength=count).clip(1)
-    mass = np.bincount(part, levels, count)
-    mass[np.bincount(part, sure.ravel()[pixels], count) == 0] = 0
-    thickness = np.bincount(part, depth, count) / area
-    rim = depth <= 1
-    steep = np.bincount(part[rim], slope.ravel()[pixels][rim], count) / np.bincount(part[rim], minlength=count).clip(1)
-    # Of a stroke there is much for its thickness, and its edges are steep for its darkness; a shadow is the opposite.
-    weight = mass / thickness.clip(0.5) * steep / (mass / area).clip(1)
-    weight[edges] *= 0.25  # what touches the edge is more often a shadow or a neighbour
+    weight = mass.copy()
+    weight[edges] *= AT_EDGE
     digit = int(weight.argmax())
-    if mass[digit] == 0:
-        return np.zeros_like(likely)
     x, y, width, height = boxes[digit, :4]
     near = NEAR * max(width, height)
     keep = np.zeros(count, bool)
@@ -156,4 +132,6 @@ def _digit(ink: np.ndarray, sure: np.ndarray, likely: np.ndarray) -> np.ndarray:
         gap = max(px - (x + width), x - (px + pw), py - (y + height), y - (py + ph))
         keep[part] = gap <= near and (part not in edges or digit in edges)
     keep[digit] = True
-    return keep[parts]
+    others = ~keep & (boxes[:, 3] >= OTHER * height) & (mass >= OTHER_INK * mass[digit])
+    keep[0] = others[0] = False
+    return keep[parts], bool(others.any() or width > WIDE * height or keep.sum() > 1)

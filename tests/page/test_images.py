@@ -103,7 +103,7 @@ def test_many_files_become_a_gallery_with_the_doubtful_first(page):
     expect_answer(page, "7")
 
 
-def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tmp_path):
+def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tmp_path, finder):
     page.get_by_role("button", name="A star").click()
     expect(page.locator("#after")).to_be_visible()
     page.get_by_role("button", name="Keep").click()
@@ -120,7 +120,7 @@ def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tm
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
-    folder = load(tmp_path / "corrections")
+    folder = load(tmp_path / "corrections", finder)
     assert sorted(folder.labels) == [NONE, 5]
     with open(tmp_path / "corrections" / "index.csv", newline="") as lines:
         assert [row["truth"] for row in csv.DictReader(lines)] == ["", "5", "1969|42"]

@@ -134,6 +134,7 @@ def findings(page):
 @pytest.mark.parametrize("form", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing(open_page, form, scheme):
     page = open_page(**form | {"color_scheme": scheme})
+    expect(page.locator("#networks li")).to_have_count(NETWORKS)
     assert findings(page) == []
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "1969\n42")

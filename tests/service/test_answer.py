@@ -22,8 +22,8 @@ class Predictor:
 
     device = "cpu"
 
-    def __init__(self):
-        self.turns, self.batches = Turns(), []
+    def __init__(self, finder):
+        self.finder, self.turns, self.batches = finder, Turns(), []
 
     def classify(self, images, names):
         self.batches.append((len(images), threading.current_thread()))
@@ -41,9 +41,9 @@ def png(side):
     return file.getvalue()
 
 
-def ask(*uploads):
+def ask(finder, *uploads):
     """The batches in which uploads that come together are classified."""
-    predictor = Predictor()
+    predictor = Predictor(finder)
 
     async def together():
         batcher, slots = Batcher(predictor), CapacityLimiter(2)
@@ -56,17 +56,17 @@ def ask(*uploads):
     return predictor.batches
 
 
-def test_a_small_image_alone_needs_no_thread():
-    assert ask(png(28)) == [(1, threading.current_thread())]
+def test_a_small_image_alone_needs_no_thread(finder):
+    assert ask(finder, png(28)) == [(1, threading.current_thread())]
 
 
-def test_small_images_that_come_together_share_a_batch_outside_the_event_loop():
-    ((size, thread),) = ask(png(28), png(28), png(28))
+def test_small_images_that_come_together_share_a_batch_outside_the_event_loop(finder):
+    ((size, thread),) = ask(finder, png(28), png(28), png(28))
     assert size == 3 and thread is not threading.current_thread()
 
 
-def test_a_larger_image_is_decoded_in_a_thread():
-    ((_, thread),) = ask(png(280))
+def test_a_larger_image_is_decoded_in_a_thread(finder):
+    ((_, thread),) = ask(finder, png(280))
     assert thread is not threading.current_thread()
 
 

@@ -34,7 +34,17 @@ def test_table_has_a_row_for_each_image(folder, capsys):
 def test_json_is_what_the_route_answers(folder, capsys):
     assert predict(["--json", "--models", "vit", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert list(result) == ["image", "digit", "confidence", "accepted", "agreement", "models", "timing_ms", "device"]
+    assert list(result) == [
+        "image",
+        "digit",
+        "confidence",
+        "accepted",
+        "digits_seen",
+        "agreement",
+        "models",
+        "timing_ms",
+        "device",
+    ]
     assert (result["image"], result["digit"], [model["name"] for model in result["models"]]) == (
         "seven.png",
         1,
@@ -76,7 +86,10 @@ def test_read_prints_a_row_for_each_line(folder, capsys):
 def test_read_gives_the_json_of_the_route(folder, capsys):
     assert read(["--json", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert list(result) == ["image", "text", "digits", "timing_ms", "device"] and result["text"] == "7"
+    assert (
+        list(result) == ["image", "text", "digits", "digits_seen", "turned", "timing_ms", "device"]
+        and result["text"] == "7"
+    )
 
 
 def test_folder_without_models_is_one_sentence(folder, capsys, monkeypatch):

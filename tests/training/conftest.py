@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from service.picture.ink import FILE
+from tests.conftest import RELEASED
 from training import networks
 from training.data import omniglot
 from training.loop.fit import Data, fit
@@ -17,7 +20,7 @@ from training.loop.recipe import MNIST_ALONE
 from training.release.artefact import export
 
 WRITERS = 20  # in each made-up set: 14 train, 3 validate, 3 test
-KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|"}
+KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|", "numbers": ("46", "123")}
 
 
 @pytest.fixture(scope="session")
@@ -88,4 +91,6 @@ def models(runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name in networks.NAMES:
         export(name, runs, folder, Data(root=small_mnist))
+    (folder / FILE).parent.mkdir(exist_ok=True)
+    shutil.copy(RELEASED / FILE, folder / FILE)  # the network that finds ink is trained on its own
     return folder

@@ -29,12 +29,12 @@ def evaluated(models, small_mnist, small_writers, tmp_path_factory):
 
 
 def test_evaluation_of_named_artefacts_writes_nothing(models, small_mnist, tmp_path, capsys):
-    before = {path: path.read_bytes() for path in models.iterdir()}
+    before = {path: path.read_bytes() for path in models.rglob("*.onnx")}
     arguments = ["cnn", "--models", str(models), "--data", str(small_mnist), "--results", str(tmp_path / "results")]
     evaluate.main(arguments)
     printed = capsys.readouterr().out
     assert set(json.loads(printed.splitlines()[-1])) == {"cnn", "consensus"}
-    assert {path: path.read_bytes() for path in models.iterdir()} == before
+    assert {path: path.read_bytes() for path in models.rglob("*.onnx")} == before
     assert not (tmp_path / "results").exists()
 
 

@@ -13,7 +13,7 @@ from training.data.nondigits import NONE
 from training.data.strokes import Strokes, draw_some
 from training.data.writers import Source, at_most, check_split, existing, folder, split_of
 
-DIGITS, LETTERS = ("digits",), ("upper", "lower", "symbols")
+DIGITS, LETTERS, NUMBERS = ("digits",), ("upper", "lower", "symbols"), ("numbers",)
 UNSEEN = frozenset("#%+<=?^{~@")  # signs that no network is trained on, to measure how many unknown signs are refused
 SLASHED = "0 slashed"  # the kind of a zero written in two strokes; of 240 such zeros we looked at, 95 % are slashed
 # At most so many in training. Without these limits, three writers would have written a quarter of all samples.
@@ -22,7 +22,7 @@ DIGITS_A_WRITER, LETTERS_A_WRITER = 100, 300
 
 def digits(split: str, root: Path | str | None = None) -> Source:
     """The digits of a split's writers."""
-    rows, strokes = _rows(split, root, DIGITS)
+    rows, strokes = samples(split, root, DIGITS)
     if split == "train":
         rows = at_most(rows, strokes.writer, strokes.label, DIGITS_A_WRITER)
     kinds = np.where((strokes.label == "0") & (np.diff(strokes.sample) == 2), SLASHED, strokes.label)
@@ -31,7 +31,7 @@ def digits(split: str, root: Path | str | None = None) -> Source:
 
 def letters(split: str, root: Path | str | None = None) -> Source:
     """The letters and signs of a split's writers, without look-alikes and UNSEEN."""
-    rows, strokes = _rows(split, root, LETTERS)
+    rows, strokes = samples(split, root, LETTERS)
     rows = rows[~np.isin(strokes.label[rows], sorted(LOOKALIKES | UNSEEN))]
     if split == "train":
         rows = at_most(rows, strokes.writer, strokes.label, LETTERS_A_WRITER)
@@ -40,7 +40,7 @@ def letters(split: str, root: Path | str | None = None) -> Source:
 
 def unseen_signs(root: Path | str | None = None) -> Source:
     """The UNSEEN signs, by the writers of the test split."""
-    rows, strokes = _rows("test", root, LETTERS)
+    rows, strokes = samples("test", root, LETTERS)
     rows = rows[np.isin(strokes.label[rows], sorted(UNSEEN))]
     return _source(strokes, rows, np.full(len(rows), NONE), strokes.label)
 
@@ -49,7 +49,7 @@ def _source(strokes: Strokes, rows: np.ndarray, labels: np.ndarray, kinds: np.nd
     return Source(partial(draw_some, strokes, rows), labels, kinds[rows], strokes.writer[rows])
 
 
-def _rows(split: str, root: Path | str | None, parts: tuple[str, ...]) -> tuple[np.ndarray, Strokes]:
+def samples(split: str, root: Path | str | None, parts: tuple[str, ...]) -> tuple[np.ndarray, Strokes]:
     """The strokes of `parts`, and the rows of a split in them."""
     check_split(split)
     path = folder(root) / "unipen"
@@ -69,4 +69,11 @@ def _splits(path: Path) -> tuple[np.ndarray, np.ndarray]:
     everything = _load(path, DIGITS), _load(path, LETTERS)
     writers, first = np.unique(np.concatenate([part.writer for part in everything]), return_index=True)
     collections = np.concatenate([part.source for part in everything])[first]
-    return writers, split_of(writers, collections)
+    splits = split_of(writers, collections)
+    # Most of those who wrote whole numbers wrote nothing else; they are split among themselves.
+    numbers = _load(path, NUMBERS)
+    others, first = np.unique(numbers.writer, return_index=True)
+    new = ~np.isin(others, writers)
+    others, collections = others[new], numbers.source[first[new]]
+    order = np.argsort(everyone := np.concatenate([writers, others]), kind="stable")
+    return everyone[order], np.concatenate([splits, split_of(others, collections)])[order]

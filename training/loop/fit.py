@@ -43,7 +43,7 @@ def fit(
     Raises ValueError if `folder` holds a run and `resume` is not set, or if another process trains there.
     """
     rank, size, device = devices.join(device)
-    with _locked(folder, rank):
+    with locked(folder, rank):
         checkpoint = folder / CHECKPOINT
         if checkpoint.exists() and not resume:
             raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
@@ -67,15 +67,15 @@ def fit(
             metrics.append(line)
             if rank == 0:
                 # The checkpoint is written last: a run that is killed in between trains this epoch again.
-                _save(origin | {"network": run.averaged.state_dict()}, folder / WEIGHTS)
+                save(origin | {"network": run.averaged.state_dict()}, folder / WEIGHTS)
                 history.write(folder, metrics)
-                _save(run.state(), checkpoint)
+                save(run.state(), checkpoint)
                 print(json.dumps(line), flush=True)
     return metrics
 
 
 @contextmanager
-def _locked(folder: Path, rank: int) -> Iterator[None]:
+def locked(folder: Path, rank: int) -> Iterator[None]:
     """Lock the folder against other runs. The first process of a torchrun takes the lock for all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "w") as file:
@@ -87,7 +87,7 @@ def _locked(folder: Path, rank: int) -> Iterator[None]:
         yield
 
 
-def _save(state: dict[str, Any], path: Path) -> None:
+def save(state: dict[str, Any], path: Path) -> None:
     """Write a new file, then rename it: if the run is killed, the old file stays intact."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

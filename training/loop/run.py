@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from training import networks
@@ -93,7 +94,6 @@ class Run:
         with torch.autocast(self.device.type, enabled=False):
             return degrade(images, self.augment)
 
-    @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged weights towards the current ones.
 
@@ -101,12 +101,7 @@ class Run:
         """
         self.step += 1
         weight = 1 - min(self.recipe.ema, self.step / (self.step + 10))
-        averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
-        for average, value in zip(averaged, current, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, weight)
-            else:  # a counter of batch norm
-                average.copy_(value)
+        average(self.averaged, self.network, weight)
 
     def settings(self) -> dict[str, Any]:
         """The settings that must be equal when a checkpoint is resumed."""
@@ -134,3 +129,13 @@ class Run:
         for part in ("network", "averaged", "optimizer", "schedule"):
             getattr(self, part).load_state_dict(state[part])
         self.step, self.epoch = state["step"], state["epoch"]
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, current: nn.Module, weight: float) -> None:
+    """Move the averaged weights towards the current ones by `weight`, 0 to 1."""
+    for mean, value in zip(averaged.state_dict().values(), current.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, weight)
+        else:  # a counter
+            mean.copy_(value)

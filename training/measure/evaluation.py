@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
-from service.inference.artefact import Artefact, open_artefact
+from service.inference.artefact import Artefact, open_artefact, open_finder
 from service.inference.consensus import Calibration, key, mean_probabilities
 from service.inference.device import open_session
+from service.picture.ink import FILE as INK
 from training.data import mnist
 from training.data.unipen import SLASHED
 from training.loop.fit import Data
@@ -42,12 +43,13 @@ def evaluate(
 
     Returns the figures by name, with the consensus of all as one of the names, and the answers behind the figures.
     """
-    sets = dict(of_mnist(data.root))
+    finder = open_finder(models / INK, os.cpu_count() or 1)
+    sets = dict(of_mnist(data.root, finder))
     try:
         sets |= of_writers(data.writers)
     except FileNotFoundError as error:
         tqdm.write(f"The other writers' sets are left out: {error}")
-    own = None if images is None else folder.load(images)
+    own = None if images is None else folder.load(images, finder)
     if own is not None:
         sets[OWN] = Images(own.images, own.labels[: len(own.images)])
     answers = Answers(sets, own)

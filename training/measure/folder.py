@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from service.answer import see
-from service.picture.decode import FORMATS
+from service.picture.decode import FORMATS, grey_from_upload
+from service.picture.digit import canonicalise
 from service.picture.errors import InvalidImage
+from service.picture.ink import InkFinder
 from service.settings import Settings
 from training.data.nondigits import NONE
 from training.measure.figures import separation
@@ -68,7 +69,7 @@ def _shares(values: list[str], right: np.ndarray, written: np.ndarray) -> dict[s
     return {str(value): [int(right[which].sum()), int(which.sum())] for value, which in groups.items()}
 
 
-def load(folder: Path) -> Folder:
+def load(folder: Path, finder: InkFinder) -> Folder:
     """Read a folder with an index.csv, or with folders 0/ to 9/ and other/, which holds non-digits.
 
     The index has the columns path and truth, and may have kind, cropped_by_author and writer. An empty truth means a
@@ -80,7 +81,8 @@ def load(folder: Path) -> Folder:
     images, seen, unseen = [], [], []
     for path, *says in tqdm(rows, desc=folder.name):
         try:
-            images.append(see((folder / path).read_bytes(), most, FORMATS).canonical.image)
+            picture, _ = grey_from_upload((folder / path).read_bytes(), most, FORMATS)
+            images.append(canonicalise(picture, finder).image)
         except InvalidImage:
             unseen.append(says)
         else:

@@ -22,7 +22,7 @@ def measure(folder: Path, models: Path) -> dict[str, float] | None:
     Returns, for single lines and for pages, their number, the share read exactly, and the character errors (wrong,
     missing and invented characters) as a share of all characters, line breaks included. None if there is no such image.
     """
-    numbers = list(_numbers(folder)) if (folder / INDEX).is_file() else []
+    numbers = list(labelled(folder)) if (folder / INDEX).is_file() else []
     if not numbers:
         return None
     predictor, settings = Predictor(models, "cpu", os.cpu_count() or 1), Settings()
@@ -43,7 +43,8 @@ def measure(folder: Path, models: Path) -> dict[str, float] | None:
     return result
 
 
-def _numbers(folder: Path) -> Iterator[tuple[Path, str]]:
+def labelled(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The pictures in a folder's index.csv whose truth has several digits, and that truth."""
     with open(folder / INDEX, newline="") as lines:
         for row in csv.DictReader(lines):
             if len(row["truth"]) > 1:

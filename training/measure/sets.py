@@ -10,6 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from service.picture.digit import canonicalise
+from service.picture.ink import InkFinder
 from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
 from training.data.nondigits import NONE, several
 from training.data.writers import Source
@@ -31,7 +32,7 @@ class Images:
         return bool((self.labels != NONE).all())
 
 
-def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
+def of_mnist(root: Path | None, finder: InkFinder) -> Iterator[tuple[str, Images]]:
     """MNIST's validation and test images, scikit-learn's digits, and frames with several test images.
 
     The set "load_digits" has 1,797 digits of 8x8 pixels, prepared by the service's `canonicalise`.
@@ -40,7 +41,7 @@ def of_mnist(root: Path | None) -> Iterator[tuple[str, Images]]:
         images, labels = mnist.load(split, root)
         yield split, Images(images.numpy(), labels.numpy())
     small: Any = load_digits()
-    seen = np.stack([canonicalise((image * (255 / 16)).astype(np.uint8)).image for image in small.images])
+    seen = np.stack([canonicalise((image * (255 / 16)).astype(np.uint8), finder).image for image in small.images])
     yield "load_digits", Images(seen[:, None], small.target)
     yield "several", _several(mnist.load("test", root)[0])
 

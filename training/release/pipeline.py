@@ -13,7 +13,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from service.picture.ink import FILE
 from training import networks
+from training.ink import NAME as INK
+from training.ink import fit as ink
 from training.loop.fit import WEIGHTS, Data
 from training.loop.history import read
 from training.loop.provenance import commit
@@ -65,7 +68,16 @@ class Pipeline:
                 data = Data(root=self.data, writers=self.writers)
                 seconds = seconds_an_epoch(name, recipe, self.device, data)
             found.append(Step(name=name, epochs=recipe.epochs, done=done, epoch=seconds))
+        if self.sources == "all":
+            recipe = self.recipe_of_ink()
+            done = min(len(read(self.runs / INK)), recipe.epochs)
+            data = Data(root=self.data, writers=self.writers)
+            seconds = ink.seconds_an_epoch(recipe, self.device, data) if done < recipe.epochs else 0.0
+            found.append(Step(name=INK, epochs=recipe.epochs, done=done, epoch=seconds))
         return sorted(found, key=lambda step: -step.seconds)
+
+    def recipe_of_ink(self) -> ink.Recipe:
+        return ink.Recipe() if self.epochs is None else ink.Recipe(epochs=self.epochs)
 
     def recipe(self, name: str) -> Recipe:
         """What `training.train` will train a network by."""
@@ -101,7 +113,7 @@ class Pipeline:
         if self.epochs is not None:
             settings += ["--epochs", self.epochs]
         self.call("training.train", name, "--resume", *settings, *self.places(), log=self.runs / name / LOG)
-        weights, artefact = self.runs / name / WEIGHTS, self.models / f"{name}.onnx"
+        weights, artefact = self.runs / name / WEIGHTS, self.models / (FILE if name == INK else f"{name}.onnx")
         if not artefact.exists() or artefact.stat().st_mtime < weights.stat().st_mtime:
             where = ["--runs", self.runs, "--models", self.models, *self.places()[:2]]
             self.call("training.export", name, *where, log=self.runs / name / LOG)

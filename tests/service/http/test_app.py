@@ -20,7 +20,16 @@ def test_upload_as_a_form_field(client, seven):
     answer = client.post("/predict", files={"image": ("photo.png", seven, "image/png")})
     assert answer.status_code == 200
     body = answer.json()
-    assert list(body) == ["digit", "confidence", "accepted", "agreement", "models", "timing_ms", "device"]
+    assert list(body) == [
+        "digit",
+        "confidence",
+        "accepted",
+        "digits_seen",
+        "agreement",
+        "models",
+        "timing_ms",
+        "device",
+    ]
     assert (body["digit"], body["agreement"], body["device"]) == (7, 2, "cpu")
     assert [model["name"] for model in body["models"]] == ["cnn", "faster_rcnn", "vit"]
     assert [model["digit"] for model in body["models"]] == [7, 7, 1]

@@ -22,7 +22,7 @@ def test_reading_gives_the_text_and_each_digit(client):
     answer = client.post("/read", files={"image": number})
     assert answer.status_code == 200
     body = answer.json()
-    assert list(body) == ["text", "digits", "timing_ms", "device"]
+    assert list(body) == ["text", "digits", "digits_seen", "turned", "timing_ms", "device"]
     assert (body["text"], body["device"]) == ("77", "cpu")
     assert [list(digit) for digit in body["digits"]] == [["digit", "confidence", "accepted", "box", "line"]] * 2
     assert [(digit["digit"], digit["accepted"], digit["line"]) for digit in body["digits"]] == [(7, True, 0)] * 2

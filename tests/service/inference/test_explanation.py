@@ -15,8 +15,8 @@ def predictor(released):
 
 
 @pytest.fixture(scope="module")
-def seven():
-    return canonicalise(draw("7")).image
+def seven(finder):
+    return canonicalise(draw("7"), finder).image
 
 
 def test_only_squares_with_ink_are_covered():

@@ -32,16 +32,16 @@ def indexed(tmp_path):
     return tmp_path
 
 
-def test_an_index_gives_labels_kinds_and_writers(indexed):
-    folder = load(indexed)
+def test_an_index_gives_labels_kinds_and_writers(indexed, finder):
+    folder = load(indexed, finder)
     assert folder.labels.tolist() == [7, 7, 3, NONE, 1, NONE]  # the last two are refused unseen
     assert folder.images.shape == (4, 1, 28, 28)
     assert folder.kinds == ["photo", "photo, cropped", "scan", "greek_alpha", "scan", "paper"]
     assert folder.writers == ["ann", "bob", "bob", "ann", "cid", "cid"]
 
 
-def test_images_refused_before_any_model_are_wrong_digits_or_refused_non_digits(indexed):
-    folder = load(indexed)
+def test_images_refused_before_any_model_are_wrong_digits_or_refused_non_digits(indexed, finder):
+    folder = load(indexed, finder)
     probabilities = np.full((4, 10), 0.02)
     probabilities[[0, 1, 2], [7, 1, 3]] = 0.82
     found = folder.figures(probabilities, threshold=0.5)
@@ -53,15 +53,15 @@ def test_images_refused_before_any_model_are_wrong_digits_or_refused_non_digits(
     assert found["others_refused"] == 1 and found["auroc"] == 1
 
 
-def test_folders_named_by_digit_need_no_index(tmp_path):
+def test_folders_named_by_digit_need_no_index(tmp_path, finder):
     for name in ("0", "9", "other"):
         (tmp_path / name).mkdir()
         Image.fromarray(draw(name[:1])).save(tmp_path / name / "one.png")
     (tmp_path / "0" / "notes.txt").write_text("no image")
-    assert load(tmp_path).labels.tolist() == [0, 9, NONE]
+    assert load(tmp_path, finder).labels.tolist() == [0, 9, NONE]
 
 
-def test_a_folder_without_readable_images_is_refused(tmp_path):
+def test_a_folder_without_readable_images_is_refused(tmp_path, finder):
     (tmp_path / "0").mkdir()
     with pytest.raises(FileNotFoundError, match="holds no readable image"):
-        load(tmp_path)
+        load(tmp_path, finder)

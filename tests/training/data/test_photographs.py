@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from training.data import camera, pens, photographs, printed
+from training.data.photographs import Hands, scene
+
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def hands(small_mnist, small_writers):
+    return Hands.load("train", small_mnist, small_writers)
+
+
+@pytest.fixture
+def scenes(hands):
+    return [scene(hands, SIZE, np.random.default_rng(seed)) for seed in range(60)]
+
+
+def test_the_same_seed_makes_the_same_scene_and_another_seed_another(hands, scenes):
+    again = scene(hands, SIZE, np.random.default_rng(3))
+    assert (again.picture == scenes[3].picture).all() and (again.ink == scenes[3].ink).all()
+    assert len({one.picture.tobytes() for one in scenes}) == 60
+
+
+def test_a_scene_is_a_picture_and_its_ink(scenes):
+    for one in scenes:
+        for values in (one.picture, one.ink):
+            assert values.shape == (SIZE, SIZE) and values.dtype == np.uint8
+    written = sum(one.ink.max() > 127 for one in scenes)
+    assert 60 * 0.6 < written < 60  # some hold no writing
+
+
+def test_ink_stands_out_from_what_is_around_it(hands, monkeypatch):
+    """Without what a camera and a sheet add, a pixel that is covered is darker than one that is not."""
+    monkeypatch.setattr(printed, "on_paper", lambda page, *others: page)
+    monkeypatch.setattr(camera, "photographed", lambda page, ink, generator: (page.clip(0, 255).astype(np.uint8), ink))
+    monkeypatch.setattr(camera, "on_screen", lambda page, generator: page.clip(0, 255).astype(np.uint8))
+    monkeypatch.setattr(photographs, "BLANK", 0)
+    compared = 0
+    for seed in range(30):
+        one = scene(hands, SIZE, np.random.default_rng(seed))
+        covered, free = one.picture[one.ink > 200], one.picture[one.ink == 0]
+        if covered.size and free.size:
+            assert np.median(covered) < np.median(free)
+            compared += 1
+    assert compared > 20
+
+
+def test_hands_are_of_one_split(small_mnist, small_writers):
+    train, test = (Hands.load(split, small_mnist, small_writers) for split in ("train", "test"))
+    for rows in ("digits", "letters", "numbers"):
+        writers = [set(hands.strokes.writer[getattr(hands, rows)]) for hands in (train, test)]
+        assert writers[0] and writers[1] and not writers[0] & writers[1]
+
+
+@pytest.mark.parametrize("height", [12, 100])
+def test_a_bitmap_is_enlarged_with_sharp_edges_and_empty_paper(small_mnist, height):
+    hands = photographs.load_mnist("train", small_mnist)[0][7, 0].numpy()
+    large = pens.bitmap(hands, height, 0.1)
+    assert abs(large.shape[0] - height) <= 0.15 * height + 3
+    assert large.max() > 200 and np.median(large[0]) < 30
+
+
+def test_what_is_cut_out_is_as_large_as_the_sheet_and_keeps_its_ink(hands):
+    sheet = np.full((SIZE, SIZE), 200, np.float32)
+    ink = np.zeros((SIZE, SIZE), np.uint8)
+    ink[40:60, 30:90] = 255
+    box = np.array([[30, 40, 90, 60]])
+    page, found = photographs._cut_out(sheet, ink, box, np.random.default_rng(0))
+    assert page.shape == found.shape == (SIZE, SIZE)
+    assert (found > 127).mean() > 2 * (ink > 127).mean()

@@ -1,0 +1,62 @@
+"""What one sign looks like that somebody wrote, drawn with any pen."""
+
+import math
+
+import cv2
+import numpy as np
+
+from training.data.strokes import Strokes
+
+WIDEST = 2.5  # heights: a dash is no sign as broad as a page
+SUBPIXEL = 4  # bits after the point of a coordinate that OpenCV draws
+
+
+def slant(generator: np.random.Generator) -> np.ndarray:
+    """A matrix (2, 2) that slants and turns."""
+    slant, turn = generator.normal(0, 0.15), np.radians(generator.normal(0, 5))
+    return np.array([[1, -slant], [0, 1]]) @ [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+
+
+def trace(
+    strokes: Strokes,
+    row: int,
+    height: float,
+    pen: float,
+    matrix: np.ndarray,
+    straight: float = 0.0,
+    widest: float = WIDEST,
+) -> np.ndarray:
+    """Sample `row` drawn with a pen of `pen` pixels, `height` pixels high but at most `widest` heights wide: uint8.
+
+    matrix: how it is slanted; straight: by how much of the height straight lines may leave its curves.
+    """
+    bounds = strokes.stroke[strokes.sample[row] : strokes.sample[row + 1] + 1]
+    points = strokes.points[bounds[0] : bounds[-1]].astype(np.float64) @ matrix.T
+    low = points.min(0)
+    extent = points.max(0) - low
+    room = max(height - pen, 1)
+    fit = room / max(extent[1], extent[0] / widest, 1)
+    margin = math.ceil(pen / 2) + 1
+    fixed = np.round(((points - low) * fit + margin) * (1 << SUBPIXEL)).astype(np.int32)
+    lines = [fixed[[a, *range(a, b)]] for a, b in zip(bounds[:-1] - bounds[0], bounds[1:] - bounds[0], strict=True)]
+    if straight:
+        lines = [cv2.approxPolyDP(line, straight * height * (1 << SUBPIXEL), False) for line in lines]
+    width, tall = np.ceil(extent * fit).astype(int) + 2 * margin
+    ink = np.zeros((tall, width), np.uint8)
+    cv2.polylines(ink, lines, False, 255, max(1, round(pen)), cv2.LINE_AA, SUBPIXEL)
+    return ink
+
+
+def bitmap(image: np.ndarray, height: float, pen: float) -> np.ndarray:
+    """One of MNIST's digits (28, 28) uint8, its ink `height` pixels high, with sharp edges: (h, w) uint8."""
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    crop = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    fit = height / max(crop.shape[0], crop.shape[1] / WIDEST)
+    size = [max(1, round(side * fit)) for side in reversed(crop.shape)]
+    large = cv2.resize(np.pad(crop, 1), [side + round(2 * fit) for side in size], interpolation=cv2.INTER_CUBIC)
+    if fit > 1.5:
+        large = cv2.GaussianBlur(large, (0, 0), 0.35 * fit)
+        level = np.clip(127 + 90 * (0.12 - pen) / 0.12, 60, 190)  # less of it is a broader pen
+        slope = max(fit / 2, 127 / level)  # what is empty stays empty
+        large = ((large.astype(np.float32) - level) * slope + 127).clip(0, 255).astype(np.uint8)
+    return large
