@@ -45,7 +45,7 @@ PREDICT: dict[str, list[Change]] = {
 }
 READ: dict[str, list[Change]] = {
     "mixture of colours": PREDICT["mixture of colours"],
-    "second look": [(reader, "PAGE", digit.LOOK)],
+    "second look": [(reader, "MOST_PAGE", digit.LOOK)],
     "cut off at the edge": [(pieces, "CUT_OFF", 0)],
     "lines": [(pieces, "LONGEST", np.inf)],
     "seams": [(reader, "cut", lambda lines, *others: lines)],

@@ -31,8 +31,9 @@ def test_wheel_holds_what_the_service_reads(installed):
         "benchmarks",
     }
     for folder, inside in (("models", "models"), ("examples", "examples"), ("service/page", "page")):
-        there = {path.name for path in (REPOSITORY / folder).iterdir() if path.is_file()}
-        assert there <= {path.name for path in (installed / "service" / inside).iterdir()}, folder
+        there = {path.relative_to(REPOSITORY / folder) for path in (REPOSITORY / folder).rglob("*") if path.is_file()}
+        own = installed / "service" / inside
+        assert there <= {path.relative_to(own) for path in own.rglob("*")}, folder
 
 
 @pytest.mark.slow

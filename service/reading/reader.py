@@ -21,7 +21,7 @@ from service.picture.ink import InkFinder
 from service.reading.looks import Looks, Models
 from service.reading.pieces import REACH, TALL, Piece, common_height, cut, gap, hull, lines_of, pieces_of
 
-NEAR, PAGE = 512, 1024  # pixels of the longer side that a page is looked at with, at least and at most
+LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
 HEIGHT = 48  # pixels of the commonest height on it
 SINGLE = 0.97  # confidence at which connected ink is one digit, without a thought of cutting it
 TOGETHER = 5  # pieces of one digit, at most
@@ -100,9 +100,9 @@ def page_ink(picture: np.ndarray, finder: InkFinder) -> tuple[np.ndarray, float]
     """
     far, _ = finder.find(picture, LOOK)
     pieces = pieces_of(far)
-    longest = int(max(far.shape) * HEIGHT / common_height(pieces)) if pieces else PAGE
-    ink, scale = finder.find(picture, int(np.clip(longest, NEAR, PAGE)))
-    if pieces and longest <= NEAR:  # a broad pen is seen from afar, a hair line from near
+    longest = int(max(far.shape) * HEIGHT / common_height(pieces)) if pieces else MOST_PAGE
+    ink, scale = finder.find(picture, int(np.clip(longest, LEAST_PAGE, MOST_PAGE)))
+    if pieces and longest <= LEAST_PAGE:  # a broad pen is seen from afar, a hair line from near
         ink = np.maximum(ink, cv2.resize(far, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
     return ink, scale
 
