@@ -46,13 +46,10 @@ PREDICT: dict[str, list[Change]] = {
 READ: dict[str, list[Change]] = {
     "mixture of colours": PREDICT["mixture of colours"],
     "second look": [(reader, "MOST_PAGE", digit.LOOK)],
-    "cut off at the edge": [(pieces, "CUT_OFF", 0)],
-    "lines": [(pieces, "LONGEST", np.inf)],
     "seams": [(reader, "cut", lambda lines, *others: lines)],
     "seams where the detector sees digits": [(pieces, "_seen", lambda small, looks: np.zeros(0))],
     "digits of several pieces": [(reader, "TOGETHER", 1)],
     "connected: all digits or none": [(reader, "_is_torn", lambda line, start, stop: False)],
-    "dirt": [(reader, "DIRT", 1e-9)],
     "company": [(reader, "COMPANY", 2)],
     "words": [(reader, "MOSTLY", 0)],
     "turns": [(reader, "UNSURE", 0)],

@@ -17,13 +17,11 @@ SIGHT = 28  # pixels of the height of a piece that is to be cut
 SURE = 0.4  # score of a detection that counts
 # Shares of the commonest height of the pieces on a page:
 TALL = 0.4  # what is smaller is a part of a digit, or dirt
-CUT_OFF = 0.5  # what touches the page's edge and is smaller is not all there
 SMALLEST = 0.1  # what is smaller is dirt
 REACH = 0.25  # parts of a digit are no further apart
 SAME_PEN = 0.35  # of the breadth of most strokes: what is thinner is left of print, as the box around a digit
 # Shares of the height of a piece:
 WIDE = 0.8  # what is wider may be several digits
-LONGEST = 8.0  # what is wider, and wider than digits are high, is no number
 SHARED = 0.3  # of the smaller of two heights: pieces on one line share as much
 # Of seams, in pixels at SIGHT:
 SEAM_REACH = 3  # a seam is the best of those as near
@@ -87,15 +85,7 @@ def pieces_of(ink: np.ndarray) -> list[Piece]:
         for piece, own in zip(pieces, pens, strict=True)
         if max(piece.width, piece.height) >= SMALLEST * common
         and own >= SAME_PEN * pen
-        and piece.width <= max(LONGEST * piece.height, common)
-        and not _is_cut_off(piece, common, ink.shape)
     ]
-
-
-def _is_cut_off(piece: Piece, common: float, shape: tuple[int, ...]) -> bool:
-    """Whether a piece reaches beyond the page."""
-    at_edge = piece.box[:2].min() == 0 or piece.box[2] == shape[1] or piece.box[3] == shape[0]
-    return bool(at_edge and piece.height < CUT_OFF * common)
 
 
 def common_height(pieces: list[Piece]) -> float:
@@ -141,7 +131,7 @@ def cut(
 ) -> list[list[Piece]]:
     """The lines, with those of the pieces `doubtful` cut that may be several digits. Raises like Looks."""
     tall = [piece for piece in doubtful if piece.height >= TALL * height]
-    wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LONGEST * piece.height]
+    wide = [piece for piece in tall if piece.width > WIDE * piece.height]
     looks.plan(detections=len(wide))
     parts = {piece.part: _parts(piece, ink, looks) for piece in wide}
     return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]

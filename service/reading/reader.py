@@ -32,7 +32,6 @@ WORD_GAP = 0.7  # what stands further apart is another word
 BESIDE = 0.3  # of the narrower one's width: two whole strokes that share less are two digits
 COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
 MOSTLY = 0.65  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
-DIRT = 0.6  # confidence at which it is as likely that a small piece is dirt
 UNSURE = 0.8  # mean confidence below which a page may lie on its side
 FEW = 3  # digits: fewer do not tell how a page lies, for a turned 6 is a 9
 
@@ -148,7 +147,7 @@ def _read(ink: np.ndarray, looks: Looks) -> list[Reading]:
             if not _is_torn(line, start, stop) or (verdict.accepted and _is_tall(hull(line[start:stop]), height))
         }
         marks = []
-        for start, stop in _best_row(line, says, height):
+        for start, stop in _best_row(line, says):
             (verdict, image), box = seen[start, stop], hull(line[start:stop])
             mark = Reading(
                 digit=verdict.digit,
@@ -235,21 +234,16 @@ def _framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
     return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
 
 
-def _best_row(line: list[Piece], says: dict[tuple[int, int], Verdict], height: float) -> list[tuple[int, int]]:
-    """The candidates that together use up the line and are surest, (start, stop) each; small pieces may be left out."""
-    best: list[tuple[float, int, bool]] = [(0.0, 0, False)]  # score, where it came from, whether it counts
-    best += [(-np.inf, 0, False)] * len(line)
-    for stop in range(1, len(line) + 1):
-        for start in (start for start, end in says if end == stop):
-            score = best[start][0] + (stop - start) * float(np.log(says[start, stop].confidence))
-            best[stop] = max(best[stop], (score, start, True), key=lambda entry: entry[0])
-        if line[stop - 1].height < TALL * height and not _is_torn(line, stop - 1, stop):
-            left_out = (best[stop - 1][0] + float(np.log(DIRT)), stop - 1, False)
-            best[stop] = max(best[stop], left_out, key=lambda entry: entry[0])
+def _best_row(line: list[Piece], says: dict[tuple[int, int], Verdict]) -> list[tuple[int, int]]:
+    """The candidates that together use up the line and are surest, (start, stop) each."""
+    best: list[tuple[float, int]] = [(0.0, 0)]  # score, and where it came from
+    best += [(-np.inf, 0)] * len(line)
+    for (start, stop), verdict in sorted(says.items(), key=lambda said: said[0][1]):
+        score = best[start][0] + (stop - start) * float(np.log(verdict.confidence))
+        best[stop] = max(best[stop], (score, start), key=lambda entry: entry[0])
     spans, stop = [], len(line)
     while stop:
-        _, start, counts = best[stop]
-        if counts:
-            spans.append((start, stop))
+        start = best[stop][1]
+        spans.append((start, stop))
         stop = start
     return spans[::-1]

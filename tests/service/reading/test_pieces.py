@@ -35,11 +35,17 @@ def test_connected_ink_is_one_piece():
     assert common_height(pieces) == 57
 
 
-def test_a_thin_foot_is_kept_and_a_long_rule_is_not():
+def test_a_thin_foot_is_kept():
     ink = bars((40, 20), (120, 20))
     ink[80:82, 35:75] = 255
-    ink[95:97, 10:190] = 255
-    assert sorted(int(piece.width) for piece in pieces_of(ink))[-1] == 40 and len(pieces_of(ink)) == 3
+    assert len(pieces_of(ink)) == 3
+
+
+def test_what_is_left_of_a_printed_box_is_much_thinner_than_the_strokes():
+    ink = np.zeros((200, 300), np.uint8)
+    cv2.rectangle(ink, (40, 40), (80, 120), 255, 15)
+    ink[30:130, 120] = 255
+    assert len(pieces_of(ink)) == 1
 
 
 def test_only_so_many_pieces_are_looked_at():
