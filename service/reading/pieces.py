@@ -83,8 +83,7 @@ def pieces_of(ink: np.ndarray) -> list[Piece]:
     return [
         piece
         for piece, own in zip(pieces, pens, strict=True)
-        if max(piece.width, piece.height) >= SMALLEST * common
-        and own >= SAME_PEN * pen
+        if max(piece.width, piece.height) >= SMALLEST * common and own >= SAME_PEN * pen
     ]
 
 
