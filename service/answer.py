@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -50,9 +50,16 @@ class Seen:
 
 
 def see(
-    data: bytes, predictor: Predictor, max_pixels: int, formats: tuple[str, ...], arrived: float | None = None
+    data: bytes,
+    predictor: Predictor,
+    max_pixels: int,
+    formats: tuple[str, ...],
+    arrived: float | None = None,
+    count: bool = True,
 ) -> Seen:
     """Decode and canonicalise the bytes of an image that came at `arrived`, a time by time.perf_counter.
+
+    count: say how many digits there are, which may take a search by Faster R-CNN; without it `digits` is 1.
 
     Raises InvalidImage, ImageTooLarge.
     """
@@ -60,7 +67,7 @@ def see(
     picture, reduced = grey_from_upload(data, max_pixels, formats)
     decoded = time.perf_counter()
     canonical = canonicalise(picture, predictor.finder)
-    digits = 1 if canonical.crowd is None else count_digits(canonical.crowd, predictor)
+    digits = count_digits(canonical.crowd, predictor) if count and canonical.crowd is not None else 1
     finished = time.perf_counter()
     if arrived is not None:
         mark("queue", arrived, started)
@@ -100,7 +107,7 @@ async def answer(
     arrived = time.perf_counter()
 
     def look() -> tuple[Seen, Share | None]:
-        seen = see(data, batcher.predictor, settings.max_pixels, settings.formats, arrived)
+        seen = see(data, batcher.predictor, settings.max_pixels, settings.formats, arrived, count=not here)
         return seen, None if here and not batcher.is_alone else batcher.now(seen.images, names)
 
     with batcher.visit():
@@ -108,6 +115,9 @@ async def answer(
         if here:  # to a thread and back takes longer than decoding it
             await asyncio.sleep(0)  # so that the requests that came with it are counted, and share a batch with it
             seen, share = look()
+            if (crowd := seen.canonical.crowd) is not None:  # a search that may take 60 ms
+                digits = await anyio.to_thread.run_sync(count_digits, crowd, batcher.predictor, limiter=decoding)
+                seen = replace(seen, digits=digits)
         else:
             seen, share = await anyio.to_thread.run_sync(look, limiter=decoding)
         if share is None:

@@ -81,10 +81,11 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
 
 def open_finder(path: Path, threads: int) -> InkFinder:
     """Load models/page/ink.onnx. Raises UnusableArtefact."""
+    content = read(path)
     try:
-        return InkFinder(read(path), threads)
-    except UnusableArtefact:
-        raise
+        return InkFinder(content, threads)
+    except ValueError as error:
+        raise UnusableArtefact(f"{path} {error}; {remedy(path)}") from error
     except Exception as error:  # as above
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
 

@@ -22,6 +22,7 @@ REACH = 0.25  # parts of a digit are no further apart
 SAME_PEN = 0.35  # of the breadth of most strokes: what is thinner is left of print, as the box around a digit
 # Shares of the height of a piece:
 WIDE = 0.8  # what is wider may be several digits
+LONGEST = 8.0  # what is wider still is not cut: the detector's work grows with the width
 SHARED = 0.3  # of the smaller of two heights: pieces on one line share as much
 # Of seams, in pixels at SIGHT:
 SEAM_REACH = 3  # a seam is the best of those as near
@@ -130,7 +131,7 @@ def cut(
 ) -> list[list[Piece]]:
     """The lines, with those of the pieces `doubtful` cut that may be several digits. Raises like Looks."""
     tall = [piece for piece in doubtful if piece.height >= TALL * height]
-    wide = [piece for piece in tall if piece.width > WIDE * piece.height]
+    wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LONGEST * piece.height]
     looks.plan(detections=len(wide))
     parts = {piece.part: _parts(piece, ink, looks) for piece in wide}
     return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]

@@ -24,6 +24,7 @@ class Predictor:
 
     def __init__(self, finder):
         self.finder, self.turns, self.batches = finder, Turns(), []
+        self.searches = []
 
     def classify(self, images, names):
         self.batches.append((len(images), threading.current_thread()))
@@ -32,10 +33,17 @@ class Predictor:
         verdict = Verdict(digit=7, confidence=1.0, accepted=True, agreement=len(names))
         return Answers(by_name=by_name, verdicts=[verdict] * len(images), inference_ms=0.1)
 
+    def detect(self, pages):
+        """Sees two digits on every page, and notes the thread."""
+        self.searches.append(threading.current_thread())
+        return np.zeros((1, 2, 4), np.float32), np.ones((1, 2, 10), np.float32)
 
-def png(side):
+
+def png(side, strokes=1):
     pixels = np.zeros((side, side), np.uint8)
-    pixels[side // 4 : side * 3 // 4, side // 2 - 1 : side // 2 + 1] = 255
+    for stroke in range(strokes):
+        x = side * (stroke + 1) // (strokes + 1)
+        pixels[side // 4 : side * 3 // 4, x - 1 : x + 1] = 255
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
@@ -63,6 +71,19 @@ def test_a_small_image_alone_needs_no_thread(finder):
 def test_small_images_that_come_together_share_a_batch_outside_the_event_loop(finder):
     ((size, thread),) = ask(finder, png(28), png(28), png(28))
     assert size == 3 and thread is not threading.current_thread()
+
+
+def test_several_digits_are_counted_outside_the_event_loop(finder):
+    """Bug: a small image of several marks held the event loop for 60 ms."""
+    predictor = Predictor(finder)
+
+    async def one():
+        return await answer(png(28, 3), Batcher(predictor), ["cnn"], environment.Settings(), CapacityLimiter(2))
+
+    said = asyncio.run(one())
+    assert (said["digits_seen"], said["accepted"]) == (2, False)
+    (thread,) = predictor.searches
+    assert thread is not threading.current_thread()
 
 
 def test_a_larger_image_is_decoded_in_a_thread(finder):

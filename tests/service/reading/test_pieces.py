@@ -138,3 +138,12 @@ def test_only_so_much_is_cut(monkeypatch):
     monkeypatch.setattr(looks, "MOST", 15 * looks.DETECTION)
     with pytest.raises(TooMuchWork, match="more than 30 looks"):
         cut(lines_of(pieces, 40), pieces, ink, 40, Looks(ONE, [], None))
+
+
+def test_a_piece_wider_than_any_number_is_not_shown_to_the_detector():
+    """Bug: a dash of 1,000 pixels was enlarged to 9,000 for it."""
+    ink = np.zeros((200, 1000), np.uint8)
+    ink[100:103, 10:990] = 255
+    pieces = pieces_of(ink)
+    (line,) = cut(lines_of(pieces, 3), pieces, ink, 3, Looks(None, [], None))
+    assert len(line) == 1
