@@ -28,6 +28,7 @@ COMMANDS = {  # of Python
     "bentoml": "-m bentoml serve benchmarks.peers.with_bentoml:Native --host {host} --port {port}",
 }
 PEERS = "litserve", "fastapi", "bentoml"
+AUTOGROUP = Path("/proc/self/autogroup")  # of Linux, as "/autogroup-7 nice -5"; empty for a process without a session
 PATHS = {"cnn": "/predict?models=cnn", "all": "/predict"}
 
 
@@ -46,8 +47,8 @@ def is_preferred() -> bool:
     get = getattr(os, "sched_getscheduler", None)
     if os.nice(0) < 0 or (get is not None and get(0) in (os.SCHED_RR, os.SCHED_FIFO)):
         return True
-    session = Path("/proc/self/autogroup")  # of Linux, as "/autogroup-7 nice -5"
-    return session.exists() and int(session.read_text().split()[-1]) < 0
+    words = AUTOGROUP.read_text().split() if AUTOGROUP.exists() else []
+    return bool(words) and int(words[-1]) < 0
 
 
 @contextmanager

@@ -83,6 +83,15 @@ def test_table_without_the_service_has_no_ratio():
     assert http.summary([row | latency])[0]["service_ratio"] is None
 
 
+@pytest.mark.parametrize(
+    ("session", "preferred"), [("/autogroup-7 nice -5\n", True), ("/autogroup-7 nice 0\n", False), ("", False)]
+)
+def test_measurements_say_whether_linux_preferred_them(session, preferred, monkeypatch, tmp_path):
+    monkeypatch.setattr(servers, "AUTOGROUP", tmp_path / "autogroup")
+    servers.AUTOGROUP.write_text(session)
+    assert servers.is_preferred() is preferred
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", servers.COMMANDS)
 def test_each_server_is_measured(kind, capsys, tmp_path):
