@@ -21,7 +21,7 @@ def text(recorded: Recorded) -> str:
         "## Other people's digits",
         tables.digits(recorded),
         "The table gives the consensus of all models, with Wilson's 95 % intervals. No image of these writers was "
-        "trained on.",
+        "trained on." + _alone(recorded),
         *_nondigits(recorded),
         _trained_on(recorded),
         tables.by_model(recorded),
@@ -48,6 +48,15 @@ def text(recorded: Recorded) -> str:
         tables.to_99(recorded),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+
+
+def _alone(recorded: Recorded) -> str:
+    if not recorded.mnist_alone:
+        return ""
+    return (
+        "\nThe last column gives the consensus of the networks that the same recipes make of MNIST alone. It shows "
+        "what other\npeople's writing costs on MNIST and gives elsewhere."
+    )
 
 
 def _nondigits(recorded: Recorded) -> list[str]:

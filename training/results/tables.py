@@ -23,6 +23,8 @@ NONDIGITS = {
     "unseen_alphabets": "Omniglot, two alphabets that no recipe trains on",
 }
 
+ALONE = "trained on MNIST alone"  # the title of a column
+
 
 def table_of(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
@@ -55,7 +57,7 @@ def comparison(recorded: Recorded) -> str:
     ones = float((recorded.probabilities["labels"] == 1).mean())
     rows.append(['always "1"', "0", f"{ones:.2%}", *[""] * 7])
     head = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency"]
-    return table_of([*head, "trained on MNIST alone"], rows)
+    return table_of([*head, ALONE], rows)
 
 
 def summary(recorded: Recorded) -> str:
@@ -75,8 +77,8 @@ def digits(recorded: Recorded) -> str:
         row = [DIGITS[name], f"{part['right']['n']:,}", str(part.get("writers", ""))]
         for key in ("right", "ones_right", "slashed_zeros_right", "accepted_wrong", "refused"):
             row.append(_share(part[key]) if key in part else "")
-        rows.append(row)
-    return table_of(head, rows)
+        rows.append([*row, _alone(recorded, name, "right")])
+    return table_of([*head, f"right, {ALONE}"], rows)
 
 
 def nondigits(recorded: Recorded) -> str:
@@ -84,8 +86,9 @@ def nondigits(recorded: Recorded) -> str:
     rows = []
     for name, part in _sets(recorded, NONDIGITS):
         n, writers = f"{part['refused']['n']:,}", str(part.get("writers", ""))
-        rows.append([NONDIGITS[name], n, writers, _share(part["refused"]), f"{part['auroc']:.4f}"])
-    return table_of(["set", "images", "writers", "refused", "AUROC"], rows)
+        alone = _alone(recorded, name, "refused")
+        rows.append([NONDIGITS[name], n, writers, _share(part["refused"]), f"{part['auroc']:.4f}", alone])
+    return table_of(["set", "images", "writers", "refused", "AUROC", f"refused, {ALONE}"], rows)
 
 
 def by_model(recorded: Recorded) -> str:
@@ -102,6 +105,12 @@ def by_model(recorded: Recorded) -> str:
 def _sets(recorded: Recorded, titles: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
     measured = recorded.measured[CONSENSUS]["sets"]
     return [(name, measured[name]) for name in titles if name in measured]
+
+
+def _alone(recorded: Recorded, name: str, key: str) -> str:
+    """The share of a set for the networks trained on MNIST alone, together; empty if there are none."""
+    sets = recorded.mnist_alone.get(CONSENSUS, {}).get("sets", {})
+    return f"{sets[name][key]['share']:.2%}" if name in sets else ""
 
 
 def _share(part: dict[str, Any]) -> str:
