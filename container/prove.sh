@@ -51,8 +51,8 @@ echo
 
 container=$(buildah from --pull-never quintet)
 run() { buildah run --user bentoml "$container" -- "$@"; }
-run bash -c 'test "$(id -u)" != 0 && ! python -c "import torch" 2>/dev/null'
-echo "not root, no torch"
+run bash -c 'test "$(id -u)" != 0 && ! python -c "import torch" 2>/dev/null && ! command -v gcc'
+echo "not root, no torch, no compiler"
 # In a process namespace, for what runs in the container outlives buildah, but not the namespace's first process.
 unshare --pid --fork --kill-child --mount-proc "${engine[@]}" run --user bentoml --env "BENTOML_PORT=$PORT" "$container" -- \
     /home/bentoml/bento/env/docker/entrypoint.sh \
