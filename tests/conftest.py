@@ -17,6 +17,16 @@ from onnx import TensorProto, helper
 from service.picture.ink import FILE, InkFinder
 
 REPOSITORY = Path(__file__).parent.parent
+ANSWER = [
+    "digit",
+    "confidence",
+    "accepted",
+    "digits_seen",
+    "agreement",
+    "models",
+    "timing_ms",
+    "device",
+]  # the fields of an answer of /predict, in order
 RELEASED = REPOSITORY / "models"
 
 

@@ -12,7 +12,7 @@ from service.http import schema
 from service.http.app import create_app
 from service.inference.predictor import Predictor
 from service.settings import Settings
-from tests.conftest import draw
+from tests.conftest import ANSWER, draw
 from tests.service.picture.test_decode import encode
 
 
@@ -20,16 +20,7 @@ def test_upload_as_a_form_field(client, seven):
     answer = client.post("/predict", files={"image": ("photo.png", seven, "image/png")})
     assert answer.status_code == 200
     body = answer.json()
-    assert list(body) == [
-        "digit",
-        "confidence",
-        "accepted",
-        "digits_seen",
-        "agreement",
-        "models",
-        "timing_ms",
-        "device",
-    ]
+    assert list(body) == ANSWER
     assert (body["digit"], body["agreement"], body["device"]) == (7, 2, "cpu")
     assert [model["name"] for model in body["models"]] == ["cnn", "faster_rcnn", "vit"]
     assert [model["digit"] for model in body["models"]] == [7, 7, 1]

@@ -1,71 +1,15 @@
-"""Typed numbers, read by a predictor that compares with typed digits."""
-
-import time
-from contextlib import suppress
-from dataclasses import replace
+"""Typed numbers are read, however they stand on the page."""
 
 import cv2
 import numpy as np
 import pytest
 
-from service.inference.consensus import Verdict
-from service.picture.digit import canonicalise
-from service.picture.errors import InvalidImage, OutOfTime, TooMuchWork
-from service.reading import looks, reader
-from service.reading.pieces import Piece, pieces_of
+from service.picture.errors import InvalidImage
+from service.reading import reader
+from service.reading.pieces import Piece
 from service.reading.reader import read
 from tests.conftest import draw
-
-
-class Matcher:
-    """As much of a Predictor as reading needs: the digit is that of the most similar typed one."""
-
-    def __init__(self, finder):
-        self.typed = np.stack([self._unit(canonicalise(draw(str(digit)), finder).image) for digit in range(10)])
-        self.verdicts, self.batches = [], []
-
-    @staticmethod
-    def _unit(image):
-        soft = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.5).ravel()
-        return soft / np.linalg.norm(soft)
-
-    def classify(self, images, names):
-        self.batches.append(len(images))
-        likeness = np.stack([self._unit(image[0]) for image in images]) @ self.typed.T
-        sure = likeness.max(1) ** 8
-        self.verdicts = [
-            Verdict(digit=int(digit), confidence=float(confidence), accepted=bool(confidence > 0.4), agreement=1)
-            for digit, confidence in zip(likeness.argmax(1), sure, strict=True)
-        ]
-        return self
-
-    def detect(self, pages):
-        """A digit at the left end of each page."""
-        boxes = np.tile(np.float32([14, 14, 30, 42]), (len(pages), 1, 1))
-        return boxes, np.ones((len(pages), 1, 10), np.float32)
-
-
-@pytest.fixture(scope="module")
-def matcher(finder):
-    return Matcher(finder)
-
-
-def page(*lines, scale=2.0, gap=20):
-    """Lines of typed digits from above, black on white."""
-    rows = [draw(line, (int(40 * scale), int(24 * scale * max(map(len, lines)) + 40)), scale, 5) for line in lines]
-    return np.concatenate([np.pad(row, ((gap, gap), (0, 0)), constant_values=255) for row in rows])
-
-
-def read_page(picture, models, finder, deadline=None):
-    return read(picture, models, finder, [], deadline).readings
-
-
-def text(readings):
-    lines = {}
-    for reading in readings:
-        if reading.accepted:
-            lines.setdefault(reading.line, []).append(str(reading.digit))
-    return ["".join(lines[line]) for line in sorted(lines)]
+from tests.service.reading.typed import page, read_page, text
 
 
 @pytest.mark.parametrize("number", ["7", "42", "1969", "0123456789"])
@@ -174,55 +118,6 @@ def test_a_digit_much_fainter_than_its_neighbours_is_no_shadow_whatever_specks_t
     assert text(read_page(picture, matcher, finder)) == ["3820"]
 
 
-def test_what_is_no_digit_is_marked(matcher, finder):
-    readings = read_page(page("1X9"), matcher, finder)
-    assert [reading.accepted for reading in readings] == [True, False, True]
-    assert text(readings) == ["19"]
-
-
-def test_nothing_is_sent_to_the_models_after_the_deadline(matcher, finder):
-    matcher.batches.clear()
-    with pytest.raises(OutOfTime):
-        read_page(page("1969"), matcher, finder, deadline=time.perf_counter())
-    assert not matcher.batches
-    assert text(read_page(page("1969"), matcher, finder, deadline=time.perf_counter() + 3_600)) == ["1969"]
-
-
-@pytest.mark.parametrize("seed, density", [(0, 0.39), (1, 0.5), (2, 0.61), (3, 0.69)])
-def test_work_is_bounded_on_a_page_of_noise(matcher, seed, density, finder):
-    """130 x 130 pixels of noise kept the models busy for ten seconds."""
-    noise = np.uint8(255 * (np.random.default_rng(seed).random((130, 130)) < density))
-    for side in (64, 78, 130):
-        matcher.batches.clear()
-        with suppress(InvalidImage):
-            read_page(noise[:side, :side], matcher, finder)
-        assert sum(matcher.batches) <= looks.MOST
-
-
-def test_more_candidates_than_are_allowed_are_refused_before_they_are_looked_at(matcher, monkeypatch, finder):
-    monkeypatch.setattr(looks, "MOST", 4)
-    assert text(read_page(page("1969"), matcher, finder)) == ["1969"]
-    matcher.batches.clear()
-    with pytest.raises(TooMuchWork, match="more than 4 looks at possible digits; send a part of it at a time"):
-        read_page(page("19690"), matcher, finder)
-    assert not matcher.batches
-
-
-def test_marks_within_marks_are_refused_before_they_are_looked_at():
-    """Each took time by the area around it: 200 rings on a page as much as 60 pages."""
-    rings = np.zeros((1024, 1024), np.uint8)
-    for radius in range(3, 510, 5):
-        cv2.circle(rings, (512, 512), radius, 255, 1)
-    with pytest.raises(TooMuchWork, match="marks within marks"):
-        pieces_of(rings)
-
-
-def test_batches_leave_others_their_turn(matcher, finder):
-    matcher.batches.clear()
-    read_page(page(*["0123456789"] * 5, scale=0.9, gap=5), matcher, finder)
-    assert max(matcher.batches) == looks.BATCH < 10
-
-
 @pytest.mark.parametrize("pen", [1, 2, 40])
 def test_a_line_across_a_large_page_is_framed(matcher, pen, finder):
     picture = np.full((1024, 1024), 255, np.uint8)
@@ -237,65 +132,6 @@ def test_a_hairline_is_framed(finder):
     mask = np.ones((1000, 1), bool)
     piece = Piece(part=1, box=np.array([0, 0, 1, 1000]), mask=mask)
     assert reader._framed(np.full((1000, 1), 200, np.uint8), [piece]).max() == 255
-
-
-def test_a_detector_that_sees_a_digit_beside_the_ink_hurts_nothing(matcher, monkeypatch, finder):
-    boxes = np.array([[[0, 5, 10, 25], [14, 5, 22, 25]]], np.float32)  # the first in the margin
-    monkeypatch.setattr(matcher, "detect", lambda pages: (boxes, np.ones((1, 2, 10))), raising=False)
-    rising = np.full((720, 790), 255, np.uint8)
-    cv2.line(rising, (100, 600), (100, 100), 0, 12)
-    cv2.line(rising, (100, 600), (700, 560), 0, 4)
-    assert len(read_page(rising, matcher, finder)) == 1
-
-
-def test_more_than_can_be_read_is_refused_but_many_specks_are_not(matcher, finder):
-    crowd = page(*["01234567890123456789"] * 15, scale=0.7, gap=5)
-    with pytest.raises(InvalidImage, match="more than 200 marks"):
-        read_page(crowd, matcher, finder)
-    picture = np.pad(page("1969", scale=10.0), ((0, 100), (0, 0)), constant_values=255)
-    for x in range(5, picture.shape[1], 10):
-        picture[-80::15, x : x + 2] = picture[-79::15, x : x + 2] = 0
-    assert text(read_page(picture, matcher, finder)) == ["1969"]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (300, 200), (1, 500)])
-def test_a_blank_page_is_refused(matcher, shape, finder):
-    with pytest.raises(InvalidImage, match="no ink stands out"):
-        read_page(np.full(shape, 200, np.uint8), matcher, finder)
-
-
-@pytest.mark.parametrize("shape", [(2, 500), (500, 2), (3, 3), (1, 2), (1300, 7)])
-def test_slivers_and_crumbs_are_read_or_refused(matcher, shape, finder):
-    picture = np.full(shape, 255, np.uint8)
-    picture[shape[0] // 2, shape[1] // 3 :] = 0
-    try:
-        readings = read_page(picture, matcher, finder)
-    except InvalidImage:
-        return
-    assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
-
-
-def test_a_word_of_letters_holds_no_digit_but_the_number_beside_it_does(matcher, finder):
-    picture = page("X1XX", "9")
-    assert text(read_page(picture, matcher, finder)) == ["9"]
-    apart = np.concatenate([page("XX1X"), page("69")], 1)
-    assert text(read_page(apart, matcher, finder)) == ["69"]
-
-
-class Doubtful(Matcher):
-    """Is not sure of nines."""
-
-    def classify(self, images, names):
-        super().classify(images, names)
-        self.verdicts = [replace(v, accepted=False, confidence=0.6) if v.digit == 9 else v for v in self.verdicts]
-        return self
-
-
-def test_what_is_doubted_alone_is_believed_beside_a_digit(finder):
-    doubtful = Doubtful(finder)
-    assert text(read_page(page("9"), doubtful, finder)) == []
-    assert text(read_page(page("99"), doubtful, finder)) == []
-    assert text(read_page(page("19"), doubtful, finder)) == ["19"]
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
