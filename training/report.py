@@ -2,8 +2,8 @@
 
 The command reads the artefacts, and results/evaluation.json and results/test_probabilities.npz, which training.evaluate
 writes. If they exist, it also reads these from results/: runs.json, mnist_alone/, and the benchmarks' records
-offline.json, speed.json, time_to_99.json and ablation_training.json. With --runs it first records the training of the
-released networks in runs.json. No figure is typed by hand.
+offline.json, speed.json, time_to_99.json, time_to_99.5.json and ablation_training.json. With --runs it first records
+the training of the released networks in runs.json. No figure is typed by hand.
 """
 
 import argparse

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks import time_to_99, training
+from benchmarks import time_to_accuracy, training
 from training import networks
 
 
@@ -24,8 +24,9 @@ def test_unknown_network_is_refused(small_mnist):
 
 
 def test_every_seed_is_reported(small_mnist, capsys, monkeypatch):
-    monkeypatch.setattr(time_to_99, "BATCH", 50)
-    time_to_99.main(["--seeds", "2", "--device", "cpu", "--data", str(small_mnist)])
+    monkeypatch.setattr(time_to_accuracy, "BATCH", 50)
+    monkeypatch.setitem(time_to_accuracy.RECIPES, "99.5", time_to_accuracy.Recipe(epochs=1, shift=1, seeds=2))
+    time_to_accuracy.main(["--goal", "99.5", "--device", "cpu", "--data", str(small_mnist)])
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [run["seed"] for run in summary["runs"]] == [0, 1]
     mean = sum(run["accuracy"] for run in summary["runs"]) / 2

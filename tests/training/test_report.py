@@ -35,7 +35,8 @@ def written(models, runs, small_mnist, small_writers, tmp_path_factory):
         "hardware": "a processor",
         "seconds_mean": 9.5,
         "seconds_deviation": 0.2,
-        "at_least_99": 2,
+        "goal": "99",
+        "reached": 2,
         "runs": [{}] * 3,
     }
     to_99 |= {"accuracy_mean": 0.9912, "accuracy_deviation": 0.0005}

@@ -45,7 +45,7 @@ def text(recorded: Recorded) -> str:
         "The plain loop is the usual one: a DataLoader, one image at a time through ToTensor, 32-bit floats, no "
         "augmentation;\nfor the Vision Transformer also patches cut in Python. Faster R-CNN's pages are not counted as "
         "augmentation.",
-        tables.to_99(recorded),
+        *tables.times(recorded),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 

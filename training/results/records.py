@@ -10,7 +10,8 @@ from service.inference.artefact import open_artefact
 from training.measure.evaluation import CONSENSUS, MEASURED, PROBABILITIES
 from training.results.runs import RECORD
 
-OFFLINE, SPEED, TO_99, ABLATION = "offline.json", "speed.json", "time_to_99.json", "ablation_training.json"
+OFFLINE, SPEED, ABLATION = "offline.json", "speed.json", "ablation_training.json"
+TIMES = "time_to_99.json", "time_to_99.5.json"  # to an accuracy
 MNIST_ALONE = "mnist_alone"  # the folder in results/ of the networks trained on MNIST alone
 ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # order in the tables; other networks come last
 
@@ -30,7 +31,7 @@ class Recorded:
         self.runs: list[dict[str, Any]] = _read(results / RECORD) or []
         self.offline: dict[str, Any] | None = _read(results / OFFLINE)
         self.speed: dict[str, Any] | None = _read(results / SPEED)
-        self.to_99: dict[str, Any] | None = _read(results / TO_99)
+        self.times: list[dict[str, Any]] = [_read(results / name) for name in TIMES if (results / name).exists()]
         self.ablation: dict[str, Any] | None = _read(results / ABLATION)
 
     def latency(self, name: str) -> float | None:
