@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 FILE = Path("page") / "ink.onnx"  # in the models' folder, beside the networks that name digits
-MULTIPLE = 64  # the sides that the network takes are multiples of this
+MULTIPLE = 32  # the sides that the network takes are multiples of this
 ENLARGED = 8.0  # times, at most: a small picture gains nothing by more
 SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel or two wide
 FAINTEST = 8.0  # grey levels between its ink and its paper, at least

@@ -53,7 +53,7 @@ def _rules(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
     thick = int(generator.integers(1, 2 + max(1, round(height / 40))))
     start = generator.uniform(0, spacing)
     kind = generator.choice(["line", "line", "dashed", "dotted"])
-    one = generator.random() < 0.15
+    one = generator.random() < 0.3
     period = generator.uniform(3, 12) * thick
     while start < 1.2 * size:
         x = np.array([-10.0, size + 10.0])

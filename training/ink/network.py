@@ -2,8 +2,7 @@
 
 It is shown the picture twice, its levels evened out over the whole and around each pixel: the one keeps the broadest
 pen apart from its paper, the other shows a pencil in a shadow. Two pixels by two are looked at as one, and answered as
-four: half the side costs a quarter. Six scales: a hair line is sharp, a felt pen is still seen as a pen, and the middle
-of a long stem sees that both of its ends are in the picture, which those of a fold or a rule are not.
+four: half the side costs a quarter. Five scales, so that a hair line is sharp and a felt pen is still seen as a pen.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-WIDTHS = (16, 24, 32, 48, 64, 32)  # channels at 1/2, 1/4, ... 1/64 of the side
+WIDTHS = (16, 24, 32, 48, 64)  # channels at 1/2, 1/4, ... 1/32 of the side
 AROUND = 32  # pixels a side of what is around a pixel
 LEAST_DEVIATION = 4.0  # grey levels: an empty sheet is not blown up
 
@@ -34,7 +33,7 @@ class Network(nn.Module):
         self.head = nn.Conv2d(WIDTHS[0], 4, 1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """pictures (N, 1, H, W) float32, grey levels, sides multiples of 64 -> logits (N, 1, H, W)."""
+        """pictures (N, 1, H, W) float32, grey levels, sides multiples of 32 -> logits (N, 1, H, W)."""
         fours = F.pixel_unshuffle(pictures, 2)
         x = torch.cat([_even(fours, _whole), _even(fours, _around)], 1)
         seen = []

@@ -92,7 +92,7 @@ def export(runs: Path, models: Path) -> Path:
 
 def _check(graph: nn.Module, path: Path) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for size in ((1, 1, 256, 256), (2, 1, MULTIPLE, 5 * MULTIPLE)):
+    for size in ((1, 1, 256, 256), (2, 1, 96, 320)):
         pictures = torch.randint(0, 256, size, dtype=torch.uint8)
         with torch.no_grad():
             expected = graph(pictures).numpy().astype(int)
