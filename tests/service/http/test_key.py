@@ -3,7 +3,7 @@
 import pytest
 
 from service.settings import Settings
-from tests.service.http.test_gate import client
+from tests.service.http.gated import client
 
 KEY = "a key of ours"
 NO_KEY = "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'."
