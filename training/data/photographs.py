@@ -30,13 +30,13 @@ A_WRITER = 150  # samples of each kind, at most: three writers would be a quarte
 NUMBER = 0.3  # of the rows are one number as somebody wrote it
 SCREEN = 0.12  # of the scenes are drawn on a screen, with a broad pen and nothing else there
 TIGHT = 0.2  # of the other scenes are cut out around the writing, often a little into it
-STEMS = 0.3  # of the signs are ones, more than there would be: their stems are most easily taken for print
+STEMS = 0.15  # of the signs are ones, more than there would be: their stems are most easily taken for print
 BITMAPS = 0.3  # of the digits are MNIST's
 PEN = 0.012, 0.28  # breadth of the pen, as a share of the height of what is written
 SCREEN_PEN = 0.04, 0.32
 FEW = 4  # signs on a screen, at most
 LEAST_PEN = 1.3  # pixels
-STRAIGHT, CORNERS = 0.3, 0.04  # of the writers draw straight lines, which leave the curve by this much of the height
+STRAIGHT, CORNERS = 0.15, 0.04  # of the writers draw straight lines, which leave the curve by this much of the height
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,6 @@ FONTS = (
 )
 Boxes = list[np.ndarray]  # (4,) each: x_min, y_min, x_max, y_max of what is written
 LARGEST_PRINT = 24  # pixels: a large typed digit is to be read, small print around it is not
-SEVERAL = 4  # a grid shows at least as many rows, a form has room for as many: a straight line alone is written
 
 
 def on_paper(page: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> np.ndarray:
@@ -70,10 +69,10 @@ def _rules(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
 
 
 def _squares(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
-    size = max(layer.shape)
-    spacing = max(5.0, min(height * generator.uniform(0.25, 1.2), size / SEVERAL))
+    spacing = max(5.0, height * generator.uniform(0.25, 1.2))
     turn = generator.normal(0, 0.03)
     thick = 1 if height < 50 else int(generator.integers(1, 3))
+    size = max(layer.shape)
     for at in np.arange(generator.uniform(0, spacing), 1.1 * size, spacing):
         _line(layer, (-10, at - 10 * turn), (size, at + turn * size), thick)
         _line(layer, (at + 10 * turn, -10), (at - turn * size, size), thick)
@@ -87,8 +86,6 @@ def _line(layer: np.ndarray, start: tuple[float, float], stop: tuple[float, floa
 def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
     """Boxes around what is written, one each or one for a row, or a comb, often crossed by the writing."""
     size = max(layer.shape)
-    if height > size / SEVERAL:
-        return
     thick = int(generator.integers(1, 2 + max(1, round(height / 30))))
     if not boxes or generator.random() < 0.25:  # a table of empty cells
         w, h = height * generator.uniform(0.8, 3), height * generator.uniform(0.8, 2)
