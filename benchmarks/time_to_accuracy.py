@@ -2,8 +2,8 @@
 
 The rules are those of https://github.com/tuomaso/train_mnist_fast: all 60,000 training images, the clock runs from the
 first step to the last, the data is on the device, and one warm-up run does not count. Each run looks at the test set
-once, at its end. The recipes below were not chosen by it, but on the validation images. The last line of the output
-is JSON for training.report, which reads results/time_to_99.json and results/time_to_99.5.json:
+once, at its end. The recipes below were not chosen by it; that for 99.5 % was chosen on the validation images. The last
+line of the output is JSON for training.report, which reads results/time_to_99.json and results/time_to_99.5.json:
 
     python -m benchmarks.time_to_accuracy --goal 99.5 | tee /dev/stderr | tail -n 1 > results/time_to_99.5.json
 """
