@@ -16,7 +16,7 @@ def photographed(page: np.ndarray, ink: np.ndarray, generator: Generator) -> tup
     shape, dice = page.shape, generator.random
     clean = dice() < CLEAN
     if not clean:
-        if dice() < 0.15:
+        if dice() < 0.1:
             _fold(page, generator)
         if dice() < 0.12:  # stains
             stain = noise(shape, generator.uniform(15, 60), generator) > generator.uniform(1, 2)
@@ -73,7 +73,7 @@ def _fold(page: np.ndarray, generator: Generator) -> None:
     across = generator.random() < 0.5
     at = generator.uniform(0.1, 0.9) * (height if across else width)
     distance = np.arange(height if across else width, dtype=np.float32) - at
-    shade = 1 - generator.uniform(0.05, 0.4) * np.exp(-np.abs(distance) / generator.uniform(0.7, 4))
+    shade = 1 - generator.uniform(0.05, 0.4) * np.exp(-np.abs(distance) / generator.uniform(2, 6))
     shade = shade * np.where(distance > 0, generator.uniform(0.85, 1.0), 1)
     page *= shade[:, None] if across else shade[None]
 

@@ -4,7 +4,9 @@ import math
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
+from training.data.fonts import font
 from training.data.strokes import Strokes
 
 WIDEST = 2.5  # heights: a dash is no sign as broad as a page
@@ -60,3 +62,18 @@ def bitmap(image: np.ndarray, height: float, pen: float) -> np.ndarray:
         slope = max(fit / 2, 127 / level)  # what is empty stays empty
         large = ((large.astype(np.float32) - level) * slope + 127).clip(0, 255).astype(np.uint8)
     return large
+
+
+def typed(sign: str, face: str, height: float, bold: float) -> np.ndarray:
+    """A sign of a typeface, `height` pixels high, its strokes broader by `bold` heights: (h, w) uint8."""
+    letters = font(face, round(2 * height))
+    left, top, right, bottom = (round(side) for side in letters.getbbox(sign))
+    image = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
+    ImageDraw.Draw(image).text((-left, -top), sign, 255, letters)
+    drawn = np.asarray(image)
+    fit = height / max(drawn.shape[0], drawn.shape[1] / WIDEST)
+    size = [max(1, round(side * fit)) for side in reversed(drawn.shape)]
+    ink = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA if fit < 1 else cv2.INTER_CUBIC)
+    broader = round(bold * height) + 1
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (broader, broader))
+    return cv2.dilate(np.pad(ink, broader), brush)

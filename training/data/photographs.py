@@ -7,6 +7,7 @@ writing at all.
 """
 
 import math
+import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 from training.data import camera, paper, pens, printed
+from training.data.fonts import FONTS
 from training.data.mnist import load as load_mnist
 from training.data.strokes import Strokes
 from training.data.uji import samples as uji_samples
@@ -30,13 +32,16 @@ A_WRITER = 150  # samples of each kind, at most: three writers would be a quarte
 NUMBER = 0.3  # of the rows are one number as somebody wrote it
 SCREEN = 0.12  # of the scenes are drawn on a screen, with a broad pen and nothing else there
 TIGHT = 0.2  # of the other scenes are cut out around the writing, often a little into it
-STEMS = 0.15  # of the signs are ones, more than there would be: their stems are most easily taken for print
-BITMAPS = 0.3  # of the digits are MNIST's
+STEMS = 0.3  # of the signs are ones, more than there would be: their stems are most easily taken for print
+BITMAPS = 0.3  # of the writers write MNIST's digits
+TYPED = 0.08  # of the writers are typefaces: large typed signs are to be read, and their mouths stay open
+BOLD = 0.08  # of the height: by how much a typeface is broader than as designed, at most
+LARGE = 36  # pixels: a typed sign as high is no print that stands beside writing
 PEN = 0.012, 0.28  # breadth of the pen, as a share of the height of what is written
 SCREEN_PEN = 0.04, 0.32
 FEW = 4  # signs on a screen, at most
 LEAST_PEN = 1.3  # pixels
-STRAIGHT, CORNERS = 0.15, 0.04  # of the writers draw straight lines, which leave the curve by this much of the height
+STRAIGHT, CORNERS = 0.3, 0.04  # of the writers draw straight lines, which leave the curve by this much of the height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +222,14 @@ def _hand(
 ) -> Callable[[float, bool], np.ndarray]:
     """One person's way of writing: what draws a sign of a height, a letter or not, as ink (h, w) uint8."""
     bitmaps, straight = generator.random() < BITMAPS, CORNERS * (generator.random() < STRAIGHT)
+    face, bold = None, generator.uniform(0, BOLD)
+    if generator.random() < TYPED:
+        face = str(generator.choice(FONTS))
 
     def draw(height: float, letter: bool) -> np.ndarray:
+        if face and height >= LARGE:
+            sign = str(generator.choice(list(string.ascii_letters if letter else string.digits)))
+            return pens.typed(sign, face, height, bold)
         if bitmaps and not letter:
             row = int(generator.integers(len(hands.bitmaps)))
             return pens.bitmap(hands.bitmaps[row], height, pen)

@@ -2,26 +2,17 @@
 
 import math
 import string
-from functools import cache
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from training.data.fonts import FONTS, font
 from training.data.paper import Generator, noise
 
-FONTS = (
-    "DejaVuSans.ttf",
-    "DejaVuSerif.ttf",
-    "DejaVuSansMono.ttf",
-    "DejaVuSans-Bold.ttf",
-    "cmr10.ttf",
-    "STIXGeneral.ttf",
-)
 Boxes = list[np.ndarray]  # (4,) each: x_min, y_min, x_max, y_max of what is written
 LARGEST_PRINT = 24  # pixels: a large typed digit is to be read, small print around it is not
+SEVERAL = 4  # a grid shows at least as many rows, a form has room for as many: a straight line alone is written
 
 
 def on_paper(page: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> np.ndarray:
@@ -52,7 +43,7 @@ def _rules(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
     thick = int(generator.integers(1, 2 + max(1, round(height / 40))))
     start = generator.uniform(0, spacing)
     kind = generator.choice(["line", "line", "dashed", "dotted"])
-    one = generator.random() < 0.3
+    one = generator.random() < 0.15
     period = generator.uniform(3, 12) * thick
     while start < 1.2 * size:
         x = np.array([-10.0, size + 10.0])
@@ -69,10 +60,10 @@ def _rules(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
 
 
 def _squares(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
-    spacing = max(5.0, height * generator.uniform(0.25, 1.2))
+    size = max(layer.shape)
+    spacing = max(5.0, min(height * generator.uniform(0.25, 1.2), size / SEVERAL))
     turn = generator.normal(0, 0.03)
     thick = 1 if height < 50 else int(generator.integers(1, 3))
-    size = max(layer.shape)
     for at in np.arange(generator.uniform(0, spacing), 1.1 * size, spacing):
         _line(layer, (-10, at - 10 * turn), (size, at + turn * size), thick)
         _line(layer, (at + 10 * turn, -10), (at - turn * size, size), thick)
@@ -86,6 +77,8 @@ def _line(layer: np.ndarray, start: tuple[float, float], stop: tuple[float, floa
 def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
     """Boxes around what is written, one each or one for a row, or a comb, often crossed by the writing."""
     size = max(layer.shape)
+    if height > size / SEVERAL:
+        return
     thick = int(generator.integers(1, 2 + max(1, round(height / 30))))
     if not boxes or generator.random() < 0.25:  # a table of empty cells
         w, h = height * generator.uniform(0.8, 3), height * generator.uniform(0.8, 2)
@@ -122,16 +115,11 @@ def _text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
         letters = list(string.ascii_letters + "     .,:/-()" + (string.digits if generator.random() < 0.3 else ""))
         words = "".join(generator.choice(letters, int(generator.integers(3, 30))))
         x, y = generator.uniform(-0.1, 0.9, 2) * layer.shape[::-1]
-        box = np.array(pen.textbbox((x, y), words, _font(str(generator.choice(FONTS)), size)))
+        box = np.array(pen.textbbox((x, y), words, font(str(generator.choice(FONTS)), size)))
         if any((box[:2] < other[2:]).all() and (box[2:] > other[:2]).all() for other in boxes):
             continue
-        pen.text((x, y), words, 255, _font(str(generator.choice(FONTS)), size))
+        pen.text((x, y), words, 255, font(str(generator.choice(FONTS)), size))
     layer[:] = np.asarray(picture)
-
-
-@cache
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
 
 
 def _waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:

@@ -33,7 +33,7 @@ MEASURED = 3  # steps from which a plan takes its time
 class Recipe:
     """AdamW with torch's OneCycleLR; binary cross-entropy and a Dice loss; averaged weights are kept."""
 
-    epochs: int = 20
+    epochs: int = 40
     steps: int = 250  # of an epoch
     batch_size: int = 16
     size: int = 256  # pixels a side of a scene
