@@ -12,6 +12,7 @@ from training.data.paper import Generator, noise
 
 Boxes = list[np.ndarray]  # (4,) each: x_min, y_min, x_max, y_max of what is written
 LARGEST_PRINT = 24  # pixels: a large typed digit is to be read, small print around it is not
+EMPTY = 2.5  # times as often is there something printed on a sheet without writing: it must not be taken for any
 SEVERAL = 4  # a grid shows at least as many rows, a form has room for as many: a straight line alone is written
 
 
@@ -23,7 +24,7 @@ def on_paper(page: np.ndarray, boxes: Boxes, height: float, generator: Generator
     layer = np.zeros(page.shape, np.uint8)
     drawn = False
     for add, share in KINDS:
-        if generator.random() < share:
+        if generator.random() < share * (1 if boxes else EMPTY):
             add(layer, boxes, height, generator)
             drawn = True
     if not drawn:
@@ -81,9 +82,12 @@ def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
         return
     thick = int(generator.integers(1, 2 + max(1, round(height / 30))))
     if not boxes or generator.random() < 0.25:  # a table of empty cells
-        w, h = height * generator.uniform(0.8, 3), height * generator.uniform(0.8, 2)
+        w, h = height * generator.uniform(0.6, 3), height * generator.uniform(0.8, 2)
         left, top = generator.uniform(0, size / 2, 2)
-        columns, rows = generator.integers(1, 8, 2)
+        columns, rows = generator.integers(1, (12, 8))
+        if generator.random() < 0.5:  # cells that stand apart
+            _cells(layer, (left, top), (w, h), (columns, rows), generator.uniform(0.02, 0.5) * height, thick)
+            return
         for i in range(columns + 1):
             _line(layer, (left + i * w, top), (left + i * w, top + rows * h), thick)
         for i in range(rows + 1):
@@ -104,6 +108,22 @@ def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
                 _line(layer, (x, y1 - 0.4 * height), (x, y1), thick)
         else:
             cv2.rectangle(layer, (round(x0), round(y0)), (round(x1), round(y1)), 255, thick, cv2.LINE_AA)
+
+
+def _cells(
+    layer: np.ndarray,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    count: tuple[int, int],
+    gap: float,
+    thick: int,
+) -> None:
+    """Boxes `gap` pixels apart, count = (columns, rows) of them."""
+    for row in range(count[1]):
+        for column in range(count[0]):
+            x, y = corner[0] + column * (size[0] + gap), corner[1] + row * (size[1] + gap)
+            low, high = (round(x), round(y)), (round(x + size[0]), round(y + size[1]))
+            cv2.rectangle(layer, low, high, 255, thick, cv2.LINE_AA)
 
 
 def _text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
