@@ -41,6 +41,7 @@ PREDICT: dict[str, list[Change]] = {
     "specks": [(digit, "SPECK", 0)],
     "neighbours": [(digit, "NEAR", 99)],
     "ink at the edge counts less": [(digit, "AT_EDGE", 1)],
+    "sure of the ink": [(digit, "is_sure", lambda ink: True)],
     "thickening": [(framing, "THIN", 0)],
 }
 READ: dict[str, list[Change]] = {
@@ -50,6 +51,7 @@ READ: dict[str, list[Change]] = {
     "seams where the detector sees digits": [(pieces, "_seen", lambda small, looks: np.zeros(0))],
     "digits of several pieces": [(reader, "TOGETHER", 1)],
     "connected: all digits or none": [(reader, "_is_torn", lambda line, start, stop: False)],
+    "sure of the ink": [(reader, "is_sure", lambda ink: True)],
     "company": [(reader, "COMPANY", 2)],
     "words": [(reader, "MOSTLY", 0)],
     "turns": [(reader, "UNSURE", 0)],
@@ -88,12 +90,12 @@ def right_predictions(samples: list[Sample], predictor: Predictor) -> int:
     right = 0
     for data, truth in samples:
         try:
-            image = digit.canonicalise(_grey(data), predictor.finder).image
+            seen = digit.canonicalise(_grey(data), predictor.finder)
         except InvalidImage:
             right += not truth
         else:
-            verdict = predictor.classify(image[None, None], QUICK).verdicts[0]
-            right += str(verdict.digit) == truth if truth else not verdict.accepted
+            verdict = predictor.classify(seen.image[None, None], QUICK).verdicts[0]
+            right += str(verdict.digit) == truth if truth else not (seen.is_sure and verdict.accepted)
     return right
 
 

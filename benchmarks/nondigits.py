@@ -3,9 +3,9 @@
     pip install '.[photographs]'
     python -m benchmarks.nondigits --record results/nondigits.json
 
-Letters are of Omniglot's alphabets that no network was trained on, doodles of Quick, Draw!'s test split: alone or five in
-a row on made paper. Blank, ruled and squared paper and empty forms are made as in `benchmarks.photographs`. The rest are
-the sample photographs that come with scikit-image, without its two of printed text; it is of the extra `photographs`.
+Letters are of Omniglot's alphabets that no network was trained on, doodles of Quick, Draw!'s test split: alone or five
+in a row on made paper. Blank, ruled and squared paper and empty forms are made as in `benchmarks.photographs`. The rest
+are the sample photographs that come with scikit-image, without its two of printed text.
 """
 
 import argparse
@@ -37,7 +37,7 @@ PHOTOGRAPHS = (
     *("astronaut", "brick", "camera", "cat", "cell", "coffee", "coins", "colorwheel", "grass", "gravel", "horse"),
     *("hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "retina", "rocket"),
 )
-FACES = 20  # of scikit-image's 100 small ones
+FACES = 20  # of scikit-image's 100, all of people
 
 
 def drawn_on_paper(source: Source, each: int, count: int, generator: Generator) -> Iterable[bytes]:
@@ -78,12 +78,15 @@ def empty_form(generator: Generator) -> Page:
 PAPERS: tuple[Callable[[Generator], Page], ...] = blank, ruled, squared, empty_form
 
 
-def photographs() -> list[bytes]:
+def photographs() -> dict[str, list[bytes]]:
     """The sample photographs of scikit-image. Raises ModuleNotFoundError where it is not installed."""
     samples: Any = import_module("skimage.data")  # of the extra `photographs`
     pictures = [np.asarray(getattr(samples, name)()) for name in PHOTOGRAPHS]
-    pictures += [(255 * face).astype(np.uint8) for face in samples.lfw_subset()[:FACES]]
-    return [_png(np.uint8(255) * picture if picture.dtype == bool else picture) for picture in pictures]
+    faces = [(255 * face).astype(np.uint8) for face in samples.lfw_subset()[:FACES]]
+    return {
+        "sample photographs": [_png(np.uint8(255) * one if one.dtype == bool else one) for one in pictures],
+        "faces of 25x25 pixels": [_png(face) for face in faces],
+    }
 
 
 def _png(picture: np.ndarray) -> bytes:
@@ -100,7 +103,7 @@ def measure(pictures: Iterable[bytes], predictor: Predictor) -> dict[str, int]:
         with suppress(InvalidImage):
             seen = see(data, predictor, settings.max_pixels, settings.formats)
             verdict = predictor.classify(seen.images, predictor.names).verdicts[0]
-            accepted += verdict.accepted and seen.digits == 1
+            accepted += seen.is_one_digit and verdict.accepted
         with suppress(InvalidImage):
             read += describe_page(predictor, predictor.names, data, settings)["text"] != ""
     return {"n": n, "accepted": accepted, "read": read}
@@ -124,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         title = f"{made.__name__.replace('_', ' ')}{'' if made is empty_form else ' paper'}"
         sets[title] = [encoded(made(generator)) for _ in range(args.count // 3)]
     try:
-        sets["sample photographs of scikit-image"] = photographs()
+        sets |= photographs()
     except ModuleNotFoundError as error:
         print(f"The sample photographs are left out: {error}")
     predictor = Predictor(args.models, "cpu", os.cpu_count() or 1)

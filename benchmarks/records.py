@@ -1,7 +1,7 @@
 """Write the figures of recorded benchmarks into docs/, each between the two markers with its name.
 
 Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, photographs.json,
-ocr.json, batch.json and extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`.
+ocr.json, nondigits.json, batch.json and extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`.
 results/http_detours.json has requests/s with and without former code that avoided parts of FastAPI and BentoML.
 
     python -m benchmarks.records
@@ -141,6 +141,17 @@ def ocr(record: Record) -> str:
     return "\n".join([*lines, "", f"RapidOCR {record['rapidocr']} with the models that come with it."])
 
 
+def nondigits(record: Record) -> str:
+    """Pictures without a digit that are taken for one, by kind."""
+    lines = [
+        "| pictures without a digit | n | accepted by `/predict` | not empty for `/read` |",
+        "| --- | --: | --: | --: |",
+    ]
+    for title, row in record["rows"].items():
+        lines.append(f"| {title} | {row['n']} | {row['accepted']} | {row['read']} |")
+    return "\n".join(lines)
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker and record: the document and the text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
@@ -151,6 +162,7 @@ PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker 
     "profile": ("docs/performance.md", profiled),
     "photographs": ("docs/reading.md", photographs),
     "ocr": ("docs/reading.md", ocr),
+    "nondigits": ("docs/reading.md", nondigits),
     "batch": ("docs/scale.md", plan.scaled),
     "extras": ("docs/scale.md", extras.table),
 }

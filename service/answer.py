@@ -44,6 +44,11 @@ class Seen:
     finished: float  # when it was ready for the models, by time.perf_counter
 
     @property
+    def is_one_digit(self) -> bool:
+        """Whether it may be accepted: something was written, and only one sign."""
+        return self.canonical.is_sure and self.digits == 1
+
+    @property
     def images(self) -> np.ndarray:
         """A batch of one, (1, 1, 28, 28) uint8."""
         return self.canonical.image[None, None]
@@ -143,7 +148,7 @@ def describe(
     result: dict[str, Any] = {
         "digit": verdict.digit,
         "confidence": round(verdict.confidence, DECIMALS),
-        "accepted": verdict.accepted and seen.digits == 1,
+        "accepted": seen.is_one_digit and verdict.accepted,
         "digits_seen": seen.digits,
         "agreement": verdict.agreement,
         "models": [_model(name, answer, index, seen) for name, answer in answers.by_name.items()],

@@ -98,7 +98,8 @@ class Actor:
 def _look(images: "pyarrow.Table", settings: Settings, keep: bool) -> "pyarrow.Table":
     import pyarrow as pa
 
-    kinds = {"path": pa.string(), "error": pa.string(), "image": pa.binary(), "data": pa.binary()}
+    kinds = {"path": pa.string(), "error": pa.string(), "image": pa.binary(), "is_sure": pa.bool_()}
+    kinds["data"] = pa.binary()
     rows = [look(Image(**image), settings, keep) for image in images.to_pylist()]
     return pa.Table.from_pylist(rows, pa.schema(kinds.items()))
 

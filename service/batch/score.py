@@ -22,13 +22,16 @@ Row = dict[str, Any]
 def look(image: Image, settings: Settings, keep: bool) -> Row:
     """Decode and canonicalise an image.
 
-    Returns path, error, image (28x28 as 784 bytes, or None) and data (the encoded bytes if `keep`, else None).
+    Returns path, error, image (28x28 as 784 bytes, or None), whether it is surely written, and data (the encoded bytes
+    if `keep`, else None).
     """
-    row: Row = {"path": image.path, "error": image.error, "image": None, "data": image.data if keep else None}
+    row: Row = {"path": image.path, "error": image.error, "image": None, "is_sure": False}
+    row["data"] = image.data if keep else None
     if image.data is not None:
         try:
             picture, _ = grey_from_upload(image.data, settings.max_pixels, settings.formats)
-            row["image"] = canonicalise(picture, _finder(settings.models)).image.tobytes()
+            canonical = canonicalise(picture, _finder(settings.models))
+            row |= {"image": canonical.image.tobytes(), "is_sure": canonical.is_sure}
         except InvalidImage as error:
             row["error"] = str(error)
     return row
@@ -56,30 +59,30 @@ class Scorer:
         readable = [row for row in rows if row["image"] is not None]
         for start in range(0, len(readable), LARGEST):
             part = readable[start : start + LARGEST]
-            for row, found in zip(part, self._digits([row["image"] for row in part]), strict=True):
+            for row, found in zip(part, self._digits(part), strict=True):
                 results[row["path"]] |= found
         if self.read:
             for row in readable:
                 results[row["path"]] |= self._text(row["data"])
         return list(results.values())
 
-    def _digits(self, images: list[bytes]) -> list[Row]:
-        """The answers for up to LARGEST images.
+    def _digits(self, rows: list[Row]) -> list[Row]:
+        """The answers for the images of up to LARGEST rows.
 
         The batch is always filled up to LARGEST, because probabilities depend on its size in the last bits (2e-9).
         """
         batch = np.zeros((LARGEST, 1, 28, 28), np.uint8)
-        batch[: len(images)] = np.frombuffer(b"".join(images), np.uint8).reshape(-1, 1, 28, 28)
+        batch[: len(rows)] = np.frombuffer(b"".join(row["image"] for row in rows), np.uint8).reshape(-1, 1, 28, 28)
         answers = self.predictor.classify(batch, self.names)
         return [
             {
                 "digit": verdict.digit,
                 "confidence": round(verdict.confidence, DECIMALS),
-                "accepted": verdict.accepted,
+                "accepted": row["is_sure"] and verdict.accepted,
                 "agreement": verdict.agreement,
             }
             | {name: int(answer.probabilities[index].argmax()) for name, answer in answers.by_name.items()}
-            for index, verdict in enumerate(answers.verdicts[: len(images)])
+            for index, (row, verdict) in enumerate(zip(rows, answers.verdicts, strict=False))
         ]
 
     def _text(self, data: bytes) -> Row:

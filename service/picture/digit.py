@@ -8,7 +8,7 @@ import numpy as np
 
 from service.picture.errors import BlankImage
 from service.picture.framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
-from service.picture.ink import InkFinder, written
+from service.picture.ink import InkFinder, is_seen, is_sure, written
 
 LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
 TINY = 0.03  # of the picture's longer side: what is smaller is dirt on an empty page
@@ -41,6 +41,7 @@ class Canonical:
     size: tuple[int, int]  # width and height of the picture
     ink: np.ndarray | None = None  # (H, W) uint8, what was framed; None where the picture passed unchanged
     crowd: Crowd | None = None  # None where there surely is but one digit
+    is_sure: bool = True  # that what was framed is written: False for lines of a face or a texture
 
     def to_picture(self, box: Iterable[float]) -> list[float]:
         """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
@@ -87,6 +88,7 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         size=picture.shape[::-1],
         ink=ink,
         crowd=crowd,
+        is_sure=not is_seen(picture) or is_sure(page[mask]),
     )
 
 

@@ -17,6 +17,7 @@ SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel o
 FAINTEST = 8.0  # grey levels between its ink and its paper, at least
 SURELY = 127  # of 255: beyond this a pixel is ink
 PERHAPS = 64  # beyond this it is ink if it is connected to such a pixel
+CERTAIN, MUCH = 230, 0.25  # of 255: as much of what is written is as surely ink, see `is_sure`
 
 
 class InkFinder:
@@ -46,12 +47,26 @@ class InkFinder:
         scale = min(longest / max(picture.shape), ENLARGED)
         height, width = (max(1, round(side * scale)) for side in picture.shape)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        if max(picture.shape) <= SMALL:
+        if not is_seen(picture):
             return cv2.resize(_levels(picture), (width, height), interpolation=way), scale
         seen = cv2.resize(picture, (width, height), interpolation=way)
         seen = cv2.copyMakeBorder(seen, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_REPLICATE)
         (ink,) = self._session.run(["ink"], {"pictures": seen[None, None]}, self._giving_back)
         return np.asarray(ink)[0, 0, :height, :width], scale
+
+
+def is_seen(picture: np.ndarray) -> bool:
+    """Whether a picture (H, W) is shown to the network: all but the smallest are."""
+    return max(picture.shape) > SMALL
+
+
+def is_sure(ink: np.ndarray) -> bool:
+    """Whether the network is sure of ink, uint8 of any shape, 0 to 255, that it found in a picture which it has seen.
+
+    Of writing it is, but for the edges; of lines in a face or a texture it is not, though they may look like a digit.
+    All of 475 made photographs of validation digits are as sure, and 4 of 32 photographs of other things.
+    """
+    return bool(np.mean(ink >= CERTAIN) >= MUCH)
 
 
 def _levels(picture: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from service.inference.consensus import Verdict
 from service.picture.digit import LOOK
 from service.picture.errors import BlankImage, OutOfTime, TooMuchWork
 from service.picture.framing import frame
-from service.picture.ink import InkFinder
+from service.picture.ink import InkFinder, is_seen, is_sure
 from service.reading.looks import Looks, Models
 from service.reading.pieces import REACH, TALL, Piece, common_height, cut, gap, hull, lines_of, pieces_of
 
@@ -46,6 +46,7 @@ class Reading:
     box: list[float]  # x_min, y_min, x_max, y_max in pixels of the picture
     line: int
     image: np.ndarray  # (28, 28) uint8, what the models saw
+    is_sure: bool = True  # that it is written, whatever it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,13 @@ def read(
     """
     looks = Looks(models, names, deadline)
     ink, scale = page_ink(picture, finder)
-    upright = _read(ink, looks)
+    seen = is_seen(picture)
+    upright = _read(ink, looks, seen)
     best, sureness, turned = upright, _sureness(upright), 0
     if len(upright) >= FEW and sureness < UNSURE:
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # what was read upright is there
             for quarters in (1, 2, 3):
-                readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks)
+                readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, seen)
                 if (sure := _sureness(readings)) > max(sureness, UNSURE):
                     best, sureness, turned = readings, sure, quarters
     height, width = ink.shape
@@ -122,8 +124,11 @@ def _turned_back(box: list[float], quarters: int, width: int, height: int) -> li
     ][quarters]
 
 
-def _read(ink: np.ndarray, looks: Looks) -> list[Reading]:
-    """What is written in ink (H, W) uint8; boxes are in its pixels. Raises BlankImage and like `Looks`."""
+def _read(ink: np.ndarray, looks: Looks, seen: bool) -> list[Reading]:
+    """What is written in ink (H, W) uint8; boxes are in its pixels. Raises BlankImage and like `Looks`.
+
+    seen: whether the ink is of a picture that the network has seen.
+    """
     pieces = pieces_of(ink)
     if not pieces:
         raise BlankImage
@@ -139,23 +144,25 @@ def _read(ink: np.ndarray, looks: Looks) -> list[Reading]:
     looked = iter(zip(looks.verdicts(images), images, strict=True))
     words: list[list[Reading]] = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
-        seen = {span: next(looked) for span in spans}
+        said = {span: next(looked) for span in spans}
         # What is connected is digits throughout, or none: parts of a letter may well look like one.
         says = {
             (start, stop): verdict
-            for (start, stop), (verdict, _) in seen.items()
+            for (start, stop), (verdict, _) in said.items()
             if not _is_torn(line, start, stop) or (verdict.accepted and _is_tall(hull(line[start:stop]), height))
         }
         marks = []
         for start, stop in _best_row(line, says):
-            (verdict, image), box = seen[start, stop], hull(line[start:stop])
+            (verdict, image), box = said[start, stop], hull(line[start:stop])
+            sure = not seen or is_sure(_inked(ink, line[start:stop]))
             mark = Reading(
                 digit=verdict.digit,
                 confidence=verdict.confidence,
-                accepted=verdict.accepted and _is_tall(box, height),
+                accepted=sure and verdict.accepted and _is_tall(box, height),
                 box=[float(side) for side in box],
                 line=number,
                 image=image,
+                is_sure=sure,
             )
             marks.append(mark)
         words += _words(marks, height)
@@ -182,7 +189,7 @@ def _in_company(words: list[list[Reading]], height: float) -> Iterator[Reading]:
     """The marks of all words, known by the company they keep."""
     some = any(mark.accepted for word in words for mark in word)
     for word in words:
-        tall = [_is_tall(mark.box, height) for mark in word]
+        tall = [mark.is_sure and _is_tall(mark.box, height) for mark in word]
         digits = [
             mark.accepted or (some and high and mark.confidence >= COMPANY)
             for mark, high in zip(word, tall, strict=True)
@@ -220,6 +227,15 @@ def _belongs(piece: Piece, others: list[Piece], height: float) -> bool:
         if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
             return False
     return min(gap(piece, other) for other in others) <= REACH * height
+
+
+def _inked(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
+    """The ink of pieces, (N,)."""
+    parts = []
+    for piece in pieces:
+        left, top, right, bottom = piece.box
+        parts.append(ink[top:bottom, left:right][piece.mask])
+    return np.concatenate(parts)
 
 
 def _framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from service.picture.decode import FORMATS, grey_from_upload
-from service.picture.digit import canonicalise
+from service.picture.digit import Canonical, canonicalise
 from service.picture.errors import InvalidImage
 from service.picture.ink import InkFinder
 from service.settings import Settings
@@ -33,6 +33,7 @@ class Folder:
     labels: np.ndarray  # (N + U,) int64, NONE for a non-digit
     kinds: list[str]
     writers: list[str]
+    is_sure: np.ndarray  # (N,) bool: that the image shows writing
 
     def figures(self, probabilities: np.ndarray, threshold: float) -> dict[str, Any]:
         """The figures of the folder. probabilities: (N, 10); threshold: the lowest confidence of an accepted image.
@@ -43,7 +44,7 @@ class Folder:
         right, accepted = np.zeros((2, len(self.labels)), bool)
         seen = slice(len(self.images))
         right[seen] = probabilities.argmax(1) == self.labels[seen]
-        accepted[seen] = probabilities.max(1) >= threshold
+        accepted[seen] = self.is_sure & (probabilities.max(1) >= threshold)
         by_writer = _shares(self.writers, right, written)
         found: dict[str, Any] = {"digits": int(written.sum()), "others": int((~written).sum())}
         if written.any():
@@ -78,11 +79,12 @@ def load(folder: Path, finder: InkFinder) -> Folder:
     """
     rows = _index(folder) if (folder / INDEX).is_file() else _label_folders(folder)
     most = Settings().max_pixels
-    images, seen, unseen = [], [], []
+    images: list[Canonical] = []
+    seen, unseen = [], []
     for path, *says in tqdm(rows, desc=folder.name):
         try:
             picture, _ = grey_from_upload((folder / path).read_bytes(), most, FORMATS)
-            images.append(canonicalise(picture, finder).image)
+            images.append(canonicalise(picture, finder))
         except InvalidImage:
             unseen.append(says)
         else:
@@ -90,7 +92,8 @@ def load(folder: Path, finder: InkFinder) -> Folder:
     if not images:
         raise FileNotFoundError(f"{str(folder)!r} holds no readable image.")
     labels, kinds, writers = map(list, zip(*seen, *unseen, strict=True))
-    return Folder(np.stack(images)[:, None], np.array(labels), kinds, writers)
+    pixels = np.stack([image.image for image in images])[:, None]
+    return Folder(pixels, np.array(labels), kinds, writers, np.array([image.is_sure for image in images]))
 
 
 def _index(folder: Path) -> Iterator[tuple[str, int, str, str]]:

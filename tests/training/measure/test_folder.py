@@ -53,6 +53,15 @@ def test_images_refused_before_any_model_are_wrong_digits_or_refused_non_digits(
     assert found["others_refused"] == 1 and found["auroc"] == 1
 
 
+def test_what_is_not_surely_written_is_refused(indexed, finder):
+    folder = load(indexed, finder)
+    probabilities = np.full((4, 10), 0.02)
+    probabilities[[0, 1, 2, 3], [7, 7, 3, 1]] = 0.82
+    assert folder.figures(probabilities, threshold=0.5)["others_refused"] == 1 / 2
+    folder.is_sure[3] = False  # the letter
+    assert folder.figures(probabilities, threshold=0.5)["others_refused"] == 1
+
+
 def test_folders_named_by_digit_need_no_index(tmp_path, finder):
     for name in ("0", "9", "other"):
         (tmp_path / name).mkdir()
