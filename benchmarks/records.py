@@ -1,8 +1,9 @@
 """Write the figures of recorded benchmarks into docs/, each between the two markers with its name.
 
 Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, photographs.json,
-ocr.json, nondigits.json, batch.json and extras.json. results/soak.json is the last line of `benchmarks.http --minutes 30`.
-results/http_detours.json has requests/s with and without former code that avoided parts of FastAPI and BentoML.
+ocr.json, nondigits.json, batch.json and extras.json. results/soak.json is the last line of
+`benchmarks.http --minutes 30`. results/http_detours.json has requests/s with and without former code that avoided parts
+of FastAPI and BentoML.
 
     python -m benchmarks.records
 """

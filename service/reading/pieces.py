@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from service.picture.errors import TooMuchWork
-from service.picture.framing import breadth, extent
+from service.picture.framing import breadth, extent, frame
 from service.picture.ink import written
 from service.reading.looks import Looks
 
@@ -58,6 +58,27 @@ def hull(pieces: list[Piece]) -> np.ndarray:
     """The box around several."""
     boxes = np.stack([piece.box for piece in pieces])
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
+def inked(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
+    """The ink of pieces, (N,)."""
+    parts = []
+    for piece in pieces:
+        left, top, right, bottom = piece.box
+        parts.append(ink[top:bottom, left:right][piece.mask])
+    return np.concatenate(parts)
+
+
+def framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
+    """The pieces as one digit, (28, 28) uint8."""
+    left, top, right, bottom = hull(pieces)
+    mask = np.zeros((bottom - top, right - left), bool)
+    for piece in pieces:
+        x, y = piece.box[:2] - (left, top)
+        mask[y : y + piece.height, x : x + piece.width] |= piece.mask
+    mask = np.pad(mask, 1)
+    crop = np.pad(ink[top:bottom, left:right], 1)
+    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
 
 
 def pieces_of(ink: np.ndarray) -> list[Piece]:

@@ -16,10 +16,21 @@ import numpy as np
 from service.inference.consensus import Verdict
 from service.picture.digit import LOOK
 from service.picture.errors import BlankImage, OutOfTime, TooMuchWork
-from service.picture.framing import frame
 from service.picture.ink import InkFinder, is_seen, is_sure
 from service.reading.looks import Looks, Models
-from service.reading.pieces import REACH, TALL, Piece, common_height, cut, gap, hull, lines_of, pieces_of
+from service.reading.pieces import (
+    REACH,
+    TALL,
+    Piece,
+    common_height,
+    cut,
+    framed,
+    gap,
+    hull,
+    inked,
+    lines_of,
+    pieces_of,
+)
 
 LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
 HEIGHT = 48  # pixels of the commonest height on it
@@ -134,13 +145,13 @@ def _read(ink: np.ndarray, looks: Looks, seen: bool) -> list[Reading]:
         raise BlankImage
     height = common_height(pieces)
     looks.plan(images=len(pieces))
-    whole = looks.verdicts([_framed(ink, [piece]) for piece in pieces])
+    whole = looks.verdicts([framed(ink, [piece]) for piece in pieces])
     doubtful = [p for p, verdict in zip(pieces, whole, strict=True) if verdict.confidence < SINGLE]
     lines = cut(lines_of(pieces, height), doubtful, ink, height, looks)
     candidates = [sorted(set(_candidates(line, height))) for line in lines]
     spans = [line[start:stop] for line, spans in zip(lines, candidates, strict=True) for start, stop in spans]
     looks.plan(images=sum(len(span) > 1 or not (span[0].first and span[0].last) for span in spans))
-    images = [_framed(ink, span) for span in spans]
+    images = [framed(ink, span) for span in spans]
     looked = iter(zip(looks.verdicts(images), images, strict=True))
     words: list[list[Reading]] = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
@@ -154,7 +165,7 @@ def _read(ink: np.ndarray, looks: Looks, seen: bool) -> list[Reading]:
         marks = []
         for start, stop in _best_row(line, says):
             (verdict, image), box = said[start, stop], hull(line[start:stop])
-            sure = not seen or is_sure(_inked(ink, line[start:stop]))
+            sure = not seen or is_sure(inked(ink, line[start:stop]))
             mark = Reading(
                 digit=verdict.digit,
                 confidence=verdict.confidence,
@@ -227,27 +238,6 @@ def _belongs(piece: Piece, others: list[Piece], height: float) -> bool:
         if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
             return False
     return min(gap(piece, other) for other in others) <= REACH * height
-
-
-def _inked(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
-    """The ink of pieces, (N,)."""
-    parts = []
-    for piece in pieces:
-        left, top, right, bottom = piece.box
-        parts.append(ink[top:bottom, left:right][piece.mask])
-    return np.concatenate(parts)
-
-
-def _framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
-    """The pieces as one digit, (28, 28) uint8."""
-    left, top, right, bottom = hull(pieces)
-    mask = np.zeros((bottom - top, right - left), bool)
-    for piece in pieces:
-        x, y = piece.box[:2] - (left, top)
-        mask[y : y + piece.height, x : x + piece.width] |= piece.mask
-    mask = np.pad(mask, 1)
-    crop = np.pad(ink[top:bottom, left:right], 1)
-    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
 
 
 def _best_row(line: list[Piece], says: dict[tuple[int, int], Verdict]) -> list[tuple[int, int]]:

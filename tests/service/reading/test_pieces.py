@@ -5,7 +5,7 @@ import pytest
 from service.picture.errors import InvalidImage, TooMuchWork
 from service.reading import looks
 from service.reading.looks import Looks
-from service.reading.pieces import MOST, common_height, cut, gap, hull, lines_of, pieces_of
+from service.reading.pieces import MOST, Piece, common_height, cut, framed, gap, hull, lines_of, pieces_of
 from tests.conftest import draw
 
 
@@ -147,3 +147,9 @@ def test_a_piece_wider_than_any_number_is_not_shown_to_the_detector():
     pieces = pieces_of(ink)
     (line,) = cut(lines_of(pieces, 3), pieces, ink, 3, Looks(None, [], None))
     assert len(line) == 1
+
+
+def test_a_hairline_is_framed():
+    mask = np.ones((1000, 1), bool)
+    piece = Piece(part=1, box=np.array([0, 0, 1, 1000]), mask=mask)
+    assert framed(np.full((1000, 1), 200, np.uint8), [piece]).max() == 255

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage
-from service.reading import reader
-from service.reading.pieces import Piece
 from service.reading.reader import read
 from tests.conftest import draw
 from tests.service.reading.typed import page, read_page, text
@@ -126,12 +124,6 @@ def test_a_line_across_a_large_page_is_framed(matcher, pen, finder):
         assert not text(read_page(picture, matcher, finder)) or pen > 2
     except InvalidImage:
         assert pen < 3  # it may be a rule
-
-
-def test_a_hairline_is_framed(finder):
-    mask = np.ones((1000, 1), bool)
-    piece = Piece(part=1, box=np.array([0, 0, 1, 1000]), mask=mask)
-    assert reader._framed(np.full((1000, 1), 200, np.uint8), [piece]).max() == 255
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
