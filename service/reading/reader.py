@@ -45,6 +45,7 @@ COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is
 MOSTLY = 0.65  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 UNSURE = 0.8  # mean confidence below which a page may lie on its side
 FEW = 3  # digits: fewer do not tell how a page lies, for a turned 6 is a 9
+ALIKE = {0, 1, 8}  # they look the same upside down: a page of them alone is taken as it lies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ def read(
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # what was read upright is there
             for quarters in (1, 2, 3):
                 readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, seen)
-                if (sure := _sureness(readings)) > max(sureness, UNSURE):
+                tells = any(mark.accepted and mark.digit not in ALIKE for mark in readings)
+                if tells and (sure := _sureness(readings)) > max(sureness, UNSURE):
                     best, sureness, turned = readings, sure, quarters
     height, width = ink.shape
     limits = 2 * picture.shape[::-1]

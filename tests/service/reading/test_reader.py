@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage
-from service.reading.reader import read
+from service.reading import reader
+from service.reading.reader import Reading, read
 from tests.conftest import draw
 from tests.service.reading.typed import page, read_page, text
 
@@ -136,3 +137,16 @@ def test_a_page_that_lies_on_its_side_is_read_and_its_boxes_stay_in_the_upload(m
     first = turned.readings[0].box
     there = np.rot90(picture, -quarters)[round(first[1]) : round(first[3]), round(first[0]) : round(first[2])]
     assert (there < 128).mean() > 0.1 and max(first) <= max(picture.shape)
+
+
+@pytest.mark.parametrize("text, turned", [("0001", 0), ("1888", 0), ("0003", 180), ("6001", 180)])
+def test_digits_that_look_the_same_upside_down_do_not_turn_a_page(matcher, finder, monkeypatch, text, turned):
+    def mark(digit, accepted):
+        nothing = np.zeros((28, 28), np.uint8)
+        return Reading(digit=digit, confidence=0.99, accepted=accepted, box=[0, 0, 9, 9], line=0, image=nothing)
+
+    upright, sideways = [mark(0, place > 1) for place in range(4)], [mark(0, False)] * 4
+    upside_down = [mark(int(digit), True) for digit in text]
+    pages = iter([upright, sideways, upside_down, sideways])
+    monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
+    assert read(page("1"), matcher, finder, []).turned == turned
