@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from service.inference.artefact import UnusableArtefact, read, remedy
+from service.picture.ink import FILE as INK
 
 FILE = "consensus.json"
 
@@ -71,6 +72,7 @@ class Consensus(Calibration):
     """models/consensus.json. Its temperatures and thresholds are for a CPU, where some models compute in 8 bits."""
 
     sha256: dict[str, str]  # hash of each released artefact, by name
+    ink: str | None = None  # hash of the network that finds ink
     figures: dict[str, float]  # measured figures of all models together, on a CPU
     floats: Calibration | None = None  # for a GPU, which computes all models in floats; see `open_session`
 
@@ -107,6 +109,8 @@ def load_consensus(models: Path) -> Consensus:
         raise UnusableArtefact(f"{path} is damaged; {remedy(path)}") from error
     for name, sha256 in consensus.sha256.items():
         read(models / f"{name}.onnx", sha256)
+    if consensus.ink is not None:
+        read(models / INK, consensus.ink)
     for path in sorted(models.glob("*.onnx")):
         if path.stem not in consensus.sha256:
             raise UnusableArtefact(f"{path} is not listed in {FILE} yet; list it with: python -m training.evaluate")

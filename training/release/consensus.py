@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from service.inference.consensus import FILE, Calibration, choices, mean_probabilities
+from service.picture.ink import FILE as INK
 from training.loop.validation import REFUSED
 from training.release.calibration import temperature
 
@@ -36,7 +37,8 @@ def write(models: Path, on_cpu: Calibration, floats: Calibration, figures: dict[
     """
     paths = sorted(models.glob("*.onnx"))
     content = {
-        "sha256": {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
+        "sha256": {path.stem: _hash(path) for path in paths},
+        "ink": _hash(models / INK) if (models / INK).exists() else None,
         **on_cpu.model_dump(),
         "floats": floats.model_dump(),
         "figures": {name: round(value, 6) for name, value in figures.items()},
@@ -44,3 +46,7 @@ def write(models: Path, on_cpu: Calibration, floats: Calibration, figures: dict[
     partial = models / f".{FILE}.partial"
     partial.write_text(json.dumps(content, indent=1) + "\n")
     os.replace(partial, models / FILE)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

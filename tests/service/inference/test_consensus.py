@@ -1,10 +1,12 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
 from service.inference.artefact import UnusableArtefact
-from service.inference.consensus import Calibration, Consensus, choices, load_consensus, mean_probabilities
+from service.inference.consensus import FILE, Calibration, Consensus, choices, load_consensus, mean_probabilities
+from service.picture.ink import FILE as INK
 
 
 def one_hot(digit, confidence):
@@ -86,6 +88,16 @@ def test_one_changed_byte_is_noticed(small_models):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(UnusableArtefact, match="cnn.onnx is not the file that was released.*training.export cnn"):
+        load_consensus(small_models)
+
+
+def test_another_network_that_finds_ink_is_noticed(small_models):
+    path = small_models / FILE
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"ink": hashlib.sha256((small_models / INK).read_bytes()).hexdigest()}))
+    assert load_consensus(small_models).ink
+    path.write_text(json.dumps(content | {"ink": "0" * 64}))
+    with pytest.raises(UnusableArtefact, match="ink.onnx is not the file that was released.*training.export ink"):
         load_consensus(small_models)
 
 
