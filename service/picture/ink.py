@@ -17,7 +17,7 @@ SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel o
 FAINTEST = 8.0  # grey levels between its ink and its paper, at least
 SURELY = 127  # of 255: beyond this a pixel is ink
 PERHAPS = 64  # beyond this it is ink if it is connected to such a pixel
-CERTAIN, MUCH = 230, 0.25  # of 255: as much of what is written is as surely ink, see `is_sure`
+CERTAIN, MUCH = 235, 0.25  # of 255: as much of what is written is as surely ink, see `is_sure`
 
 
 class InkFinder:

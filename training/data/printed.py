@@ -79,7 +79,9 @@ def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
     """Boxes around what is written, one each or one for a row, or a comb, often crossed by the writing."""
     size = max(layer.shape)
     if height > size / SEVERAL:
-        return
+        if boxes:
+            return
+        height = generator.uniform(0.05, 1 / SEVERAL) * size
     thick = int(generator.integers(1, 2 + max(1, round(height / 30))))
     if not boxes or generator.random() < 0.25:  # a table of empty cells
         w, h = height * generator.uniform(0.6, 3), height * generator.uniform(0.8, 2)
@@ -156,7 +158,7 @@ def _waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
             cv2.polylines(layer, [points], False, int(generator.integers(90, 256)), 1, cv2.LINE_AA, 4)
 
 
-KINDS = (_rules, 0.2), (_squares, 0.1), (_form, 0.08), (_text, 0.12), (_waves, 0.1)  # and how often each is there
+KINDS = (_rules, 0.2), (_squares, 0.1), (_form, 0.14), (_text, 0.12), (_waves, 0.1)  # and how often each is there
 
 
 def things(page: np.ndarray, generator: Generator) -> np.ndarray:
