@@ -1,7 +1,7 @@
 """Write the figures of recorded benchmarks into docs/, each between the two markers with its name.
 
 Most files are written by the benchmark of the same name: results/crowd.json, offline.json, page.json, photographs.json,
-ocr.json, nondigits.json, batch.json and extras.json. results/soak.json is the last line of
+ocr.json, nondigits.json, reading.json, batch.json and extras.json. results/soak.json is the last line of
 `benchmarks.http --minutes 30`. results/http_detours.json has requests/s with and without former code that avoided parts
 of FastAPI and BentoML.
 
@@ -153,6 +153,17 @@ def nondigits(record: Record) -> str:
     return "\n".join(lines)
 
 
+def reading(record: Record) -> str:
+    """How long a picture takes, by kind."""
+    lines = ["| picture | median, ms | 95 % below, ms |", "| --- | --: | --: |"]
+    for title, row in record["rows"].items():
+        lines.append(f"| {title} | {row['median_ms']:.0f} | {row['p95_ms']:.0f} |")
+    count = next(iter(record["rows"].values()))["n"]
+    return "\n".join(
+        [*lines, "", f"{count} pictures of each kind, {record['threads']} threads of {record['hardware']}."]
+    )
+
+
 PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker and record: the document and the text
     "http_detours": ("docs/operations.md", detours),
     "soak": ("docs/operations.md", soaked),
@@ -164,6 +175,7 @@ PLACES: dict[str, tuple[str, Callable[[Record], str]]] = {  # by name of marker 
     "photographs": ("docs/reading.md", photographs),
     "ocr": ("docs/reading.md", ocr),
     "nondigits": ("docs/reading.md", nondigits),
+    "reading": ("docs/reading.md", reading),
     "batch": ("docs/scale.md", plan.scaled),
     "extras": ("docs/scale.md", extras.table),
 }
