@@ -30,7 +30,6 @@ WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: square root of the area in pixels, height / width
 RESOLUTION = 7  # cells a side of a pooled region
 CANVASES = ((64, 2), (96, 4), (128, 8))  # (pixels a side, maximum number of digits); each step draws one kind
-IN_ROWS = 0.4  # share of the steps whose canvases hold rows of digits that touch
 PLAIN = 1 / 4  # share of the batch that is not placed on canvases
 REGIONS = 32  # maximum number of proposals of each anchor size, of proposals for the box head, and of boxes returned
 PER_REGION = 98  # pixels of the image per region: an image of 28x28 has 8 regions, one of 64x49 has 32
@@ -86,8 +85,7 @@ class Network(nn.Module):
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
         size, per_canvas = kinds[int(torch.randint(len(kinds), ()))]
         rest = plain + (len(images) - plain) // per_canvas * per_canvas
-        in_rows = bool(torch.rand(()) < IN_ROWS)
-        canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas, in_rows)
+        canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
         boxes, named = ink_boxes(images[:plain])[:, None], labels[:plain, None] != NONE
         alone = [{"boxes": boxes[i][named[i]], "labels": labels[i : i + 1][named[i]]} for i in range(plain)]
         on_pages = self.detection_loss(degrade(canvases), on_canvases)

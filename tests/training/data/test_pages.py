@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.conftest import draw
-from training.data.pages import MOST_SHARED, OVERLAP, ROW, SIDES, compose, ink_boxes
+from training.data.pages import OVERLAP, SIDES, compose, ink_boxes
 
 
 @pytest.fixture
@@ -78,22 +78,3 @@ def test_labels_stay_with_their_digits():
     for target in targets:
         extent = target["boxes"][:, 2:] - target["boxes"][:, :2]
         assert torch.equal(extent[:, 0] > extent[:, 1], target["labels"] == 1)
-
-
-@pytest.mark.parametrize("size, per_canvas", [(64, 2), (128, 8)])
-def test_digits_in_rows_stand_side_by_side_and_many_touch(digits, size, per_canvas):
-    torch.manual_seed(1)
-    canvases, targets = compose(digits, torch.zeros(96, dtype=torch.int64), size, per_canvas, in_rows=True)
-    gaps = []
-    for canvas, target in zip(canvases, targets, strict=True):
-        boxes = target["boxes"]
-        assert len(boxes) == per_canvas
-        assert boxes.min() >= 0 and boxes.max() <= size
-        for row in boxes.split(ROW):
-            width, gap = row[:, 2] - row[:, 0], row[1:, 0] - row[:-1, 2]
-            assert (gap >= -MOST_SHARED * torch.minimum(width[1:], width[:-1]) - 1e-3).all()
-            gaps.append(gap)
-        for x_min, y_min, x_max, y_max in boxes.round().int().tolist():
-            assert canvas[:, y_min:y_max, x_min:x_max].max() > 0.5
-    touching = float((torch.cat(gaps) <= 0).float().mean())
-    assert 0.4 < touching < 0.9
