@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from training.data import camera, pens, photographs, printed
+from training.data.fonts import FONTS
 from training.data.photographs import Hands, scene
 
 SIZE = 128
@@ -70,3 +72,29 @@ def test_what_is_cut_out_is_as_large_as_the_sheet_and_keeps_its_ink(hands):
     page, found = photographs._cut_out(sheet, ink, box, np.random.default_rng(0))
     assert page.shape == found.shape == (SIZE, SIZE)
     assert (found > 127).mean() > 2 * (ink > 127).mean()
+
+
+@pytest.mark.parametrize("face", FONTS)
+@pytest.mark.parametrize("sign", ["1", "8", "m"])
+def test_a_typed_sign_is_as_high_as_asked_and_broader_where_it_is_bold(face, sign):
+    plain, bold = (pens.typed(sign, face, 100, by) for by in (0, 0.08))
+    for ink, grown in ((plain, 0), (bold, 8)):
+        rows = np.flatnonzero((ink > 127).any(1))
+        height = rows[-1] - rows[0] + 1
+        assert abs(height - grown - 100) <= 6 or (sign == "m" and height < 100)  # as wide as it may be
+    assert (bold > 127).sum() > 1.2 * (plain > 127).sum()
+
+
+def test_an_empty_sheet_shows_print_more_often_than_one_that_is_written_on():
+    page, box = np.full((SIZE, SIZE), 200, np.float32), np.array([10, 10, 30, 40], np.float32)
+    printed_on = [
+        sum((printed.on_paper(page, boxes, 30, np.random.default_rng(seed)) < 199).any() for seed in range(150))
+        for boxes in ([], [box])
+    ]
+    assert printed_on[0] > 1.2 * printed_on[1] > 30
+
+
+def test_the_cells_of_an_empty_form_may_stand_apart():
+    layer = np.zeros((SIZE, SIZE), np.uint8)
+    printed._cells(layer, (10, 20), (20, 30), (3, 2), gap=10, thick=1)
+    assert cv2.connectedComponents((layer > 100).astype(np.uint8))[0] - 1 == 6
