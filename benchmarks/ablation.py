@@ -36,6 +36,7 @@ Change = tuple[object, str, object]  # an attribute of a module and what takes i
 PREDICT: dict[str, list[Change]] = {
     "mixture of colours": [(decode, "_mixture", lambda image: None)],
     "dirt on an empty page": [(digit, "TINY", 0)],
+    "closer look where nothing is seen": [(digit, "CLOSER", digit.LOOK)],
     "second look": [(digit, "ZOOM", 0)],
     "nearly framed": [(digit, "_is_nearly_framed", lambda *found: False)],
     "specks": [(digit, "SPECK", 0)],
@@ -95,7 +96,8 @@ def right_predictions(samples: list[Sample], predictor: Predictor) -> int:
             right += not truth
         else:
             verdict = predictor.classify(seen.image[None, None], QUICK).verdicts[0]
-            right += str(verdict.digit) == truth if truth else not (seen.is_sure and verdict.accepted)
+            accepted = seen.is_sure and verdict.accepted
+            right += seen.is_sure and str(verdict.digit) == truth if truth else not accepted
     return right
 
 

@@ -103,7 +103,7 @@ def measure(pictures: Iterable[bytes], predictor: Predictor) -> dict[str, int]:
         with suppress(InvalidImage):
             seen = see(data, predictor, settings.max_pixels, settings.formats)
             verdict = predictor.classify(seen.images, predictor.names).verdicts[0]
-            accepted += seen.is_one_digit and verdict.accepted
+            accepted += seen.may_be_accepted and verdict.accepted
         with suppress(InvalidImage):
             read += describe_page(predictor, predictor.names, data, settings)["text"] != ""
     return {"n": n, "accepted": accepted, "read": read}

@@ -44,7 +44,7 @@ class Seen:
     finished: float  # when it was ready for the models, by time.perf_counter
 
     @property
-    def is_one_digit(self) -> bool:
+    def may_be_accepted(self) -> bool:
         """Whether it may be accepted: something was written, and only one sign."""
         return self.canonical.is_sure and self.digits == 1
 
@@ -148,7 +148,7 @@ def describe(
     result: dict[str, Any] = {
         "digit": verdict.digit,
         "confidence": round(verdict.confidence, DECIMALS),
-        "accepted": seen.is_one_digit and verdict.accepted,
+        "accepted": seen.may_be_accepted and verdict.accepted,
         "digits_seen": seen.digits,
         "agreement": verdict.agreement,
         "models": [_model(name, answer, index, seen) for name, answer in answers.by_name.items()],

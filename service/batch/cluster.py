@@ -98,8 +98,13 @@ class Actor:
 def _look(images: "pyarrow.Table", settings: Settings, keep: bool) -> "pyarrow.Table":
     import pyarrow as pa
 
-    kinds = {"path": pa.string(), "error": pa.string(), "image": pa.binary(), "is_sure": pa.bool_()}
-    kinds["data"] = pa.binary()
+    kinds = {
+        "path": pa.string(),
+        "error": pa.string(),
+        "image": pa.binary(),
+        "is_sure": pa.bool_(),
+        "data": pa.binary(),
+    }
     rows = [look(Image(**image), settings, keep) for image in images.to_pylist()]
     return pa.Table.from_pylist(rows, pa.schema(kinds.items()))
 

@@ -25,8 +25,13 @@ def look(image: Image, settings: Settings, keep: bool) -> Row:
     Returns path, error, image (28x28 as 784 bytes, or None), whether it is surely written, and data (the encoded bytes
     if `keep`, else None).
     """
-    row: Row = {"path": image.path, "error": image.error, "image": None, "is_sure": False}
-    row["data"] = image.data if keep else None
+    row: Row = {
+        "path": image.path,
+        "error": image.error,
+        "image": None,
+        "is_sure": False,
+        "data": image.data if keep else None,
+    }
     if image.data is not None:
         try:
             picture, _ = grey_from_upload(image.data, settings.max_pixels, settings.formats)

@@ -148,7 +148,7 @@ class Prediction(BaseModel):
 
     digit: Digit
     confidence: Probability = Field(description="of the calibrated mean of the chosen models")
-    accepted: bool = Field(description="false: probably not a single digit; `digit` is still the best guess")
+    accepted: bool = Field(description="false: probably no single digit, or hardly written; `digit` is the best guess")
     digits_seen: int = Field(ge=1, description="how many digits are in the image; of several, `digit` is the largest")
     agreement: int = Field(description="number of chosen models that give this digit")
     models: list[ModelAnswer]

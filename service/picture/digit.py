@@ -8,9 +8,10 @@ import numpy as np
 
 from service.picture.errors import BlankImage
 from service.picture.framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
-from service.picture.ink import InkFinder, is_seen, is_sure, written
+from service.picture.ink import InkFinder, is_shown, is_sure, written
 
 LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
+CLOSER = 512  # where nothing was seen: a lone digit of a twentieth of the picture, which looks like print from afar
 TINY = 0.03  # of the picture's longer side: what is smaller is dirt on an empty page
 ZOOM = 0.4  # of LOOK: a digit smaller than this is looked at again
 MARGIN = 0.6  # of the digit's longer side, around it, on the second look
@@ -60,7 +61,11 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
     if is_framed(picture):
         return _unchanged(picture)
     page, scale = finder.find(picture, LOOK)
-    mask, crowded = _digit(page)
+    try:
+        mask, crowded = _digit(page)
+    except BlankImage:
+        page, scale = finder.find(picture, CLOSER)
+        mask, crowded = _digit(page)
     ink = _alone(page, mask)
     if picture.shape == (SIZE, SIZE) and _is_nearly_framed(ink, mask, scale):
         there = cv2.resize(mask.astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
@@ -68,15 +73,14 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         return _unchanged(255 - picture if dark else picture)
     left, top, right, bottom = extent(mask)
     longest = max(right - left, bottom - top)
-    if longest < TINY * max(mask.shape):
-        raise BlankImage
     crowd = Crowd(ink=page, height=bottom - top) if crowded else None
-    corner = 0, 0
+    corner, shown = (0, 0), picture
     if scale < 1 and longest < ZOOM * LOOK:  # a small digit on a large page: look again, from near
         margin = MARGIN * longest
         corner = max(0, round((left - margin) / scale)), max(0, round((top - margin) / scale))
         stop = round((right + margin) / scale), round((bottom + margin) / scale)
-        page, scale = finder.find(picture[corner[1] : stop[1], corner[0] : stop[0]], LOOK)
+        shown = picture[corner[1] : stop[1], corner[0] : stop[0]]
+        page, scale = finder.find(shown, LOOK)
         mask, _ = _digit(page)
         ink = _alone(page, mask)
     image, fit, x, y = frame(ink, mask)
@@ -88,7 +92,7 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         size=picture.shape[::-1],
         ink=ink,
         crowd=crowd,
-        is_sure=not is_seen(picture) or is_sure(page[mask]),
+        is_sure=not is_shown(shown) or is_sure(page[mask]),
     )
 
 
@@ -114,7 +118,7 @@ def _is_nearly_framed(ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
 def _digit(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     """Which pixels of ink (H, W) uint8 belong to the digit, (H, W) bool, and whether there may be other digits.
 
-    The digit is the part with the most ink, with what is near it. Raises BlankImage if there is no ink.
+    The digit is the part with the most ink, with what is near it. Raises BlankImage if there is none but dirt.
     """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(written(ink), connectivity=8)
     if count == 1:
@@ -136,4 +140,6 @@ def _digit(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     keep[digit] = True
     others = ~keep & (boxes[:, 3] >= OTHER * height) & (mass >= OTHER_INK * mass[digit])
     keep[0] = others[0] = False
+    if max(width, height) < TINY * max(ink.shape):
+        raise BlankImage
     return keep[parts], bool(others.any() or width > WIDE * height or keep.sum() > 1)

@@ -16,7 +16,7 @@ import numpy as np
 from service.inference.consensus import Verdict
 from service.picture.digit import LOOK
 from service.picture.errors import BlankImage, OutOfTime, TooMuchWork
-from service.picture.ink import InkFinder, is_seen, is_sure
+from service.picture.ink import InkFinder, is_shown, is_sure
 from service.reading.looks import Looks, Models
 from service.reading.pieces import (
     REACH,
@@ -45,7 +45,7 @@ COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is
 MOSTLY = 0.65  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
 UNSURE = 0.8  # mean confidence below which a page may lie on its side
 FEW = 3  # digits: fewer do not tell how a page lies, for a turned 6 is a 9
-ALIKE = {0, 1, 8}  # they look the same upside down: a page of them alone is taken as it lies
+ALIKE = {0, 1, 8}  # they look the same upside down: a page of them alone is not turned by half
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +80,14 @@ def read(
     """
     looks = Looks(models, names, deadline)
     ink, scale = page_ink(picture, finder)
-    seen = is_seen(picture)
-    upright = _read(ink, looks, seen)
+    shown = is_shown(picture)
+    upright = _read(ink, looks, shown)
     best, sureness, turned = upright, _sureness(upright), 0
-    if len(upright) >= FEW and sureness < UNSURE:
+    if sum(mark.is_sure for mark in upright) >= FEW and sureness < UNSURE:
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # what was read upright is there
             for quarters in (1, 2, 3):
-                readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, seen)
-                tells = any(mark.accepted and mark.digit not in ALIKE for mark in readings)
+                readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, shown)
+                tells = quarters != 2 or any(mark.accepted and mark.digit not in ALIKE for mark in readings)
                 if tells and (sure := _sureness(readings)) > max(sureness, UNSURE):
                     best, sureness, turned = readings, sure, quarters
     height, width = ink.shape
@@ -122,8 +122,8 @@ def page_ink(picture: np.ndarray, finder: InkFinder) -> tuple[np.ndarray, float]
 
 
 def _sureness(readings: list[Reading]) -> float:
-    """The mean confidence, with what is refused counted as nothing."""
-    return sum(mark.confidence for mark in readings if mark.accepted) / max(len(readings), 1)
+    """The mean confidence of what is surely written, with what is refused counted as nothing."""
+    return sum(mark.confidence for mark in readings if mark.accepted) / max(sum(mark.is_sure for mark in readings), 1)
 
 
 def _turned_back(box: list[float], quarters: int, width: int, height: int) -> list[float]:
@@ -137,10 +137,10 @@ def _turned_back(box: list[float], quarters: int, width: int, height: int) -> li
     ][quarters]
 
 
-def _read(ink: np.ndarray, looks: Looks, seen: bool) -> list[Reading]:
+def _read(ink: np.ndarray, looks: Looks, shown: bool) -> list[Reading]:
     """What is written in ink (H, W) uint8; boxes are in its pixels. Raises BlankImage and like `Looks`.
 
-    seen: whether the ink is of a picture that the network has seen.
+    shown: whether the ink is of a picture that the network was shown.
     """
     pieces = pieces_of(ink)
     if not pieces:
@@ -167,7 +167,7 @@ def _read(ink: np.ndarray, looks: Looks, seen: bool) -> list[Reading]:
         marks = []
         for start, stop in _best_row(line, says):
             (verdict, image), box = said[start, stop], hull(line[start:stop])
-            sure = not seen or is_sure(inked(ink, line[start:stop]))
+            sure = not shown or is_sure(inked(ink, line[start:stop]))
             mark = Reading(
                 digit=verdict.digit,
                 confidence=verdict.confidence,

@@ -65,7 +65,7 @@ def bitmap(image: np.ndarray, height: float, pen: float) -> np.ndarray:
 
 
 def typed(sign: str, face: str, height: float, bold: float) -> np.ndarray:
-    """A sign of a typeface, `height` pixels high, its strokes broader by `bold` heights: (h, w) uint8."""
+    """A sign of a typeface, `height` pixels high before its strokes grow broader by `bold` heights: (h, w) uint8."""
     letters = font(face, round(2 * height))
     left, top, right, bottom = (round(side) for side in letters.getbbox(sign))
     image = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))

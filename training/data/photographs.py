@@ -1,9 +1,9 @@
 """Photographs of handwriting, made up: what was written is known to the pixel, and so is where each digit is.
 
-A scene is writing of real people (pen strokes of UNIPEN and UJIpenchars2, digits of MNIST), laid out as one sign, a row
-or a page, with any pen, on a sheet that may be ruled, boxed, printed on, folded, shaded, lying on a table, and taken by
-a camera that blurs and adds noise. One scene in eight is drawn on a screen instead; of the others, one in six holds no
-writing at all.
+A scene is writing of real people (pen strokes of UNIPEN and UJIpenchars2, digits of MNIST), or seldom type. It is laid
+out as one sign, a row or a page, with any pen, on a sheet that may be ruled, boxed, printed on, folded, shaded, lying
+on a table, and taken by a camera that blurs and adds noise. One scene in eight is drawn on a screen instead; of the
+others, one in six holds no writing at all.
 """
 
 import math

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from service.picture.digit import canonicalise
 from service.picture.errors import InvalidImage
 from service.picture.framing import SIZE, is_framed
 from tests.conftest import draw
+from training.data import mnist
 
 
 def likeness(a, b):
@@ -200,3 +203,18 @@ def test_a_picture_of_one_digit_is_no_crowd_and_one_of_several_is(seven, finder)
     assert canonicalise(seven, finder).crowd is None
     crowd = canonicalise(np.concatenate([seven, draw("4")], 1), finder).crowd
     assert crowd is not None and crowd.ink.shape == (128, 256) and 60 < crowd.height < 80
+
+
+@pytest.mark.parametrize("side", [20, 28])
+def test_a_lone_digit_of_a_twentieth_of_the_picture_is_found(side, mnist_root, finder):
+    """Bug: the network took it for print, and the picture was blank."""
+    images, _ = mnist.load("validation", mnist_root)
+    found = 0
+    for image in images[:20, 0].numpy():
+        page = np.full((400, 400), 235, np.uint8)
+        page[200 : 200 + side, 150 : 150 + side] -= (
+            cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) // 5 * 4
+        )
+        with suppress(InvalidImage):
+            found += canonicalise(page, finder).image.any()
+    assert found >= 18

@@ -140,7 +140,7 @@ def test_a_page_that_lies_on_its_side_is_read_and_its_boxes_stay_in_the_upload(m
 
 
 @pytest.mark.parametrize("text, turned", [("0001", 0), ("1888", 0), ("0003", 180), ("6001", 180)])
-def test_digits_that_look_the_same_upside_down_do_not_turn_a_page(matcher, finder, monkeypatch, text, turned):
+def test_digits_that_look_the_same_upside_down_do_not_turn_a_page_by_half(matcher, finder, monkeypatch, text, turned):
     def mark(digit, accepted):
         nothing = np.zeros((28, 28), np.uint8)
         return Reading(digit=digit, confidence=0.99, accepted=accepted, box=[0, 0, 9, 9], line=0, image=nothing)
