@@ -66,15 +66,19 @@ def test_a_typed_digit_is_read(client, digit):
 
 
 def test_of_several_digits_none_is_accepted_and_the_note_names_the_other_route(client):
-    picture = encode(Image.fromarray(draw("83", (200, 400))))
+    picture = encode(Image.fromarray(draw("42", (200, 400))))
     answer = client.post("/predict", files={"image": picture}).json()
     assert (answer["digits_seen"], answer["accepted"]) == (2, False)
     assert answer["note"] == "The image holds 2 digits; send it to /read, which reads them all."
     page = client.post("/read", files={"image": picture}).json()
-    assert (page["text"], page["digits_seen"], page["turned"]) == ("83", 2, 0)
+    assert (page["text"], page["digits_seen"], page["turned"]) == ("42", 2, 0)
 
 
-@pytest.mark.parametrize("overlap, least", [(0, 0.9), (1, 0.8), (2, 0.6)])  # pixels; a digit is 20 high
+SHORT = pytest.mark.xfail(strict=True, reason="37 of 40 since the ink network of de9f3e7, 39 before")
+
+
+# overlap: in pixels; a digit is 20 high
+@pytest.mark.parametrize("overlap, least", [(0, 0.9), pytest.param(0, 0.95, marks=SHORT), (1, 0.8), (2, 0.6)])
 def test_lines_of_digits_are_read_though_they_touch(released, mnist_root, overlap, least):
     images, labels = (tensor.numpy() for tensor in mnist.load("validation", mnist_root))
     predictor, right = Predictor(released, "cpu", threads=2), 0

@@ -87,7 +87,8 @@ def read(
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # what was read upright is there
             for quarters in (1, 2, 3):
                 readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, shown)
-                tells = quarters != 2 or any(mark.accepted and mark.digit not in ALIKE for mark in readings)
+                digits = [mark.digit for mark in readings if mark.accepted]
+                tells = len(digits) >= FEW and (quarters != 2 or not ALIKE.issuperset(digits))
                 if tells and (sure := _sureness(readings)) > max(sureness, UNSURE):
                     best, sureness, turned = readings, sure, quarters
     height, width = ink.shape

@@ -139,14 +139,22 @@ def test_a_page_that_lies_on_its_side_is_read_and_its_boxes_stay_in_the_upload(m
     assert (there < 128).mean() > 0.1 and max(first) <= max(picture.shape)
 
 
+def mark(digit, accepted):
+    nothing = np.zeros((28, 28), np.uint8)
+    return Reading(digit=digit, confidence=0.99, accepted=accepted, box=[0, 0, 9, 9], line=0, image=nothing)
+
+
 @pytest.mark.parametrize("text, turned", [("0001", 0), ("1888", 0), ("0003", 180), ("6001", 180)])
 def test_digits_that_look_the_same_upside_down_do_not_turn_a_page_by_half(matcher, finder, monkeypatch, text, turned):
-    def mark(digit, accepted):
-        nothing = np.zeros((28, 28), np.uint8)
-        return Reading(digit=digit, confidence=0.99, accepted=accepted, box=[0, 0, 9, 9], line=0, image=nothing)
-
     upright, sideways = [mark(0, place > 1) for place in range(4)], [mark(0, False)] * 4
     upside_down = [mark(int(digit), True) for digit in text]
     pages = iter([upright, sideways, upside_down, sideways])
     monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
     assert read(page("1"), matcher, finder, []).turned == turned
+
+
+def test_a_turned_page_must_hold_as_many_digits_as_tell_how_it_lies(matcher, finder, monkeypatch):
+    """Bug: 6596, its digits in touch, was read turned by a quarter as a single 5."""
+    pages = iter([[mark(6, place == 0) for place in range(4)], [mark(5, True)], [mark(5, True)] * 2, [mark(5, True)]])
+    monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
+    assert read(page("1"), matcher, finder, []).turned == 0
