@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from service import __version__
+from . import __version__
 
 Main = Callable[[Sequence[str]], int | None]
 

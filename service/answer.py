@@ -13,19 +13,19 @@ import numpy as np
 from anyio import CapacityLimiter
 from PIL import Image
 
-from service.inference.batcher import Batcher, Share
-from service.inference.explanation import Explanation
-from service.inference.explanation import explain as explain_models
-from service.inference.predictor import Answer, Predictor
-from service.picture.container import inspect
-from service.picture.decode import grey_from_upload
-from service.picture.digit import Canonical, canonicalise
-from service.picture.errors import OutOfTime
-from service.picture.framing import SIZE
-from service.reading.crowd import count_digits
-from service.reading.reader import read
-from service.settings import Settings
-from service.timeline import mark
+from .inference.batcher import Batcher, Share
+from .inference.explanation import Explanation
+from .inference.explanation import explain as explain_models
+from .inference.predictor import Answer, Predictor
+from .picture.container import inspect
+from .picture.decode import grey_from_upload
+from .picture.digit import Canonical, canonicalise
+from .picture.errors import OutOfTime
+from .picture.framing import SIZE
+from .reading.crowd import count_digits
+from .reading.reader import read
+from .settings import Settings
+from .timeline import mark
 
 DECIMALS = 6  # of probabilities
 SMALL = 4_096  # bytes that an image of MNIST's size may have

@@ -18,20 +18,20 @@ from pydantic import BeforeValidator, Field
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import lifecycle
-from service import settings as environment
-from service.answer import see
-from service.http import logs, protocol
-from service.http.app import create_app
-from service.http.classify import NativeEndpoint, digit_images, is_fault
-from service.http.gate import Gate
-from service.http.known_paths import KnownPaths
-from service.http.observability import Metrics, Traffic
-from service.http.pages import EXAMPLES
-from service.http.requests import Listener, Requests
-from service.inference.consensus import load_consensus
-from service.inference.device import DeviceLost, choose_device
-from service.inference.predictor import Predictor
+from . import lifecycle
+from . import settings as environment
+from .answer import see
+from .http import logs, protocol
+from .http.app import create_app
+from .http.classify import NativeEndpoint, digit_images, is_fault
+from .http.gate import Gate
+from .http.known_paths import KnownPaths
+from .http.observability import Metrics, Traffic
+from .http.pages import EXAMPLES
+from .http.requests import Listener, Requests
+from .inference.consensus import load_consensus
+from .inference.device import DeviceLost, choose_device
+from .inference.predictor import Predictor
 
 ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"  # either one asks for traces
 
@@ -51,7 +51,7 @@ def watch(settings: environment.Settings) -> list[Listener]:
     named = next((name for name in ENDPOINTS if os.environ.get(name)), None)
     if named is not None:
         try:
-            from service.http.tracing import Traces
+            from .http.tracing import Traces
         except ImportError as error:
             raise ValueError(f"{named} is set, but the exporter is missing; install the extra `tracing`.") from error
         listeners.append(Traces())

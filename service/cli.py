@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from service import settings as environment
-from service.answer import describe, describe_page, see
-from service.inference.batcher import Share
-from service.inference.predictor import Predictor
-from service.picture.errors import InvalidImage
-from service.settings import Settings
+from . import settings as environment
+from .answer import describe, describe_page, see
+from .inference.batcher import Share
+from .inference.predictor import Predictor
+from .picture.errors import InvalidImage
+from .settings import Settings
 
 Result = dict[str, Any]  # the JSON of one answer
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from service.files import PACKAGE
+from .files import PACKAGE
 
 GRACE = 25  # seconds in which requests under way are answered after SIGTERM
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.files import find
-from service.picture.decode import FORMATS, Format
+from .files import find
+from .picture.decode import FORMATS, Format
 
 PREFIX = "QUINTET_"
 KUBERNETES = "QUINTET_SERVICE_", "QUINTET_PORT"  # it sets these beside a Service called quintet

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import service
-from service.batch import output
-from service.batch.score import Scorer, look
-from service.batch.sources import Image, Piece
-from service.settings import Settings
+from ..settings import Settings
+from . import output
+from .score import Scorer, look
+from .sources import Image, Piece
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,7 +50,7 @@ def run(
             "local", num_cpus=(workers or max(1, cores - 1)) + OTHERS, log_to_driver=False, include_dashboard=False
         )
     else:
-        ray.init(address, runtime_env={"py_modules": [str(Path(service.__file__).parent)]}, log_to_driver=False)
+        ray.init(address, runtime_env={"py_modules": [str(Path(__file__).parents[1])]}, log_to_driver=False)
     try:
         cpus, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
         on_gpu = gpus > 0 and settings.device != "cpu"

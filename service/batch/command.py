@@ -15,9 +15,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from service import settings as environment
-from service.batch import cluster, output, plain, sources
-from service.inference.consensus import load_consensus
+from .. import settings as environment
+from ..inference.consensus import load_consensus
+from . import cluster, output, plain, sources
 
 
 def main(argv: list[str] | None = None) -> int:

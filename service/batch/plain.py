@@ -8,10 +8,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from service.batch import output
-from service.batch.score import Row, Scorer, look
-from service.batch.sources import Image, Piece
-from service.settings import Settings
+from ..settings import Settings
+from . import output
+from .score import Row, Scorer, look
+from .sources import Image, Piece
 
 PART = 1_024  # images in a file of rows, so at most this many are scored again after a kill
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from service.answer import DECIMALS, describe_page
-from service.batch.sources import Image
-from service.inference.artefact import open_finder
-from service.inference.predictor import Predictor
-from service.inference.shapes import LARGEST
-from service.picture.decode import InvalidImage, grey_from_upload
-from service.picture.digit import canonicalise
-from service.picture.ink import FILE, InkFinder
-from service.settings import Settings
+from ..answer import DECIMALS, describe_page
+from ..inference.artefact import open_finder
+from ..inference.predictor import Predictor
+from ..inference.shapes import LARGEST
+from ..picture.decode import InvalidImage, grey_from_upload
+from ..picture.digit import canonicalise
+from ..picture.ink import FILE, InkFinder
+from ..settings import Settings
+from .sources import Image
 
 Row = dict[str, Any]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from service import __version__
-from service.http import pages, routes, schema, v2
-from service.http.errors import add_error_handlers
-from service.http.serving import Observer, Serving
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from .. import __version__
+from ..inference.predictor import Predictor
+from ..settings import Settings
+from . import pages, routes, schema, v2
+from .errors import add_error_handlers
+from .serving import Observer, Serving
 
 
 def create_app(

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.body import body_of, content_type_of, wrong_type
-from service.http.errors import FAILED
+from .body import body_of, content_type_of, wrong_type
+from .errors import FAILED
 
 JSON = "application/json"
 

@@ -13,9 +13,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from service.inference.device import DeviceLost
-from service.inference.predictor import UnknownModel
-from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime
+from ..inference.device import DeviceLost
+from ..inference.predictor import UnknownModel
+from ..picture.errors import ImageTooLarge, InvalidImage, OutOfTime
 
 STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
 LOST = "The models failed and are being loaded again; try again."  # the sentence of a 503

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from service.http.body import is_empty
+from .body import is_empty
 
 LINGER = 2.0  # seconds that a client gets to read an answer that it receives before it has sent everything
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.http import v2
-from service.http.errors import NO_ROUTE
-from service.http.exchange import Exchange
-from service.http.known_paths import UNKNOWN
-from service.settings import Settings
+from ..settings import Settings
+from . import v2
+from .errors import NO_ROUTE
+from .exchange import Exchange
+from .known_paths import UNKNOWN
 
 # Paths that need no key: health, and the files of the page and of the API description, which hold no secret.
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN, *v2.OPEN}

@@ -16,8 +16,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http import v2
-from service.http.serving import Serving
+from . import v2
+from .serving import Serving
 
 UNKNOWN = "/unknown"  # the path of all requests whose path is not served
 ADDRESS = 45  # characters of the longest IPv6 address; a forged header of a proxy may be longer

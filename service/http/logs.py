@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from service.http.requests import Record, request_id
+from .requests import Record, request_id
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.timeline import Stage, stages
+from ..timeline import Stage, stages
 
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")  # a client's own id that is kept; any other is replaced

@@ -13,12 +13,12 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from service.answer import Seen, answer, describe, describe_page, see
-from service.http import schema
-from service.http.body import image_of, images_of
-from service.http.lean import LeanRoute
-from service.http.serving import serving_of
-from service.picture.errors import InvalidImage
+from ..answer import Seen, answer, describe, describe_page, see
+from ..picture.errors import InvalidImage
+from . import schema
+from .body import image_of, images_of
+from .lean import LeanRoute
+from .serving import serving_of
 
 FIELD, BATCH_FIELD = "image", "images"  # names of the fields in a multipart upload
 ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)

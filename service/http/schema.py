@@ -6,7 +6,7 @@ from fastapi import Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
-from service.http.errors import FAILED, LOST
+from .errors import FAILED, LOST
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 from anyio import CapacityLimiter
 from fastapi import Request
 
-from service.inference.batcher import Batcher
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from ..inference.batcher import Batcher
+from ..inference.predictor import Predictor
+from ..settings import Settings
 
 Observer = Callable[[dict[str, Any]], None]
 

@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from service import __version__
-from service.http.requests import Record
-from service.timeline import Stage
+from .. import __version__
+from ..timeline import Stage
+from .requests import Record
 
 TRACED = "POST"  # the method of all routes that read images
 

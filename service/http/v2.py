@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from service.answer import Seen, describe, see
-from service.http.body import FRAMING, body_of
-from service.http.errors import NO_ROUTE
-from service.http.serving import Serving, serving_of
-from service.http.tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
-from service.inference.consensus import key, mean_probabilities
-from service.picture.errors import ImageTooLarge, InvalidImage
+from ..answer import Seen, describe, see
+from ..inference.consensus import key, mean_probabilities
+from ..picture.errors import ImageTooLarge, InvalidImage
+from .body import FRAMING, body_of
+from .errors import NO_ROUTE
+from .serving import Serving, serving_of
+from .tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
 
 VERSION = "1"  # version of every model
 UNKNOWN_MODEL = "/v2/models/{model}"  # the path that `known_paths` gives all requests for unknown models

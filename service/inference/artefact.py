@@ -8,8 +8,8 @@ from typing import Any
 
 import onnxruntime
 
-from service.inference.device import PROVIDERS, CudaUnusable, open_session, reason_of
-from service.picture.ink import InkFinder
+from ..picture.ink import InkFinder
+from .device import PROVIDERS, CudaUnusable, open_session, reason_of
 
 Metadata = dict[str, Any]  # strings and numbers
 ANSWERS = "probabilities", "boxes", "scores"

@@ -16,10 +16,10 @@ import anyio.to_thread
 import numpy as np
 from anyio import CapacityLimiter
 
-from service.inference.device import DeviceLost
-from service.inference.predictor import Answers, Predictor
-from service.inference.shapes import LARGEST
-from service.timeline import mark
+from ..timeline import mark
+from .device import DeviceLost
+from .predictor import Answers, Predictor
+from .shapes import LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from service.inference.artefact import UnusableArtefact, read, remedy
-from service.picture.ink import FILE as INK
+from ..picture.ink import FILE as INK
+from .artefact import UnusableArtefact, read, remedy
 
 FILE = "consensus.json"
 

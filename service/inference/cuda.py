@@ -18,9 +18,9 @@ import numpy as np
 import onnxruntime
 from onnxruntime import OrtValue
 
-from service.inference.artefact import Artefact
-from service.inference.device import CudaUnusable, open_session, reason_of
-from service.inference.shapes import LARGEST, PAGES, SIZES, page_for, size_for
+from .artefact import Artefact
+from .device import CudaUnusable, open_session, reason_of
+from .shapes import LARGEST, PAGES, SIZES, page_for, size_for
 
 logger = logging.getLogger("bentoml.quintet")
 

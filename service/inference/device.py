@@ -5,7 +5,7 @@ from typing import Any
 
 import onnxruntime
 
-from service.inference import driver
+from . import driver
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 SESSION_MEMORY = 2**30  # bytes of GPU memory for one session, which could otherwise take all of it

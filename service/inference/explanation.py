@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.inference.predictor import Predictor
-from service.inference.shapes import LARGEST
-from service.picture.framing import SIZE
+from ..picture.framing import SIZE
+from .predictor import Predictor
+from .shapes import LARGEST
 
 GRID = 7  # squares a side, each over one patch of the Vision Transformer
 CELL = SIZE // GRID  # pixels from one square to the next

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from service.inference.artefact import open_artefact, open_finder
-from service.inference.consensus import Calibration, Verdict, load_consensus
-from service.inference.cuda import FixedShapes
-from service.inference.device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
-from service.inference.shapes import SIZES
-from service.inference.turns import Turns
-from service.picture.ink import FILE
+from ..picture.ink import FILE
+from .artefact import open_artefact, open_finder
+from .consensus import Calibration, Verdict, load_consensus
+from .cuda import FixedShapes
+from .device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
+from .shapes import SIZES
+from .turns import Turns
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.picture.errors import ImageTooLarge, InvalidImage, TooMuchWork
-from service.picture.tiff import Tiff
+from .errors import ImageTooLarge, InvalidImage, TooMuchWork
+from .tiff import Tiff
 
 MOST_METADATA = 1_000  # segments, chunks or blocks beside the pixels; an ordinary file has fewer than 100
 MOST_BLOCKS = 20_000  # blocks that pixels are stored in: IDAT chunks of a PNG, strips of a TIFF

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from service.picture.container import DAMAGED, check_size, inspect
-from service.picture.errors import InvalidImage
+from .container import DAMAGED, check_size, inspect
+from .errors import InvalidImage
 
 Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"]  # JPEG also opens MPO, what some phones make of it
 FORMATS: tuple[Format, ...] = get_args(Format)

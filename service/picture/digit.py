@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from service.picture.errors import BlankImage
-from service.picture.framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
-from service.picture.ink import InkFinder, is_shown, is_sure, written
+from .errors import BlankImage
+from .framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
+from .ink import InkFinder, is_shown, is_sure, written
 
 LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
 CLOSER = 512  # where nothing was seen: a lone digit of a twentieth of the picture, which looks like print from afar

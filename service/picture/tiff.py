@@ -5,7 +5,7 @@ Pillow unpacks the values of tags one by one in Python, and libtiff every strip 
 
 import struct
 
-from service.picture.errors import InvalidImage
+from .errors import InvalidImage
 
 MOST_TAGS = 1_000  # in a directory; an ordinary one has about 20
 MOST_VALUES = 20_000  # of a tag: a strip for each row of a large picture is the most that is ever needed

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from service.picture.digit import Crowd
-from service.reading.looks import Models
-from service.reading.pieces import SURE
+from ..picture.digit import Crowd
+from .looks import Models
+from .pieces import SURE
 
 SIGHTS = 24, 28, 32  # pixels of the height of the digit that was chosen: at one of them the detector may be wrong
 LEAST = 28  # pixels of a side that the detector is shown, at least

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from service.inference.consensus import Verdict
-from service.picture.errors import OutOfTime, TooMuchWork
+from ..inference.consensus import Verdict
+from ..picture.errors import OutOfTime, TooMuchWork
 
 MOST = 300  # looks of all models at an image: five times what the fullest page of the development set needs
 DETECTION = 2  # looks that a search for digits in a wide piece costs

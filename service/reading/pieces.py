@@ -6,10 +6,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from service.picture.errors import TooMuchWork
-from service.picture.framing import breadth, extent, frame
-from service.picture.ink import written
-from service.reading.looks import Looks
+from ..picture.errors import TooMuchWork
+from ..picture.framing import breadth, extent, frame
+from ..picture.ink import written
+from .looks import Looks
 
 MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
 COVER = 20  # times its own area that the boxes of its pieces may cover of a page: rings within rings cover more

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from service.inference.consensus import Verdict
-from service.picture.digit import LOOK
-from service.picture.errors import BlankImage, OutOfTime, TooMuchWork
-from service.picture.ink import InkFinder, is_shown, is_sure
-from service.reading.looks import Looks, Models
-from service.reading.pieces import (
+from ..inference.consensus import Verdict
+from ..picture.digit import LOOK
+from ..picture.errors import BlankImage, OutOfTime, TooMuchWork
+from ..picture.ink import InkFinder, is_shown, is_sure
+from .looks import Looks, Models
+from .pieces import (
     REACH,
     TALL,
     Piece,
