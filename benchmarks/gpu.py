@@ -155,7 +155,7 @@ def memory(setup: Setup) -> dict[str, Any]:
         before = _used()
         fixed = _fixed(setup)
         found |= {"fixed_shapes_mib": _used() - before, "process_mib": _used()}
-        fixed.close()
+        del fixed
     return found
 
 

@@ -10,7 +10,6 @@ are the sample photographs that come with scikit-image, without its two of print
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -24,10 +23,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.photographs import NUMBER, SIZE, Generator, Page, drawn, encoded, ink, paper
-from service.answer import describe_page, see
-from service.inference.predictor import Predictor
 from service.picture.errors import InvalidImage
-from service.settings import Settings
+from service.recogniser import Recogniser
 from training.data.doodles import drawings
 from training.data.omniglot import unseen_alphabets
 from training.data.writers import Source
@@ -95,17 +92,15 @@ def _png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def measure(pictures: Iterable[bytes], predictor: Predictor) -> dict[str, int]:
+def measure(pictures: Iterable[bytes], recogniser: Recogniser) -> dict[str, int]:
     """How many pictures without a digit there are, are accepted by `/predict`, and are not read as nothing."""
-    settings, n, accepted, read = Settings(), 0, 0, 0
+    n = accepted = read = 0
     for data in pictures:
         n += 1
         with suppress(InvalidImage):
-            seen = see(data, predictor, settings.max_pixels, settings.formats)
-            verdict = predictor.classify(seen.images, predictor.names).verdicts[0]
-            accepted += seen.may_be_accepted and verdict.accepted
+            accepted += recogniser.predict(data).accepted
         with suppress(InvalidImage):
-            read += describe_page(predictor, predictor.names, data, settings)["text"] != ""
+            read += recogniser.read(data).text != ""
     return {"n": n, "accepted": accepted, "read": read}
 
 
@@ -130,10 +125,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sets |= photographs()
     except ModuleNotFoundError as error:
         print(f"The sample photographs are left out: {error}")
-    predictor = Predictor(args.models, "cpu", os.cpu_count() or 1)
+    recogniser = Recogniser(args.models, "cpu")
     rows = {}
     for title, pictures in sets.items():
-        rows[title] = row = measure(tqdm(pictures, title), predictor)
+        rows[title] = row = measure(tqdm(pictures, title), recogniser)
         print(f"{title:36}{row['accepted']:4} accepted {row['read']:4} read, n = {row['n']}", flush=True)
     report = {"seed": SEED, "rows": rows}
     if args.record:

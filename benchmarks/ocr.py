@@ -23,10 +23,8 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import handwriting
-from service.answer import describe_page
-from service.inference.predictor import Predictor
 from service.picture.errors import InvalidImage
-from service.settings import Settings
+from service.recogniser import Recogniser
 from training.data.writers import folder as writers_folder
 from training.measure.numbers import distance, labelled
 
@@ -36,11 +34,11 @@ Picture = tuple[bytes, str]  # and what is written on it
 
 
 def quintet(models: Path) -> Reader:
-    predictor, settings = Predictor(models, "cpu", 1), Settings()
+    recogniser = Recogniser(models, "cpu", threads=1)
 
     def read(data: bytes) -> str:
         with suppress(InvalidImage):
-            return describe_page(predictor, predictor.names, data, settings)["text"]
+            return recogniser.read(data).text
         return ""
 
     return read

@@ -8,7 +8,6 @@ and say less about real ones than real ones do.
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -20,10 +19,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from service.answer import describe_page, see
-from service.inference.predictor import Predictor
 from service.picture.errors import InvalidImage
-from service.settings import Settings
+from service.recogniser import Recogniser
 from training.data import mnist
 
 Generator = np.random.Generator
@@ -211,23 +208,22 @@ def measure(
     hardship: Callable[[np.ndarray, Generator], Page],
     images: np.ndarray,
     labels: np.ndarray,
-    predictor: Predictor,
+    recogniser: Recogniser,
     count: int,
 ) -> tuple[float, float, float]:
     """The shares of digits that are predicted and that are read, accepted or not and accepted, and of numbers read."""
-    generator, settings = np.random.default_rng(SEED), Settings()
+    generator = np.random.default_rng(SEED)
     predicted = read = numbers = 0
 
     def text(file: bytes) -> str:
-        return describe_page(predictor, predictor.names, file, settings)["text"]
+        return recogniser.read(file).text
 
     for number in range(count):
         part = slice(NUMBER * number, NUMBER * (number + 1))
         one = photographed(hardship, images[part][:1], generator)
         row = photographed(hardship, images[part], generator)
         with suppress(InvalidImage):
-            seen = see(one, predictor, settings.max_pixels, settings.formats)
-            predicted += predictor.classify(seen.images, predictor.names).verdicts[0].digit == labels[part][0]
+            predicted += recogniser.predict(one).digit == labels[part][0]
         with suppress(InvalidImage):
             read += text(one) == str(labels[part][0])
         with suppress(InvalidImage):
@@ -255,10 +251,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     args = parser.parse_args(argv)
     images, labels = (tensor[: NUMBER * args.count].numpy() for tensor in mnist.load("validation", args.data))
-    predictor = Predictor(args.models, "cpu", os.cpu_count() or 1)
+    recogniser = Recogniser(args.models, "cpu")
     rows = {}
     for hardship in tqdm(HARDSHIPS, desc="photographs"):
-        rows[hardship.__name__] = measure(hardship, images[:, 0], labels, predictor, args.count)
+        rows[hardship.__name__] = measure(hardship, images[:, 0], labels, recogniser, args.count)
     print(f"{'':16}/predict   /read  numbers")
     for name, (predicted, read, numbers) in rows.items():
         print(f"{name:16}{predicted:8.0%}{read:8.0%}{numbers:9.0%}")

@@ -19,9 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.offline import hardware
 from benchmarks.photographs import NUMBER, SIZE, Generator, Page, drawn, encoded, paper, photograph
-from service.answer import describe_page, see
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from service.recogniser import Recogniser
 from training.data import mnist
 
 SEED = 0
@@ -67,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
     threads = len(os.sched_getaffinity(0))
-    predictor, settings = Predictor(args.models, "cpu", threads), Settings()
+    recogniser = Recogniser(args.models, "cpu", threads)
     generator = np.random.default_rng(SEED)
     images = mnist.load("validation", args.data)[0].numpy()[:, 0]
 
@@ -75,17 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         chosen = generator.integers(len(images), size=(args.count, digits))
         return [encoded(draw(images[some], generator)) for some in chosen]
 
-    def predict(data: bytes) -> object:
-        seen = see(data, predictor, settings.max_pixels, settings.formats)
-        return predictor.classify(seen.images, predictor.names)
-
-    def read(data: bytes) -> object:
-        return describe_page(predictor, predictor.names, data, settings)
-
     rows = {
-        "one digit, `/predict`": milliseconds(predict, made(photograph, 1), "digits"),
-        "a line of five digits, `/read`": milliseconds(read, made(photograph, NUMBER), "lines"),
-        "a page of fifty digits, `/read`": milliseconds(read, made(page, ROWS * COLUMNS), "pages"),
+        "one digit, `/predict`": milliseconds(recogniser.predict, made(photograph, 1), "digits"),
+        "a line of five digits, `/read`": milliseconds(recogniser.read, made(photograph, NUMBER), "lines"),
+        "a page of fifty digits, `/read`": milliseconds(recogniser.read, made(page, ROWS * COLUMNS), "pages"),
     }
     for title, row in rows.items():
         print(f"{title:34}{row['median_ms']:8.1f} ms, 95 % below {row['p95_ms']:.1f} ms, n = {row['n']}")

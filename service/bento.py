@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import lifecycle
 from . import settings as environment
-from .answer import see
 from .http import logs, protocol
 from .http.app import create_app
 from .http.classify import NativeEndpoint, digit_images, is_fault
@@ -31,7 +30,7 @@ from .http.pages import EXAMPLES
 from .http.requests import Listener, Requests
 from .inference.consensus import load_consensus
 from .inference.device import DeviceLost, choose_device
-from .inference.predictor import Predictor
+from .recogniser import Recogniser
 
 ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"  # either one asks for traces
 
@@ -94,16 +93,16 @@ class Quintet:
         sys.setswitchinterval(SWITCH)
         worker = (bentoml.server_context.worker_index or 1) - 1
         try:
-            self.predictor = Predictor(settings.models, settings.device, settings.threads, worker)
+            self.recogniser = Recogniser(settings=settings, worker=worker)
         except RuntimeError as error:
             lifecycle.give_up(error)
-        metrics = Metrics(self.predictor)
-        self.predictor.observe = metrics.ran
+        metrics = Metrics(self.recogniser.predictor)
+        self.recogniser.predictor.observe = metrics.ran
         self.health = lifecycle.Health()
-        self.app = create_app(self.predictor, settings, metrics.answered, self.health.fail)
+        self.app = create_app(self.recogniser, metrics.answered, self.health.fail)
         self.app.state.health = self.health
         # The first picture loads decoders and parts of OpenCV; no client should wait for that.
-        see((EXAMPLES / "seven.png").read_bytes(), self.predictor, settings.max_pixels, ("PNG",))
+        self.recogniser.predict(EXAMPLES / "seven.png")
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
         gc.collect()
         gc.freeze()
@@ -128,13 +127,12 @@ class Quintet:
         ],
     ) -> dict[str, list[list[float]]]:
         """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
-        names = self.predictor.names
         try:
-            shares = await self.app.state.serving.batcher.each(images[:, None], names)
+            said = await self.recogniser.classify_async(images[:, None], self.recogniser.names)
         except DeviceLost:
             self.health.fail()
             raise
-        return {name: [s.answers.by_name[name].probabilities[s.first].tolist() for s in shares] for name in names}
+        return {name: probabilities.tolist() for name, probabilities in said.probabilities.items()}
 
 
 def add_middleware(kind: Callable[..., ASGIApp], **options: Any) -> None:

@@ -12,20 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import settings as environment
-from .answer import describe, describe_page, see
-from .inference.batcher import Share
-from .inference.predictor import Predictor
 from .picture.errors import InvalidImage
-from .settings import Settings
+from .recogniser import Recogniser
 
 Result = dict[str, Any]  # the JSON of one answer
 
 
 class Look(Protocol):
-    """What is done with the bytes of one image. Raises InvalidImage."""
+    """What is done with one image. Raises InvalidImage."""
 
-    def __call__(self, data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result: ...
+    def __call__(self, path: Path, recogniser: Recogniser, names: list[str], /) -> Result: ...
 
 
 class Show(Protocol):
@@ -34,16 +30,14 @@ class Show(Protocol):
     def __call__(self, path: str, result: Result, width: int) -> list[str]: ...
 
 
-def look_for_digit(data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result:
+def look_for_digit(path: Path, recogniser: Recogniser, names: list[str]) -> Result:
     """The JSON of one prediction, as POST /predict gives it."""
-    seen = see(data, predictor, settings.max_pixels, settings.formats)
-    share = Share(answers=predictor.classify(seen.images, names), started=seen.finished)
-    return describe(seen, share, predictor.device)
+    return recogniser.predict(path, names).model_dump(exclude_unset=True)
 
 
-def look_for_lines(data: bytes, predictor: Predictor, names: list[str], settings: Settings) -> Result:
+def look_for_lines(path: Path, recogniser: Recogniser, names: list[str]) -> Result:
     """The JSON of what is read, as POST /read gives it."""
-    return describe_page(predictor, names, data, settings)
+    return recogniser.read(path, names).model_dump(exclude_unset=True)
 
 
 def show_digit(path: str, result: Result, width: int) -> list[str]:
@@ -89,9 +83,8 @@ def _run(
     parser.add_argument("--json", action="store_true", help="one JSON object for each image, as the service answers")
     arguments = parser.parse_args(argv)
     try:
-        settings = environment.load()
-        predictor = Predictor(settings.models, settings.device, settings.threads)
-        names = predictor.choose(arguments.models)
+        recogniser = Recogniser()
+        names = recogniser.predictor.choose(arguments.models)
     except (ValueError, RuntimeError) as error:
         parser.exit(2, f"{error}\n")
     width = max(len("image"), *(len(str(path)) for path in arguments.images))
@@ -100,7 +93,7 @@ def _run(
     status = 0
     for path in arguments.images:
         try:
-            result = look(path.read_bytes(), predictor, names, settings)
+            result = look(path, recogniser, names)
         except (InvalidImage, OSError) as error:
             reason = f"{error.strerror}." if isinstance(error, OSError) else error
             print(f"{path}: {reason}", file=sys.stderr)

@@ -21,6 +21,8 @@ ANSWER = [
     "digit",
     "confidence",
     "accepted",
+    "reason",
+    "note",
     "digits_seen",
     "agreement",
     "models",

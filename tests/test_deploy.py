@@ -12,7 +12,7 @@ import yaml
 
 from service.http.app import create_app
 from service.http.known_paths import paths_of
-from service.inference.predictor import Predictor
+from service.recogniser import Recogniser
 from service.serve import GRACE
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
@@ -89,7 +89,7 @@ def test_the_gpu_overlay_asks_for_cuda_and_one_gpu():
 
 
 def test_ports_paths_and_settings_are_those_of_the_service(small_models):
-    app = create_app(Predictor(small_models, "cpu", threads=1), Settings())
+    app = create_app(Recogniser(small_models, "cpu", threads=1))
     paths = set(paths_of(app)) | BENTOML_PATHS
     for _, container in containers():
         (port,) = container["ports"]

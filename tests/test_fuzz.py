@@ -6,8 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.http.app import create_app
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from service.recogniser import Recogniser
 from tests.fuzz import ANSWERS, ask, fuzz
 from tests.serving import serving
 
@@ -16,7 +15,7 @@ GROWTH = 500  # MB: one decoded image (a WebP of 16 megapixels takes 250) and fo
 
 @pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # Starlette's, of a form that ends too early
 def test_damaged_uploads_are_answered_by_the_application(small_models):
-    client = TestClient(create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models)))
+    client = TestClient(create_app(Recogniser(small_models, "cpu", threads=1)))
     found = Counter(status for _, status in (ask(client, seed=0, number=number) for number in range(500)))
     assert set(found) <= set(ANSWERS)
     assert min(found[200], found[400], found[413], found[422]) > 0  # the cases are of all kinds

@@ -6,8 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.http.app import create_app
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from service.recogniser import Recogniser
 from tests.fuzz import ANSWERS
 from tests.fuzz_v2 import ask, fuzz
 from tests.serving import serving
@@ -16,7 +15,7 @@ GROWTH = 500  # MB, see test_fuzz
 
 
 def test_damaged_requests_of_the_protocol_are_answered(small_models):
-    client = TestClient(create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models)))
+    client = TestClient(create_app(Recogniser(small_models, "cpu", threads=1)))
     found = Counter(status for _, status in (ask(client, seed=0, number=number) for number in range(300)))
     assert set(found) <= set(ANSWERS)
     assert min(found[200], found[400], found[413]) > 0  # the cases are of all kinds

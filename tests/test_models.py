@@ -11,7 +11,7 @@ from service.http.app import create_app
 from service.inference.artefact import open_artefact
 from service.inference.predictor import Predictor
 from service.reading.reader import read
-from service.settings import Settings
+from service.recogniser import Recogniser
 from tests.conftest import draw
 from tests.service.picture.test_decode import encode
 from training import networks
@@ -22,7 +22,7 @@ GOAL = {"faster_rcnn": 0.985} | dict.fromkeys(("alexnet", "cnn", "vgg16", "vit")
 
 @pytest.fixture(scope="module")
 def client(released):
-    return TestClient(create_app(Predictor(released, "cpu", threads=2), Settings(models=released)))
+    return TestClient(create_app(Recogniser(released, "cpu", threads=2)))
 
 
 def test_every_network_is_released_and_together_they_are_small(released):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..settings import Settings
 from . import output
-from .score import Scorer, look
+from .score import Scorer
 from .sources import Image, Piece
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def run(
             delete_checkpoint_on_success=False,  # otherwise a second call would score all images again
         )
         dataset = ray.data.read_datasource(_datasource(pieces, settings.max_bytes), override_num_blocks=len(pieces))
-        looked = dataset.map_batches(
-            partial(_look, settings=settings, keep=read), batch_size=BATCH, batch_format="pyarrow"
-        )
-        scored = looked.map_batches(
+        scored = dataset.map_batches(
             Actor,
             fn_constructor_kwargs={"settings": settings, "models": models, "read": read},
             compute=ActorPoolStrategy(size=actors),
@@ -91,21 +88,7 @@ class Actor:
     def __call__(self, rows: "pyarrow.Table") -> "pyarrow.Table":
         import pyarrow as pa
 
-        return pa.Table.from_pylist(self.scorer.score(rows.to_pylist()), self.schema)
-
-
-def _look(images: "pyarrow.Table", settings: Settings, keep: bool) -> "pyarrow.Table":
-    import pyarrow as pa
-
-    kinds = {
-        "path": pa.string(),
-        "error": pa.string(),
-        "image": pa.binary(),
-        "is_sure": pa.bool_(),
-        "data": pa.binary(),
-    }
-    rows = [look(Image(**image), settings, keep) for image in images.to_pylist()]
-    return pa.Table.from_pylist(rows, pa.schema(kinds.items()))
+        return pa.Table.from_pylist(self.scorer.score([Image(**row) for row in rows.to_pylist()]), self.schema)
 
 
 def _read(piece: Piece, limit: int) -> Iterator["pyarrow.Table"]:

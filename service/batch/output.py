@@ -38,6 +38,7 @@ def schema(names: list[str], read: bool) -> "pyarrow.Schema":
             pa.field("digit", pa.int8()),
             pa.field("confidence", pa.float32()),
             pa.field("accepted", pa.bool_()),
+            pa.field("reason", pa.string()),
             pa.field("agreement", pa.int8()),
             *digits,
             *text,

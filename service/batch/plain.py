@@ -1,18 +1,16 @@
-"""The batch in one process, without Ray: threads decode images while the models run."""
+"""The batch in one process, without Ray: threads decode images, then the models run."""
 
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from ..settings import Settings
 from . import output
-from .score import Row, Scorer, look
-from .sources import Image, Piece
+from .score import Row, Scorer
+from .sources import Piece
 
+LOADED = 128  # encoded images in memory at once
 PART = 1_024  # images in a file of rows, so at most this many are scored again after a kill
 
 
@@ -23,20 +21,15 @@ def run(pieces: list[Piece], folder: Path, settings: Settings, models: str | Non
     progress = Progress(len(done))
     images = (image for piece in pieces for image in piece.images(settings.max_bytes) if image.path not in done)
     part = output.next_part(folder)
-    with ThreadPoolExecutor(settings.threads) as pool:
-        looked = _ahead(pool, partial(look, settings=settings, keep=read), images, 2 * PART if not read else 64)
-        while rows := list(islice(looked, PART)):
-            output.write(folder, part, scorer.score(rows), scorer.names, read)
-            part += 1
-            progress.advance(len(rows))
-
-
-def _ahead(pool: ThreadPoolExecutor, work: partial[Row], images: Iterator[Image], most: int) -> Iterator[Row]:
-    """The results of `work` for each image, in order. At most `most` results are computed ahead of their use."""
-    pending = [pool.submit(work, image) for image in islice(images, most)]
-    while pending:
-        yield pending.pop(0).result()
-        pending += [pool.submit(work, image) for image in islice(images, 1)]
+    rows: list[Row] = []
+    while loaded := list(islice(images, LOADED)):
+        rows += scorer.score(loaded)
+        progress.advance(len(loaded))
+        if len(rows) >= PART:
+            output.write(folder, part, rows, scorer.names, read)
+            part, rows = part + 1, []
+    if rows:
+        output.write(folder, part, rows, scorer.names, read)
 
 
 class Progress:

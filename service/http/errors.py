@@ -17,7 +17,12 @@ from ..inference.device import DeviceLost
 from ..inference.predictor import UnknownModel
 from ..picture.errors import ImageTooLarge, InvalidImage, OutOfTime
 
-STATUS: dict[type[Exception], int] = {InvalidImage: 400, UnknownModel: 404, ImageTooLarge: 413, OutOfTime: 504}
+STATUS: dict[type[Exception], int] = {
+    InvalidImage: InvalidImage.status,
+    UnknownModel: 404,
+    ImageTooLarge: ImageTooLarge.status,
+    OutOfTime: 504,
+}
 LOST = "The models failed and are being loaded again; try again."  # the sentence of a 503
 NO_ROUTE = "No such route; see /docs."
 FAILED = "The service failed; its log says why."  # the sentence of a 500

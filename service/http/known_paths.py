@@ -67,7 +67,7 @@ def paths_of(app: FastAPI) -> Iterator[str]:
     serving: Serving = app.state.serving
     for path in app.openapi()["paths"]:
         parameters = [name for _, name, _, _ in Formatter().parse(path) if name]
-        for names in product(serving.predictor.names, repeat=len(parameters)):
+        for names in product(serving.recogniser.names, repeat=len(parameters)):
             yield path.format(**dict(zip(parameters, names, strict=True)))
     for route in app.routes:
         if isinstance(route, Route):

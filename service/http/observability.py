@@ -5,7 +5,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..inference.predictor import Answer, Predictor
+from ..answers import Prediction, Text
+from ..inference.predictor import Output, Predictor
 
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BYTES = tuple(float(4**power) for power in range(4, 13))  # 256 B to 16 MiB
@@ -57,23 +58,23 @@ class Metrics:
         for name, artefact in predictor.artefacts.items():
             info.labels(name, artefact.sha256, artefact.device).set(1)
 
-    def ran(self, by_name: dict[str, Answer]) -> None:
+    def ran(self, by_name: dict[str, Output]) -> None:
         """Count a batch that the models have run."""
         for name, answer in by_name.items():
             self.inference[name].observe(answer.milliseconds / 1e3)
         self.batch.observe(max(len(answer.probabilities) for answer in by_name.values()))
 
-    def answered(self, answer: dict[str, Any]) -> None:
-        """Count an answer of `service.answer.describe` for an image, or of `describe_page` for a page."""
-        if "digits" in answer:
-            accepted = {digit["accepted"] for digit in answer["digits"]}
+    def answered(self, answer: Prediction | Text) -> None:
+        """Count the answer for an image or for a page."""
+        if isinstance(answer, Text):
+            accepted = {mark.accepted for mark in answer.digits}
             self.pages["some" if len(accepted) == 2 else "all" if True in accepted else "none"].inc()
             return
         for name, stage in self.stages.items():
-            stage.observe(answer["timing_ms"][name] / 1e3)
-        self.images[answer["accepted"]].inc()
-        self.confidence.observe(answer["confidence"])
-        self.agreement.observe(answer["agreement"])
+            stage.observe(getattr(answer.timing_ms, name) / 1e3)
+        self.images[answer.accepted].inc()
+        self.confidence.observe(answer.confidence)
+        self.agreement.observe(answer.agreement)
 
 
 class Traffic:

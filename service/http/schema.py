@@ -1,11 +1,12 @@
 """The HTTP contract as /docs shows it: requests, answers and errors."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
+from ..answers import Error
 from .errors import FAILED, LOST
 
 DESCRIPTION = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, AlexNet and a Vision Transformer.
@@ -45,6 +46,8 @@ PREDICTION = {  # the answer of one network to examples/seven.png
     "digit": 7,
     "confidence": 0.999964,
     "accepted": True,
+    "reason": None,
+    "note": None,
     "digits_seen": 1,
     "agreement": 1,
     "models": [
@@ -66,8 +69,6 @@ KEY = Security(HTTPBearer(auto_error=False, description="the API key, if the ser
 OPEN = {"security": [{}]}  # a service without a key
 
 BINARY = {"type": "string", "format": "binary"}
-Probability = Annotated[float, Field(ge=0, le=1)]
-Digit = Annotated[int, Field(ge=0, le=9)]
 
 
 class Options(BaseModel):
@@ -81,109 +82,6 @@ class ReadOptions(Options):
 class PredictOptions(Options):
     explain: bool = Field(
         False, description="adds the 28x28 image that the models saw; /predict also adds what each model looks at"
-    )
-
-
-class Error(BaseModel):
-    error: str = Field(description="one sentence", examples=["The upload is a damaged or truncated image."])
-
-
-class ModelAnswer(BaseModel):
-    name: str = Field(examples=["cnn"])
-    digit: Digit
-    confidence: Probability
-    probabilities: list[Probability] = Field(min_length=10, max_length=10, description="of the digits 0 to 9")
-    latency_ms: float = Field(description="in the inference engine, for the whole batch")
-    box: list[float] | None = Field(None, description="faster_rcnn: x_min, y_min, x_max, y_max in pixels of the upload")
-
-
-class Timing(BaseModel):
-    decode: float
-    canonicalise: float
-    queue: float
-    inference: float
-    total: float
-
-
-class ReadTiming(BaseModel):
-    decode: float
-    read: float = Field(description="cleaning, finding and framing the digits, and all inference")
-    total: float
-
-
-class Proposal(BaseModel):
-    box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the 28x28 image")
-    objectness: Probability = Field(description="how sure the first stage is that there is an object")
-
-
-class ModelExplanation(BaseModel):
-    occlusion: list[list[float]] = Field(
-        description="7x7, -1 to 1: by how much this model's probability of `digit` falls when 8x8 pixels around one of "
-        "the 4x4 cells are covered with background (Zeiler & Fergus, https://arxiv.org/abs/1311.2901). Comparable "
-        "between models. It does not show how parts work together, nor that missing ink speaks against other digits."
-    )
-    attention: list[list[float]] | None = Field(
-        None,
-        description="vit: 7x7 shares, from the class token to each 4x4 patch in the last block, mean of the heads. It "
-        "shows where the last block takes information from, and does not measure importance "
-        "(Jain & Wallace, https://arxiv.org/abs/1902.10186).",
-    )
-    proposals: list[Proposal] | None = Field(
-        None, description="faster_rcnn: the regions that its region proposal network passes to the box head, best first"
-    )
-
-
-class Explanation(BaseModel):
-    image: str = Field(description="the 28x28 image the models saw, a PNG as a data: URL")
-    ink: str | None = Field(
-        None, description="the ink before framing, a PNG as a data: URL; null for an image that has MNIST's framing"
-    )
-    models: dict[str, ModelExplanation] | None = Field(
-        None, description="what each model looks at in that image; only from /predict, which takes about 0.1 s for it"
-    )
-
-
-class Prediction(BaseModel):
-    model_config = {"json_schema_extra": {"examples": [PREDICTION]}}
-
-    digit: Digit
-    confidence: Probability = Field(description="of the calibrated mean of the chosen models")
-    accepted: bool = Field(description="false: probably no single digit, or hardly written; `digit` is the best guess")
-    digits_seen: int = Field(ge=1, description="how many digits are in the image; of several, `digit` is the largest")
-    agreement: int = Field(description="number of chosen models that give this digit")
-    models: list[ModelAnswer]
-    timing_ms: Timing
-    device: str = Field(examples=["cpu"])
-    note: str | None = Field(None, description="what else the sender should know: that there are several digits")
-    explain: Explanation | None = None
-
-
-class WrittenDigit(BaseModel):
-    digit: Digit
-    confidence: Probability
-    accepted: bool = Field(description="false: probably not a digit; it is left out of `text`")
-    box: list[float] = Field(description="x_min, y_min, x_max, y_max in pixels of the upload")
-    line: int = Field(description="number of the line, counted from 0 at the top")
-    image: str | None = Field(None, description="with explain: the 28x28 image the models saw, a PNG as a data: URL")
-
-
-class Text(BaseModel):
-    text: str = Field(
-        description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
-    )
-    digits: list[WrittenDigit] = Field(description="all marks that were read, in reading order")
-    digits_seen: int = Field(ge=0, description="how many of them are accepted")
-    turned: int = Field(description="degrees counter-clockwise by which the image was turned: 0, 90, 180 or 270")
-    timing_ms: ReadTiming
-    device: str = Field(examples=["cpu"])
-
-
-class Model(BaseModel):
-    name: str = Field(examples=["cnn"])
-    sha256: str = Field(description="of the artefact's file", examples=["5f2b" * 16])
-    device: str = Field(description="where it runs: cpu or cuda", examples=["cpu"])
-    metadata: dict[str, str | int | float] = Field(
-        description="the artefact's own metadata", examples=[{"name": "cnn", "parameters": 1959530, "seed": 0}]
     )
 
 

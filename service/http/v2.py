@@ -5,7 +5,7 @@ into the service's verdicts; and `photograph`, which turns encoded images into v
 supported.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..answer import Seen, describe, see
-from ..inference.consensus import key, mean_probabilities
-from ..picture.errors import ImageTooLarge, InvalidImage
+from ..answers import Error
+from ..picture.errors import ImageTooLarge
 from .body import FRAMING, body_of
 from .errors import NO_ROUTE
 from .serving import Serving, serving_of
@@ -133,7 +132,7 @@ async def _config(request: Request, name: str) -> Response:
 
     If `max_batch_size` is 0, `dims` includes the first axis.
     """
-    batch = 0 if name == PHOTOGRAPH else serving_of(request).settings.max_images
+    batch = 0 if name == PHOTOGRAPH else serving_of(request).recogniser.settings.max_images
 
     def described(spec: Spec) -> dict[str, Any]:
         dims = list(spec.shape[1:] or (1,)) if batch else list(spec.shape)
@@ -154,8 +153,9 @@ async def _config(request: Request, name: str) -> Response:
 
 async def _infer(request: Request, name: str) -> Response:
     serving = serving_of(request)
-    limit = serving.settings.max_bytes + FRAMING
-    most = serving.settings.max_batch if name == PHOTOGRAPH else serving.settings.max_images
+    settings = serving.recogniser.settings
+    limit = settings.max_bytes + FRAMING
+    most = settings.max_batch if name == PHOTOGRAPH else settings.max_images
     body = await body_of(request, limit)
     encoding = request.headers.get("content-encoding", "").strip().lower()
 
@@ -163,7 +163,7 @@ async def _infer(request: Request, name: str) -> Response:
         return parse(decompress(body, encoding, limit), request.headers.get(JSON_LENGTH), _takes(name), most)
 
     try:
-        asked, tensor = await anyio.to_thread.run_sync(read, limiter=serving.decoding)
+        asked, tensor = await anyio.to_thread.run_sync(read)
         outputs = await (_photographs(serving, tensor) if name == PHOTOGRAPH else _arrays(serving, name, tensor))
         content, json_length = reply(asked, {"model_name": name, "model_version": VERSION}, outputs)
     except InvalidRequest as error:
@@ -175,15 +175,11 @@ async def _infer(request: Request, name: str) -> Response:
 
 async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
     """The outputs of an artefact, or of the consensus, for images (N, 1, 28, 28) uint8."""
-    predictor = serving.predictor
-    names = predictor.names if name == CONSENSUS else [name]
-    shares = await serving.batcher.each(images, names)
-    probabilities = np.stack([[s.answers.by_name[n].probabilities[s.first] for s in shares] for n in names])
+    recogniser = serving.recogniser
+    said = await recogniser.classify_async(images, recogniser.names if name == CONSENSUS else [name])
     if name != CONSENSUS:
-        return {PROBABILITIES.name: (PROBABILITIES, probabilities[0])}
-    verdicts = [share.answers.verdicts[share.first] for share in shares]
-    mean = mean_probabilities(probabilities, predictor.calibration.temperature[key(names)])
-    return _columns([vars(verdict) for verdict in verdicts]) | {PROBABILITIES.name: (PROBABILITIES, mean)}
+        return {PROBABILITIES.name: (PROBABILITIES, said.probabilities[name])}
+    return _columns(said.verdicts) | {PROBABILITIES.name: (PROBABILITIES, said.mean)}
 
 
 async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
@@ -191,34 +187,20 @@ async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
 
     If several images are bad, the error is that of the first, because the protocol has only one for each request.
     """
-    if (largest := max(map(len, files))) > serving.settings.max_bytes:
-        raise RequestTooLarge(f"An image has {largest} bytes; the limit is {serving.settings.max_bytes}.")
-    seen: dict[int, Seen] = {}
-    damaged: dict[int, InvalidImage] = {}
-
-    async def look(index: int) -> None:
-        decoding = partial(see, files[index], serving.predictor, serving.settings.max_pixels, serving.settings.formats)
-        try:
-            seen[index] = await anyio.to_thread.run_sync(decoding, limiter=serving.decoding)
-        except InvalidImage as error:
-            damaged[index] = error
-
-    async with anyio.create_task_group() as group:
-        for index in range(len(files)):
-            group.start_soon(look, index)
-    if damaged:
-        first = min(damaged)
-        kind = RequestTooLarge if isinstance(damaged[first], ImageTooLarge) else InvalidRequest
-        raise kind(f"Image {first}: {damaged[first]}") from damaged[first]
-    images = np.concatenate([seen[index].images for index in range(len(files))])
-    predictor = serving.predictor
-    shares = await serving.batcher.each(images, predictor.names)
-    predictions = [describe(seen[index], share, predictor.device) for index, share in enumerate(shares)]
+    recogniser = serving.recogniser
+    if (largest := max(map(len, files))) > recogniser.settings.max_bytes:
+        raise RequestTooLarge(f"An image has {largest} bytes; the limit is {recogniser.settings.max_bytes}.")
+    answers = await recogniser.predict_many_async(files, recogniser.names)
+    for number, answer in enumerate(answers):
+        if isinstance(answer, Error):
+            kind = RequestTooLarge if answer.status == ImageTooLarge.status else InvalidRequest
+            raise kind(f"Image {number}: {answer.error}")
     if serving.observe is not None:
-        for prediction in predictions:
-            serving.observe(prediction)
-    return _columns(predictions)
+        for answer in answers:
+            if not isinstance(answer, Error):
+                serving.observe(answer)
+    return _columns(answers)
 
 
-def _columns(verdicts: list[dict[str, Any]]) -> Outputs:
-    return {spec.name: (spec, np.array([verdict[spec.name] for verdict in verdicts])) for spec in VERDICT}
+def _columns(verdicts: Sequence[Any]) -> Outputs:
+    return {spec.name: (spec, np.array([getattr(verdict, spec.name) for verdict in verdicts])) for spec in VERDICT}

@@ -51,21 +51,25 @@ class Calibration(BaseModel):
     temperature: dict[str, float]  # by key(names)
     threshold: dict[str, float]  # lowest confidence of an accepted image, by key(names)
 
-    def decide(self, names: Sequence[str], probabilities: np.ndarray) -> list[Verdict]:
-        """One verdict for each image. probabilities: (M, N, 10), of the models `names` in this order."""
-        chosen = key(names)
-        mean = mean_probabilities(probabilities, self.temperature[chosen])
+    def decide(self, names: Sequence[str], probabilities: np.ndarray) -> tuple[list[Verdict], np.ndarray]:
+        """One verdict for each image, and the calibrated mean (N, 10) behind it.
+
+        probabilities: (M, N, 10), of the models `names` in this order.
+        """
+        mean = mean_probabilities(probabilities, self.temperature[key(names)])
+        threshold = self.threshold[key(names)]
         digits, confidences = mean.argmax(1), mean.max(1)
         agreements = (np.argmax(probabilities, 2) == digits).sum(0)
-        return [
+        verdicts = [
             Verdict(
                 digit=int(digit),
                 confidence=float(confidence),
-                accepted=bool(confidence >= self.threshold[chosen]),
+                accepted=bool(confidence >= threshold),
                 agreement=int(agreement),
             )
             for digit, confidence, agreement in zip(digits, confidences, agreements, strict=True)
         ]
+        return verdicts, mean
 
 
 class Consensus(Calibration):

@@ -11,8 +11,6 @@ Each session loads its own copy of the weights, because opening a session folds 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -27,7 +25,6 @@ logger = logging.getLogger("bentoml.quintet")
 INPUT = "images"
 RECORDING_RUNS = 2  # after the run that finds the outputs' shapes: one settles memory, one is captured
 TOLERANCE = 1e-3  # largest difference of a probability between a captured graph and the plain session
-Result = TypeVar("Result")
 Outputs = dict[str, np.ndarray]
 OpenSession = Callable[..., onnxruntime.InferenceSession]
 
@@ -62,6 +59,7 @@ class Bound:
 class FixedShapes:
     """Sessions of every model for each batch size in `shapes.SIZES`, and of a detector for each of `shapes.PAGES`.
 
+    A captured graph belongs to the thread that captured it: one thread makes an object of this class and calls it.
     device: "cuda", or "cpu" to test this class without a GPU. Raises CudaUnusable if a model does not run.
     """
 
@@ -75,18 +73,17 @@ class FixedShapes:
     ) -> None:
         self.captured: dict[str, bool] = {}  # whether it runs as a CUDA graph, by model and shape
         self._artefacts, self._device, self._gpu, self._open_session = artefacts, device, gpu, open_session
-        self._thread = ThreadPoolExecutor(1, "device")  # a captured graph belongs to the thread that captured it
         self._images = {shape: self._buffer(shape) for shape in self._shapes()}
         self._bound: dict[tuple[str, tuple[int, int, int]], Bound] = {}
         for shape in self._shapes():
             for name, artefact in artefacts.items():
                 if shape[1:] == (28, 28) or "scores" in artefact.outputs:
-                    self._bound[name, shape] = self._in_thread(lambda a=artefact, s=shape: self._open(a, s, graph))
+                    self._bound[name, shape] = self._open(artefact, shape, graph)
 
     def classify(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[Outputs, float]]:
         """Run models on images (N, 1, 28, 28) uint8. Returns {name: ({output: array of N rows}, milliseconds)}."""
         parts = [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
-        found = [self._in_thread(lambda part=part: self._run(part, names, size_for(len(part)))) for part in parts]
+        found = [self._run(part, names, size_for(len(part))) for part in parts]
         return {
             name: (
                 {key: np.concatenate([part[name][0][key] for part in found]) for key in self._artefacts[name].outputs},
@@ -102,10 +99,7 @@ class FixedShapes:
         if fitting is None:
             return None
         page = np.pad(page, [(0, 0), (0, 0), (0, fitting[0] - height), (0, fitting[1] - width)])
-        return self._in_thread(lambda: self._run(page, [name], 1))[name][0]
-
-    def close(self) -> None:
-        self._thread.shutdown()
+        return self._run(page, [name], 1)[name][0]
 
     def _run(self, images: np.ndarray, names: Sequence[str], size: int) -> dict[str, tuple[Outputs, float]]:
         shape = size, *images.shape[2:]
@@ -156,9 +150,6 @@ class FixedShapes:
 
     def _buffer(self, shape: tuple[int, int, int]) -> OrtValue:
         return OrtValue.ortvalue_from_numpy(np.zeros((shape[0], 1, *shape[1:]), np.uint8), self._device, self._gpu)
-
-    def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return self._thread.submit(work).result()
 
     @staticmethod
     def _shapes() -> list[tuple[int, int, int]]:

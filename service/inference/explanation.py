@@ -10,10 +10,9 @@
 - Proposals, for Faster R-CNN: the regions that its first stage takes for objects, before the second stage reads them.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from ..answers import ModelExplanation, Proposal
 from ..picture.framing import SIZE
 from .predictor import Predictor
 from .shapes import LARGEST
@@ -25,28 +24,7 @@ DECIMALS = 3
 LEAST = 0.0005  # lowest objectness that is shown; proposals that a better one covers have less
 
 
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """What one network looks at."""
-
-    occlusion: np.ndarray  # (7, 7) float32, -1 to 1: by how much the digit's probability falls
-    attention: np.ndarray | None = None  # (7, 7) float32, shares; with the class token's own share they sum to 1
-    proposals: list[tuple[list[float], float]] | None = None  # x_min, y_min, x_max, y_max in `image`; objectness 0 to 1
-
-    def as_json(self) -> dict:
-        """The form of `schema.ModelExplanation`."""
-        return {
-            "occlusion": np.round(self.occlusion.astype(float), DECIMALS).tolist(),
-            "attention": None if self.attention is None else np.round(self.attention.astype(float), DECIMALS).tolist(),
-            "proposals": self.proposals
-            and [
-                {"box": [round(side, 1) for side in box], "objectness": round(share, DECIMALS)}
-                for box, share in self.proposals
-            ],
-        }
-
-
-def explain(predictor: Predictor, image: np.ndarray, names: list[str], digit: int) -> dict[str, Explanation]:
+def explain(predictor: Predictor, image: np.ndarray, names: list[str], digit: int) -> dict[str, ModelExplanation]:
     """What the models `names` look at for `digit` in an image (28, 28) uint8, 0 background to 255 ink.
 
     Squares without ink are skipped, because covering them changes nothing.
@@ -56,9 +34,9 @@ def explain(predictor: Predictor, image: np.ndarray, names: list[str], digit: in
     maps = {name: np.zeros((GRID, GRID), np.float32) for name in names}
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for start in range(0, len(images), LARGEST):  # other requests run between these batches
-        answers = predictor.classify(images[start : start + LARGEST], names)
+        share = predictor.classify(images[start : start + LARGEST], names)
         for name in names:
-            probabilities[name].append(answers.by_name[name].probabilities[:, digit])
+            probabilities[name].append(share.probabilities(name)[:, digit])
     for name in names:
         whole, *without = np.concatenate(probabilities[name])
         for (row, column), share in zip(places, without, strict=True):
@@ -85,12 +63,20 @@ def covered_images(image: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]
     return np.concatenate(images), places
 
 
-def _explanation(predictor: Predictor, image: np.ndarray, name: str, occlusion: np.ndarray) -> Explanation:
+def _explanation(predictor: Predictor, image: np.ndarray, name: str, occlusion: np.ndarray) -> ModelExplanation:
     said = predictor.explanations(image[None, None], name)
     attention = proposals = None
     if "attention" in said:
-        attention = said["attention"][0].reshape(GRID, GRID)
+        attention = _listed(said["attention"][0].reshape(GRID, GRID))
     if "proposals" in said:
         found = zip(said["proposals"][0], said["objectness"][0], strict=True)
-        proposals = [([float(side) for side in box], float(share)) for box, share in found if share >= LEAST]
-    return Explanation(occlusion=occlusion, attention=attention, proposals=proposals)
+        proposals = [
+            Proposal(box=[round(float(side), 1) for side in box], objectness=round(float(share), DECIMALS))
+            for box, share in found
+            if share >= LEAST
+        ]
+    return ModelExplanation(occlusion=_listed(occlusion), attention=attention, proposals=proposals)
+
+
+def _listed(values: np.ndarray) -> list[list[float]]:
+    return values.astype(float).round(DECIMALS).tolist()

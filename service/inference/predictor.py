@@ -1,23 +1,32 @@
-"""Load all models once for all threads, and give each model's answer to 28x28 images."""
+"""Load all models once, and run them in one thread: what waits when they are free is the next batch.
+
+Two runs at the same time on the same cores or GPU only slow each other down. So every run is a job for one thread, the
+device's, in the order in which jobs came. Images for the same models that wait together run together; no timer is
+needed. A job that finds the models idle is run at once by the thread that brings it.
+"""
 
 import logging
+import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
 
-from ..picture.ink import FILE
 from .artefact import open_artefact, open_finder
 from .consensus import Calibration, Verdict, load_consensus
 from .cuda import FixedShapes
 from .device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
-from .shapes import SIZES
-from .turns import Turns
+from .shapes import LARGEST, SIZES
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
+Result = TypeVar("Result")
 
 
 class UnknownModel(ValueError):
@@ -25,7 +34,7 @@ class UnknownModel(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Output:
     """What one model says about a batch."""
 
     probabilities: np.ndarray  # (N, 10) float32
@@ -34,18 +43,63 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
-    by_name: dict[str, Answer]
+class Batch:
+    """What all chosen models say about the images that ran together."""
+
+    by_name: dict[str, Output]
+    mean: np.ndarray  # (N, 10) float64, their calibrated mean
     verdicts: list[Verdict]  # one for each image
     inference_ms: float  # the chosen models, one after another
+    started: float  # by time.perf_counter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A job's part of a batch: `count` images from `first` on."""
+
+    batch: Batch
+    first: int
+    count: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.first, self.first + self.count)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return self.batch.verdicts[self.rows]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(count, 10) float64."""
+        return self.batch.mean[self.rows]
+
+    def probabilities(self, name: str) -> np.ndarray:
+        """(count, 10) float32, of one model."""
+        return self.batch.by_name[name].probabilities[self.rows]
+
+
+@dataclass(eq=False, kw_only=True)
+class Job:
+    """Work for the device's thread: images to classify, or anything else that needs the device."""
+
+    future: Future
+    images: np.ndarray | None = None  # (N, 1, 28, 28) uint8
+    names: tuple[str, ...] = ()
+    work: Callable[[], Any] | None = None
+
+
+@dataclass
+class Jobs:
+    """The jobs that wait, and the lock that is held while the models run."""
+
+    ready: threading.Condition = field(default_factory=threading.Condition)
+    waiting: deque[Job] = field(default_factory=deque)
+    running: threading.Lock = field(default_factory=threading.Lock)
+    closed: bool = False
 
 
 class Predictor:
-    """Runs one batch at a time, because two batches on the same cores or GPU only slow each other down.
-
-    Threads hold the lock `turns` while models run, and get it in the order in which they asked.
-    """
-
     def __init__(self, models: Path, device: str, threads: int, worker: int = 0) -> None:
         """Load the models that consensus.json lists, on "auto", "cpu" or "cuda".
 
@@ -54,13 +108,16 @@ class Predictor:
         """
         self.consensus = load_consensus(models)
         self.device = choose_device(device)
-        self.turns = Turns()
         self.gpu = gpu_of(worker) if self.device == "cuda" else 0
         self.fixed: FixedShapes | None = None  # on a GPU, sessions for the shapes of nearly all runs
         # Without this, onnxruntime keeps the memory of its largest page, up to 300 MB.
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self.observe: Callable[[dict[str, Answer]], None] | None = None  # called after each batch
+        self.observe: Callable[[dict[str, Output]], None] | None = None  # called after each batch
+        self._jobs = Jobs()
+        self.thread = threading.Thread(target=_serve, args=(weakref.ref(self), self._jobs), name="device", daemon=True)
+        weakref.finalize(self, _close, self._jobs)
+        self.thread.start()
         try:
             self._open(models, threads)
         except CudaUnusable as error:
@@ -72,11 +129,11 @@ class Predictor:
 
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
-        self.finder = open_finder(models / FILE, threads)  # its few megabytes of sums are not worth a copy to a GPU
+        self.finder = open_finder(models / "page" / "ink.onnx", threads)  # too small to be worth a copy to a GPU
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
         self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
-        if self.device == "cuda":
-            self.fixed = FixedShapes(self.artefacts, self.device, self.gpu)
+        if self.device == "cuda":  # a captured graph belongs to the thread that captured it
+            self.fixed = self.do(lambda: FixedShapes(self.artefacts, self.device, self.gpu), here=False)
         else:
             for size in SIZES:
                 self.classify(np.zeros((size, 1, 28, 28), np.uint8), self.names)
@@ -90,34 +147,35 @@ class Predictor:
     def names(self) -> list[str]:
         return list(self.artefacts)
 
-    def choose(self, wanted: str | None) -> list[str]:
+    def choose(self, wanted: str | Sequence[str] | None) -> list[str]:
         """The names in a text such as "cnn,vit", in serving order; all names for None. Raises UnknownModel."""
         if wanted is None:
             return self.names
-        names = {name.strip() for name in wanted.split(",")}
+        names = {name.strip() for name in (wanted.split(",") if isinstance(wanted, str) else wanted)}
         for name in sorted(names - set(self.names)):
             raise UnknownModel(f"Unknown model {name[:40]!r}; served models: {', '.join(self.names)}.")
         return [name for name in self.names if name in names]
 
-    def classify(self, images: np.ndarray, names: Sequence[str]) -> Answers:
-        """Run the models `names` on images (N, 1, 28, 28) uint8, 0 background to 255 ink. Raises DeviceLost."""
-        with self.turns:
-            started = time.perf_counter()
-            try:
-                found = self._run(images, names)
-            except Exception as error:
-                self._check_device(error)
-                raise
-            finished = time.perf_counter()
-        by_name = {name: _answer(*outputs) for name, outputs in found.items()}
-        if self.observe is not None:
-            self.observe(by_name)
-        probabilities = np.stack([answer.probabilities for answer in by_name.values()])
-        return Answers(
-            by_name=by_name,
-            verdicts=self.calibration.decide(names, probabilities),
-            inference_ms=(finished - started) * 1e3,
-        )
+    def submit(self, images: np.ndarray, names: Sequence[str]) -> Future[Share]:
+        """Classify images (N, 1, 28, 28) uint8, at most LARGEST, 0 background to 255 ink, by the models `names`.
+
+        They run at once in this thread if the models are idle, else with all that waits when the models are free. A
+        future that is cancelled before is left out. Its exception is DeviceLost if the models no longer run.
+        """
+        if len(images) > LARGEST:
+            raise ValueError(f"{len(images)} images; a batch holds at most {LARGEST}.")
+        return self._add(Job(future=Future(), images=images, names=tuple(names)), here=self.fixed is None)
+
+    def classify(self, images: np.ndarray, names: Sequence[str]) -> Share:
+        """`submit`, and wait. Raises DeviceLost."""
+        return self.submit(images, names).result()
+
+    def do(self, work: Callable[[], Result], here: bool = True) -> Result:
+        """Run anything that needs the device, and wait for it.
+
+        here: it may run in this thread if the models are idle.
+        """
+        return self._add(Job(future=Future(), work=work), here).result()
 
     def detect(self, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find digits of 12 to 64 pixels on pages (N, 1, H, W) uint8, 0 background to 255 ink, with Faster R-CNN.
@@ -128,18 +186,16 @@ class Predictor:
         detector = next((model for model in self.artefacts.values() if "scores" in model.outputs), None)
         if detector is None:
             return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
-        with self.turns:
-            try:
-                if self.fixed is not None and len(pages) == 1:
-                    found = self.fixed.detect(pages, detector.name)
-                    if found is not None:
-                        return found["boxes"], found["scores"]
-                found = detector.session.run(["boxes", "scores"], {"images": pages}, self._giving_back)
-                boxes, scores = map(np.asarray, found)
-            except Exception as error:
-                self._check_device(error)
-                raise
-        return boxes, scores
+
+        def find() -> tuple[np.ndarray, np.ndarray]:
+            if self.fixed is not None and len(pages) == 1:
+                found = self.fixed.detect(pages, detector.name)
+                if found is not None:
+                    return found["boxes"], found["scores"]
+            boxes, scores = detector.session.run(["boxes", "scores"], {"images": pages}, self._giving_back)
+            return np.asarray(boxes), np.asarray(scores)
+
+        return self.do(find, here=self.fixed is None)
 
     def explanations(self, images: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """The further outputs of the model `name` for images (N, 1, 28, 28) uint8, as {output: array of N rows}.
@@ -149,18 +205,72 @@ class Predictor:
         model = self.artefacts[name]
         if not model.explanations:
             return {}
-        with self.turns:
-            outputs = map(np.asarray, model.session.run(model.explanations, {"images": images}))
-        return dict(zip(model.explanations, outputs, strict=True))
+        outputs = self.do(lambda: model.session.run(model.explanations, {"images": images}))
+        return dict(zip(model.explanations, map(np.asarray, outputs), strict=True))
 
-    def _check_device(self, error: Exception) -> None:
-        """Try the smallest run after a failed one. Raises DeviceLost if it fails too: the request was not at fault."""
+    def _add(self, job: Job, here: bool) -> Future:
+        jobs = self._jobs
+        if here and not jobs.waiting and jobs.running.acquire(blocking=False):
+            try:
+                self._run([job])
+            finally:
+                jobs.running.release()
+            return job.future
+        with jobs.ready:
+            jobs.waiting.append(job)
+            jobs.ready.notify()
+        return job.future
+
+    def _run(self, batch: list[Job]) -> None:
+        """Run one job, or several with images for the same models, and settle their futures."""
+        batch = [job for job in batch if job.future.set_running_or_notify_cancel()]
+        if not batch:
+            return
         try:
-            self._run(np.zeros((1, 1, 28, 28), np.uint8), self.names)
-        except Exception:
-            raise DeviceLost(f"The models no longer run on {self.device!r}: {reason_of(error)}") from error
+            if batch[0].work is not None:
+                result = batch[0].work()
+            else:
+                parts = [job.images for job in batch if job.images is not None]
+                result = self._classify(parts[0] if len(parts) == 1 else np.concatenate(parts), batch[0].names)
+        except Exception as error:
+            lost = self._is_lost()
+            for job in batch:  # each its own exception: a shared one would collect the tracebacks of all
+                failure = (
+                    DeviceLost(f"The models no longer run on {self.device!r}: {reason_of(error)}")
+                    if lost
+                    else error
+                    if len(batch) == 1
+                    else RuntimeError(f"The batch failed: {error}")
+                )
+                failure.__cause__ = error if failure is not error else None
+                job.future.set_exception(failure)
+            return
+        first = 0
+        for job in batch:
+            if isinstance(result, Batch) and job.images is not None:
+                job.future.set_result(Share(batch=result, first=first, count=len(job.images)))
+                first += len(job.images)
+            else:
+                job.future.set_result(result)
 
-    def _run(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[dict[str, np.ndarray], float]]:
+    def _classify(self, images: np.ndarray, names: Sequence[str]) -> Batch:
+        started = time.perf_counter()
+        found = self._outputs(images, names)
+        finished = time.perf_counter()
+        by_name = {name: _output(*outputs) for name, outputs in found.items()}
+        if self.observe is not None:
+            self.observe(by_name)
+        probabilities = np.stack([output.probabilities for output in by_name.values()])
+        verdicts, mean = self.calibration.decide(names, probabilities)
+        return Batch(
+            by_name=by_name,
+            mean=mean,
+            verdicts=verdicts,
+            inference_ms=(finished - started) * 1e3,
+            started=started,
+        )
+
+    def _outputs(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[dict[str, np.ndarray], float]]:
         """Run the models one after another. Returns {name: ({output: array}, milliseconds)}."""
         if self.fixed is not None:
             return self.fixed.classify(images, names)
@@ -171,7 +281,52 @@ class Predictor:
             found[name] = outputs, (time.perf_counter() - start) * 1e3
         return found
 
+    def _is_lost(self) -> bool:
+        """Whether the smallest run fails too, after one has failed: then the request was not at fault."""
+        try:
+            self._outputs(np.zeros((1, 1, 28, 28), np.uint8), self.names)
+        except Exception:
+            return True
+        return False
 
-def _answer(outputs: dict[str, np.ndarray], milliseconds: float) -> Answer:
+
+def _serve(owner: "weakref.ref[Predictor]", jobs: Jobs) -> None:
+    """The device's thread: runs what waits until the predictor is gone."""
+    while True:
+        with jobs.ready:
+            jobs.ready.wait_for(lambda: jobs.waiting or jobs.closed)
+            if jobs.closed and not jobs.waiting:
+                return
+        with jobs.running:
+            predictor, batch = owner(), _take(jobs)
+            if predictor is None:
+                return
+            if batch:
+                predictor._run(batch)
+            del predictor
+
+
+def _take(jobs: Jobs) -> list[Job]:
+    """The first waiting job, and with images all later ones for the same models that fit into the batch."""
+    with jobs.ready:
+        if not jobs.waiting:
+            return []
+        first = jobs.waiting.popleft()
+        batch, room = [first], LARGEST - (0 if first.images is None else len(first.images))
+        for job in list(jobs.waiting) if first.images is not None else ():
+            if job.images is not None and job.names == first.names and len(job.images) <= room:
+                jobs.waiting.remove(job)
+                batch.append(job)
+                room -= len(job.images)
+        return batch
+
+
+def _close(jobs: Jobs) -> None:
+    with jobs.ready:
+        jobs.closed = True
+        jobs.ready.notify_all()
+
+
+def _output(outputs: dict[str, np.ndarray], milliseconds: float) -> Output:
     boxes = outputs["boxes"][:, 0] if "boxes" in outputs else None
-    return Answer(probabilities=outputs["probabilities"], milliseconds=milliseconds, boxes=boxes)
+    return Output(probabilities=outputs["probabilities"], milliseconds=milliseconds, boxes=boxes)

@@ -43,14 +43,11 @@ export function showDigit({ digit, confidence, accepted, agreement, models, timi
   outline(found.map(({ box, name }) => ({ box, label: nameOf(name), kind })), size);
 }
 
-/** The digits of a number in what /predict and /read said of one image; null if it is one digit, or none.
- *
- * Several digits are a number if at least half of them are sure: in drawings, /read finds digits that it doubts.
- */
+/** The digits of a number in what /predict and /read said of one image; null if it is one digit, or none. */
 export function numberIn(one, many) {
   const read = many.digits?.filter((digit) => digit.accepted) ?? [];
   if (one.error || !read.length || (read.length === 1 && one.accepted)) return null;
-  return 2 * read.filter((digit) => digit.confidence >= DOUBT).length >= read.length ? read : null;
+  return many.is_number ? read : null;
 }
 
 /** `choose(index)` is called when a digit is chosen. */

@@ -4,6 +4,8 @@
 class InvalidImage(ValueError):
     """An upload that is no readable picture of something written."""
 
+    status = 400  # of the HTTP answer
+
 
 class BlankImage(InvalidImage):
     """A picture without ink."""
@@ -14,6 +16,8 @@ class BlankImage(InvalidImage):
 
 class ImageTooLarge(InvalidImage):
     """An upload with more pixels than are allowed."""
+
+    status = 413
 
 
 class TooMuchWork(ImageTooLarge):

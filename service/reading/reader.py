@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from ..answers import Reason
 from ..inference.consensus import Verdict
 from ..picture.digit import LOOK
 from ..picture.errors import BlankImage, OutOfTime, TooMuchWork
@@ -54,11 +55,19 @@ class Reading:
 
     digit: int
     confidence: float
-    accepted: bool
+    reason: Reason | None  # why it is not accepted as a digit
     box: list[float]  # x_min, y_min, x_max, y_max in pixels of the picture
     line: int
     image: np.ndarray  # (28, 28) uint8, what the models saw
-    is_sure: bool = True  # that it is written, whatever it is
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is written, whatever it is."""
+        return self.reason != "faint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,15 +181,18 @@ def _read(ink: np.ndarray, looks: Looks, shown: bool) -> list[Reading]:
             mark = Reading(
                 digit=verdict.digit,
                 confidence=verdict.confidence,
-                accepted=sure and verdict.accepted and _is_tall(box, height),
+                reason=_reason(sure, verdict.accepted, _is_tall(box, height)),
                 box=[float(side) for side in box],
                 line=number,
                 image=image,
-                is_sure=sure,
             )
             marks.append(mark)
         words += _words(marks, height)
     return list(_in_company(words, height))
+
+
+def _reason(sure: bool, accepted: bool, tall: bool) -> Reason | None:
+    return "faint" if not sure else "small" if not tall else None if accepted else "unsure"
 
 
 def _is_tall(box: np.ndarray | list[float], height: float) -> bool:
@@ -209,7 +221,8 @@ def _in_company(words: list[list[Reading]], height: float) -> Iterator[Reading]:
             for mark, high in zip(word, tall, strict=True)
         ]
         is_number = sum(digits) >= MOSTLY * sum(tall)
-        yield from (replace(mark, accepted=is_number and digit) for mark, digit in zip(word, digits, strict=True))
+        for mark, digit in zip(word, digits, strict=True):
+            yield replace(mark, reason=(None if is_number else "letters") if digit else mark.reason)
 
 
 def _candidates(line: list[Piece], height: float) -> Iterator[tuple[int, int]]:

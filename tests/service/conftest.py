@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from service.http.app import create_app
-from service.inference.predictor import Predictor
+from service.recogniser import Recogniser
 from service.settings import Settings
 from tests.conftest import draw, write_artefact, write_consensus
 from tests.service.picture.test_decode import encode
@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def app(small_models: Path) -> FastAPI:
-    return create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models, max_bytes=100_000))
+    return create_app(Recogniser(settings=Settings(models=small_models, device="cpu", threads=1, max_bytes=100_000)))
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_read_gives_the_json_of_the_route(folder, capsys):
     assert read(["--json", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (
-        list(result) == ["image", "text", "digits", "digits_seen", "turned", "timing_ms", "device"]
+        list(result) == ["image", "text", "digits", "digits_seen", "is_number", "turned", "timing_ms", "device"]
         and result["text"] == "7"
     )
 

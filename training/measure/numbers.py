@@ -1,16 +1,13 @@
 """Measure how well whole numbers are read, from images of several digits, by the code of POST /read."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
-from service.answer import describe_page
-from service.inference.predictor import Predictor
 from service.picture.errors import InvalidImage
-from service.settings import Settings
+from service.recogniser import Recogniser
 from training.measure.folder import INDEX
 
 LINE_BREAK = "|"  # how the column `truth` of an index writes a line break
@@ -25,11 +22,11 @@ def measure(folder: Path, models: Path) -> dict[str, float] | None:
     numbers = list(labelled(folder)) if (folder / INDEX).is_file() else []
     if not numbers:
         return None
-    predictor, settings = Predictor(models, "cpu", os.cpu_count() or 1), Settings()
+    recogniser = Recogniser(models, "cpu")
     found: dict[str, list[tuple[str, str]]] = {"line": [], "page": []}
     for path, truth in tqdm(numbers, desc="numbers"):
         try:
-            said = describe_page(predictor, predictor.names, path.read_bytes(), settings)["text"]
+            said = recogniser.read(path).text
         except InvalidImage:
             said = ""
         found["page" if "\n" in truth else "line"].append((truth, said))

@@ -1,6 +1,7 @@
 """The application without a server: exact statuses and sentences."""
 
 from base64 import b64decode
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -10,8 +11,7 @@ from PIL import Image
 
 from service.http import schema
 from service.http.app import create_app
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from service.recogniser import Recogniser
 from tests.conftest import ANSWER, draw
 from tests.service.picture.test_decode import encode
 
@@ -165,7 +165,8 @@ def test_batch_answers_in_order_and_a_bad_image_affects_no_other(client, seven):
     answer = client.post("/predict/batch?models=cnn,faster_rcnn", files=[("images", data) for data in uploads])
     assert answer.status_code == 200
     first, second, third, fourth = answer.json()
-    assert (first["digit"], second, third["digit"], fourth) == (7, {"error": NO_IMAGE}, 7, {"error": BLANK})
+    assert (first["digit"], third["digit"]) == (7, 7)
+    assert (second, fourth) == ({"error": NO_IMAGE, "status": 400}, {"error": BLANK, "status": 400})
     alone = client.post("/predict?models=cnn,faster_rcnn", files={"image": uploads[2]}).json()
     for found, expected in zip(third["models"], alone["models"], strict=True):
         assert found["probabilities"] == expected["probabilities"]
@@ -191,7 +192,7 @@ def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, me
 
 def test_batch_of_nothing_but_bad_images_is_a_list_of_errors(client):
     answer = client.post("/predict/batch", files=[("images", b"x")] * 2)
-    assert (answer.status_code, answer.json()) == (200, [{"error": NO_IMAGE}] * 2)
+    assert (answer.status_code, answer.json()) == (200, [{"error": NO_IMAGE, "status": 400}] * 2)
 
 
 def test_unknown_model_is_404(client, seven):
@@ -217,21 +218,23 @@ def test_fault_of_the_service_gets_one_sentence(app, client, seven, monkeypatch)
     def fail(*_):
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(app.state.serving.predictor, "choose", fail)
+    monkeypatch.setattr(app.state.serving.recogniser.predictor, "choose", fail)
     answer = client.post("/predict", files={"image": seven})
     assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; its log says why."})
 
 
-def test_lost_device_is_503_and_is_reported(small_models, seven, monkeypatch):
+def test_lost_device_is_503_and_is_reported(small_models, seven):
     """Bug: every later request got a 500, but /readyz still reported success."""
     told = []
-    predictor = Predictor(small_models, "cpu", threads=1)
+    recogniser = Recogniser(small_models, "cpu", threads=1)
 
-    def fail(*_):
-        raise RuntimeError("CUDA failure 999")
+    class Failing:
+        def run(self, *_):
+            raise RuntimeError("CUDA failure 999")
 
-    monkeypatch.setattr(predictor, "_run", fail)
-    app = create_app(predictor, Settings(models=small_models), on_lost_device=lambda: told.append(1))
+    artefacts = recogniser.predictor.artefacts
+    artefacts["cnn"] = replace(artefacts["cnn"], session=Failing())
+    app = create_app(recogniser, on_lost_device=lambda: told.append(1))
     answer = TestClient(app).post("/predict", files={"image": seven})
     assert (answer.status_code, answer.json()) == (503, {"error": schema.SENTENCE[503]})
     assert told == [1]

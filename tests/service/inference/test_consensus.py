@@ -44,19 +44,19 @@ def test_temperature_below_one_makes_the_mean_surer():
 
 def test_majority_is_the_digit_and_agreement_counts_it(consensus):
     probabilities = np.array([[one_hot(3, 0.9)], [one_hot(3, 0.9)], [one_hot(8, 0.9)]])
-    (verdict,) = consensus.decide(["c", "a", "b"], probabilities)
+    (verdict,), _ = consensus.decide(["c", "a", "b"], probabilities)
     assert (verdict.digit, verdict.agreement, verdict.accepted) == (3, 2, True)
 
 
 def test_unsure_consensus_is_not_accepted(consensus):
     probabilities = np.array([[one_hot(3, 0.9)], [one_hot(4, 0.9)], [one_hot(8, 0.9)]])
-    (verdict,) = consensus.decide(["a", "b", "c"], probabilities)
+    (verdict,), _ = consensus.decide(["a", "b", "c"], probabilities)
     assert not verdict.accepted
 
 
 def test_each_image_of_a_batch_has_its_own_verdict(consensus):
     rows = np.array([one_hot(digit, 0.9) for digit in (1, 2)])
-    verdicts = consensus.decide(["a", "b", "c"], np.stack([rows] * 3))
+    verdicts, _ = consensus.decide(["a", "b", "c"], np.stack([rows] * 3))
     assert [verdict.digit for verdict in verdicts] == [1, 2]
 
 
@@ -64,8 +64,8 @@ def test_a_gpu_has_its_own_temperatures_and_thresholds(consensus):
     surer = Calibration(temperature=dict.fromkeys(choices("abc"), 1.0), threshold=dict.fromkeys(choices("abc"), 0.95))
     fitted = consensus.model_copy(update={"floats": surer})
     probabilities = np.array([[one_hot(3, 0.9)]])
-    assert fitted.calibration("cpu").decide(["a"], probabilities)[0].accepted
-    assert not fitted.calibration("cuda").decide(["a"], probabilities)[0].accepted
+    assert fitted.calibration("cpu").decide(["a"], probabilities)[0][0].accepted
+    assert not fitted.calibration("cuda").decide(["a"], probabilities)[0][0].accepted
 
 
 def test_a_file_without_those_of_a_gpu_has_the_same_for_both(consensus):

@@ -3,8 +3,6 @@
 Only `test_predictor.test_cuda_runs_on_cuda` and `benchmarks.gpu` say what a GPU does with it.
 """
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -24,7 +22,6 @@ def fixed(plain):
     chosen = {name: plain.artefacts[name] for name in ("cnn", "faster_rcnn", "vit")}
     shapes = FixedShapes(chosen, "cpu", graph=False)
     yield shapes
-    shapes.close()
 
 
 @pytest.fixture
@@ -88,26 +85,6 @@ def test_shapes_are_few_and_the_largest_is_first():
     assert [size_for(count) for count in (1, 2, 8, 9, LARGEST)] == [1, 8, 8, 32, 32]
     assert page_for(56, 65) == (64, 128) and page_for(64, 64) == (64, 64) and page_for(65, 10) is None
     assert list(PAGES) == sorted(PAGES, reverse=True)
-
-
-def test_one_thread_runs_everything(small):
-    """A captured CUDA graph belongs to the thread that captured it."""
-    threads = set()
-
-    class Watched:
-        def __init__(self, session):
-            self.session = session
-
-        def __getattr__(self, name):
-            return getattr(self.session, name)
-
-        def run_with_iobinding(self, *arguments):
-            threads.add(threading.get_ident())
-            self.session.run_with_iobinding(*arguments)
-
-    fixed = FixedShapes(small.artefacts, "cpu", open_session=lambda *a, **k: Watched(open_session(*a, **k)))
-    fixed.classify(noise(40, 1, 28, 28), small.names)
-    assert len(threads) == 1 and threading.get_ident() not in threads
 
 
 def test_graphs_are_used_where_they_can_be_captured(small):

@@ -1,5 +1,7 @@
+import gc
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ import pytest
 from service.inference.artefact import UnusableArtefact, open_artefact
 from service.inference.device import DeviceLost, choose_device, open_session
 from service.inference.predictor import Predictor, UnknownModel
+from service.inference.shapes import LARGEST
 from tests.conftest import REPOSITORY, draw, write_consensus
 
 
@@ -18,15 +21,14 @@ def predictor(small_models):
 
 
 def test_each_model_answers_each_image(predictor):
-    answers = predictor.classify(np.full((3, 1, 28, 28), 255, np.uint8), ["cnn", "vit"])
-    assert list(answers.by_name) == ["cnn", "vit"]
-    assert [answer.probabilities.shape for answer in answers.by_name.values()] == [(3, 10), (3, 10)]
-    assert [answer.probabilities.argmax(1).tolist() for answer in answers.by_name.values()] == [[7] * 3, [1] * 3]
-    assert len(answers.verdicts) == 3
+    share = predictor.classify(np.full((3, 1, 28, 28), 255, np.uint8), ["cnn", "vit"])
+    assert list(share.batch.by_name) == ["cnn", "vit"]
+    assert [share.probabilities(name).argmax(1).tolist() for name in ("cnn", "vit")] == [[7] * 3, [1] * 3]
+    assert len(share.verdicts) == 3 and share.mean.shape == (3, 10)
 
 
 def test_only_a_detector_has_boxes(predictor):
-    answers = predictor.classify(np.zeros((2, 1, 28, 28), np.uint8), predictor.names).by_name
+    answers = predictor.classify(np.zeros((2, 1, 28, 28), np.uint8), predictor.names).batch.by_name
     assert answers["faster_rcnn"].boxes.tolist() == [[4, 4, 24, 24]] * 2
     assert answers["cnn"].boxes is None
 
@@ -82,10 +84,10 @@ def test_cuda_runs_on_cuda(released):
     if choose_device("auto") == "cpu":
         pytest.skip("there is no GPU")
     on_gpu = Predictor(released, "cuda", threads=1)
-    images = np.random.default_rng(0).integers(0, 256, (70, 1, 28, 28), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (30, 1, 28, 28), np.uint8)
     for name in on_gpu.names:
         assert on_gpu.artefacts[name].device == "cuda"
-        found = on_gpu.classify(images, [name]).by_name[name].probabilities
+        found = on_gpu.classify(images, [name]).probabilities(name)
         on_cpu = open_session(released / f"{name}.onnx", "cpu", 1, floats=True)
         expected = on_cpu.run(["probabilities"], {"images": images})[0]
         assert np.abs(found - expected).max() < 1e-3
@@ -139,6 +141,108 @@ def test_a_failure_that_passes_fails_only_its_request(predictor):
         predictor.classify(np.zeros((3, 1, 28, 28), np.uint8), ["cnn"])
     assert not isinstance(error.value, DeviceLost)
     assert len(predictor.classify(np.zeros((3, 1, 28, 28), np.uint8), ["cnn"]).verdicts) == 3
+
+
+class Held:
+    """A session that notes the first pixel of each image of its runs, and on request waits until it may go on."""
+
+    def __init__(self, session):
+        self.session, self.runs = session, []
+        self.running, self.may_go_on = threading.Event(), threading.Event()
+        self.may_go_on.set()
+
+    def run(self, names, inputs):
+        self.running.set()
+        assert self.may_go_on.wait(10)
+        self.runs.append(inputs["images"][:, 0, 0, 0].tolist())
+        return self.session.run(names, inputs)
+
+
+@pytest.fixture
+def held(predictor):
+    """The sessions of two models, by name; cnn's is in the middle of a run for an image of zeros until it may go on."""
+    for name in ("cnn", "vit"):
+        artefact = predictor.artefacts[name]
+        predictor.artefacts[name] = replace(artefact, session=Held(artefact.session))
+    sessions = {name: predictor.artefacts[name].session for name in ("cnn", "vit")}
+    sessions["cnn"].may_go_on.clear()
+    thread = threading.Thread(target=predictor.classify, args=(image(0), ["cnn"]))
+    thread.start()
+    assert sessions["cnn"].running.wait(10)
+    yield sessions
+    sessions["cnn"].may_go_on.set()
+    thread.join()
+
+
+def image(*values):
+    return np.stack([np.full((1, 28, 28), value, np.uint8) for value in values])
+
+
+def test_idle_models_run_at_once(predictor):
+    assert predictor.submit(image(5), ["cnn"]).done()
+
+
+def test_images_that_wait_together_run_together(predictor, held):
+    waiting = [predictor.submit(images, ["cnn"]) for images in (image(1), image(2, 3), image(4))]
+    assert not any(future.done() for future in waiting)
+    held["cnn"].may_go_on.set()
+    shares = [future.result(10) for future in waiting]
+    assert held["cnn"].runs == [[0], [1, 2, 3, 4]]
+    assert [(share.first, share.count) for share in shares] == [(0, 1), (1, 2), (3, 1)]
+
+
+def test_batch_holds_one_choice_of_models_in_the_order_of_arrival(predictor, held):
+    waiting = [predictor.submit(image(1), ["cnn"]), predictor.submit(image(2), ["vit"])]
+    waiting += [predictor.submit(image(3), ["cnn"]), predictor.submit(image(4), ["vit"])]
+    held["cnn"].may_go_on.set()
+    for future in waiting:
+        future.result(10)
+    assert held["cnn"].runs == [[0], [1, 3]] and held["vit"].runs == [[2, 4]]
+
+
+def test_batch_has_a_largest_size(predictor, held):
+    waiting = [predictor.submit(image(*[number] * 12), ["cnn"]) for number in range(4)]
+    held["cnn"].may_go_on.set()
+    for future in waiting:
+        future.result(10)
+    assert [len(run) for run in held["cnn"].runs] == [1, 24, 24]
+    with pytest.raises(ValueError, match=f"33 images; a batch holds at most {LARGEST}"):
+        predictor.submit(image(*[1] * 33), ["cnn"])
+
+
+def test_cancelled_job_is_left_out_of_the_batch(predictor, held):
+    gone, left = predictor.submit(image(1), ["cnn"]), predictor.submit(image(2), ["cnn"])
+    assert gone.cancel()
+    held["cnn"].may_go_on.set()
+    assert left.result(10).first == 0 and held["cnn"].runs == [[0], [2]]
+
+
+def test_failed_batch_fails_only_its_own_jobs(predictor, held):
+    waiting = [predictor.submit(image(1), ["cnn"]), predictor.submit(image(2), ["cnn"])]
+    failing = [predictor.submit(image(3)[:, :, :27], ["vit"]), predictor.submit(image(4)[:, :, :27], ["vit"])]
+    held["cnn"].may_go_on.set()
+    assert [future.result(10).count for future in waiting] == [1, 1]
+    messages = [str(future.exception(10)) for future in failing]
+    assert len(messages) == 2 and all(message.startswith("The batch failed: ") for message in messages)
+    assert predictor.classify(image(5), ["vit"]).count == 1
+
+
+def test_other_work_for_the_device_waits_for_its_turn(predictor, held):
+    order = []
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(predictor.do, lambda: order.append(len(held["cnn"].runs)))
+        held["cnn"].may_go_on.set()
+        work.result(10)
+    assert order == [1]
+
+
+def test_predictor_that_nobody_needs_ends_its_thread(small_models):
+    predictor = Predictor(small_models, "cpu", threads=1)
+    (thread,) = [one for one in threading.enumerate() if one.name == "device" and one is predictor.thread]
+    del predictor
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):

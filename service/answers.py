@@ -1,0 +1,142 @@
+"""What the service answers: one class for each answer, whose fields are described here and nowhere else.
+
+`service.recogniser` fills them, the HTTP routes send `answer.model_dump_json(exclude_unset=True)`, and the API's
+description is derived from them. Boxes are [x_min, y_min, x_max, y_max] in pixels of the upload. Times are
+milliseconds.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Digit = Annotated[int, Field(ge=0, le=9)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Box = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+# Why an image, or a mark in it, is not accepted as a digit.
+Reason = Literal["no_ink", "several_digits", "faint", "unsure", "small", "letters"]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Error(Answer):
+    error: str = Field(description="one sentence", examples=["The upload is a damaged or truncated image."])
+    status: int | None = Field(None, description="of an image among several: the status that it would have had alone")
+
+
+class ModelAnswer(Answer):
+    """What one network says."""
+
+    name: str = Field(examples=["cnn"])
+    digit: Digit
+    confidence: Probability
+    probabilities: list[Probability] = Field(min_length=10, max_length=10, description="of the digits 0 to 9")
+    latency_ms: float = Field(description="in the inference engine, for the whole batch")
+    box: Box | None = Field(None, description="faster_rcnn: where it sees the digit, in pixels of the upload")
+
+
+class Timing(Answer):
+    decode: float = Field(description="bytes to grey levels")
+    canonicalise: float = Field(description="grey levels to the 28x28 pixels of one digit")
+    queue: float = Field(description="waiting for a thread and for the models")
+    inference: float = Field(description="the chosen models, one after another, for the whole batch")
+    total: float = Field(description="from the complete upload to the answer")
+
+
+class ReadTiming(Answer):
+    decode: float = Field(description="bytes to grey levels")
+    read: float = Field(description="finding the digits, and all inference")
+    total: float = Field(description="from the complete upload to the answer")
+
+
+class Proposal(Answer):
+    box: Box = Field(description="in pixels of the 28x28 image")
+    objectness: Probability = Field(description="how sure the first stage is that there is an object")
+
+
+class ModelExplanation(Answer):
+    """What one network looks at."""
+
+    occlusion: list[list[float]] = Field(
+        description="7x7, -1 to 1: by how much this model's probability of `digit` falls when 8x8 pixels around one of "
+        "the 4x4 cells are covered with background (Zeiler & Fergus, https://arxiv.org/abs/1311.2901). Comparable "
+        "between models. It does not show how parts work together, nor that missing ink speaks against other digits."
+    )
+    attention: list[list[float]] | None = Field(
+        None,
+        description="vit: 7x7 shares, from the class token to each 4x4 patch in the last block, mean of the heads. It "
+        "shows where the last block takes information from, and does not measure importance "
+        "(Jain & Wallace, https://arxiv.org/abs/1902.10186).",
+    )
+    proposals: list[Proposal] | None = Field(
+        None, description="faster_rcnn: the regions that its region proposal network passes to the box head, best first"
+    )
+
+
+class Explanation(Answer):
+    image: str = Field(description="the 28x28 image that the models saw, a PNG as a data: URL")
+    ink: str | None = Field(
+        None, description="the ink before framing, a PNG as a data: URL; null for an image that has MNIST's framing"
+    )
+    models: dict[str, ModelExplanation] | None = Field(
+        None, description="what each model looks at in that image; only from /predict, which takes about 0.1 s for it"
+    )
+
+
+class Prediction(Answer):
+    """One digit, read by all chosen models."""
+
+    digit: Digit
+    confidence: Probability = Field(description="of the calibrated mean of the chosen models")
+    accepted: bool = Field(description="false: probably no single digit, or hardly written; `digit` is the best guess")
+    reason: Reason | None = Field(description="why it is not accepted; null if it is")
+    note: str | None = Field(description="the reason as a sentence for people; null if it is accepted")
+    digits_seen: int = Field(ge=0, description="how many digits are in the image; of several, `digit` is the largest")
+    agreement: int = Field(ge=0, description="number of chosen models that give this digit")
+    models: list[ModelAnswer]
+    timing_ms: Timing
+    device: str = Field(examples=["cpu"])
+    explain: Explanation | None = None
+
+
+class Mark(Answer):
+    """One digit on a page, or something that is none."""
+
+    digit: Digit
+    confidence: Probability
+    accepted: bool = Field(description="false: probably not a digit; it is left out of `text`")
+    reason: Reason | None = Field(description="why it is not accepted; null if it is")
+    box: Box = Field(description="in pixels of the upload")
+    line: int = Field(ge=0, description="number of the line, counted from 0 at the top")
+    image: str | None = Field(None, description="with explain: the 28x28 image the models saw, a PNG as a data: URL")
+
+
+class Text(Answer):
+    """Any number of digits, line by line."""
+
+    text: str = Field(
+        description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
+    )
+    digits: list[Mark] = Field(description="all marks that were read, in reading order")
+    digits_seen: int = Field(ge=0, description="how many of them are accepted")
+    is_number: bool = Field(
+        description="whether at least half of the accepted digits are sure: in drawings, digits are seen that are not"
+    )
+    turned: int = Field(
+        description="degrees counter-clockwise by which the image was turned to be read: 0, 90, 180 or 270"
+    )
+    timing_ms: ReadTiming
+    device: str = Field(examples=["cpu"])
+
+
+class Model(Answer):
+    """One served network."""
+
+    name: str = Field(examples=["cnn"])
+    sha256: str = Field(description="of the artefact's file", examples=["5f2b" * 16])
+    device: str = Field(description="where it runs: cpu or cuda", examples=["cpu"])
+    metadata: dict[str, str | int | float] = Field(
+        description="the artefact's own metadata", examples=[{"name": "cnn", "parameters": 1959530, "seed": 0}]
+    )

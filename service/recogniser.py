@@ -1,0 +1,393 @@
+"""Read digits: one object that walks from the bytes of a picture to a typed answer.
+
+    from service import Recogniser
+    Recogniser().predict("seven.png").digit
+
+Everything that reads a picture asks a `Recogniser`: the HTTP routes, the commands, the batch, the evaluation and the
+benchmarks. Whether something is accepted as a digit, and why not, is decided here alone.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from . import settings as environment
+from .answers import (
+    Error,
+    Explanation,
+    Mark,
+    ModelAnswer,
+    Prediction,
+    ReadTiming,
+    Reason,
+    Text,
+    Timing,
+)
+from .inference.consensus import Verdict
+from .inference.explanation import explain as explain_models
+from .inference.predictor import Output, Predictor, Share
+from .inference.shapes import LARGEST
+from .picture.decode import grey_from_upload
+from .picture.digit import Canonical, canonicalise
+from .picture.errors import InvalidImage, OutOfTime
+from .reading.crowd import count_digits
+from .reading.reader import read
+from .settings import Settings
+
+DECIMALS = 6  # of probabilities
+SURE = 0.95  # confidence of a digit that is not doubtful; below it, the page shows a digit as doubtful too
+Picture = bytes | str | Path | np.ndarray | Image.Image
+
+NOTES: dict[Reason, str] = {
+    "no_ink": "The image holds no ink.",
+    "faint": "What stands out from the background is hardly writing.",
+    "unsure": "The networks are not sure enough that this is a digit.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A picture as the models see it."""
+
+    canonical: Canonical
+    reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
+    digits: int  # that stand in it
+    came: float  # when it came, was begun, was decoded and was ready for the models, by time.perf_counter
+    begun: float
+    decoded: float
+    ready: float
+
+    @property
+    def images(self) -> np.ndarray:
+        """A batch of one, (1, 1, 28, 28) uint8."""
+        return self.canonical.image[None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified:
+    """What is said of N images of 28x28 pixels."""
+
+    verdicts: list[Verdict]  # one without ink is not accepted
+    mean: np.ndarray  # (N, 10), the calibrated mean of the chosen networks
+    probabilities: dict[str, np.ndarray]  # (N, 10) of each network
+
+
+class Recogniser:
+    """The models, and all that leads from a picture to an answer. Safe to use from many threads.
+
+    A picture is the bytes of an image file, the path of one, a grey array (H, W) uint8, an RGB array (H, W, 3) uint8
+    or an image of Pillow's. `models` names networks, as "cnn,vit" or a sequence; None stands for all of them.
+    """
+
+    def __init__(
+        self,
+        models: Path | str | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        *,
+        settings: Settings | None = None,
+        worker: int = 0,
+    ) -> None:
+        """Load the networks from the folder `models` on "auto", "cpu" or "cuda"; None: as the settings say.
+
+        threads: of one inference, and one less than pictures that are decoded at once.
+        settings: default: those of the environment, QUINTET_*.
+        worker: the number of this process among several, from 0; they take the GPUs in turn.
+        Raises UnusableArtefact for a missing or damaged file, RuntimeError if CUDA is requested and does not load.
+        """
+        settings = settings or environment.load()
+        given = {"models": models and Path(models), "device": device, "threads": threads}
+        self.settings = settings.model_copy(update={name: value for name, value in given.items() if value})
+        self.predictor = Predictor(self.settings.models, self.settings.device, self.settings.threads, worker)
+        # A decoded picture is many times as large as its upload, so few are decoded at once. One more than there are
+        # threads: while one picture's models run, another is prepared. Pages take a hundred times as long as digits, so
+        # they have threads of their own, and leave half the cores free.
+        self._decoding = ThreadPoolExecutor(self.settings.threads + 1, "decode")
+        self._reading = ThreadPoolExecutor(max(1, self.settings.threads // 2), "read")
+
+    @property
+    def names(self) -> list[str]:
+        """The networks, in the order of the answers."""
+        return self.predictor.names
+
+    def predict(self, picture: Picture, models: str | Sequence[str] | None = None, explain: bool = False) -> Prediction:
+        """Read one digit. Raises InvalidImage for what is no picture or blank, UnknownModel, OSError.
+
+        explain: add the 28x28 image and what each network looks at in it.
+        """
+        names, came = self.predictor.choose(models), time.perf_counter()
+        seen = self._see(picture, came)
+        return self._predict(seen, self.predictor.classify(seen.images, names), names, explain)
+
+    def predict_many(
+        self, pictures: Iterable[Picture], models: str | Sequence[str] | None = None
+    ) -> list[Prediction | Error]:
+        """Read one digit from each of many pictures, in order; one that cannot be read gets an Error.
+
+        Each run of the models is filled up to LARGEST images: their probabilities depend on the size of a batch in the
+        last bits (2e-9), and an answer should not depend on its neighbours.
+        """
+        names, came = self.predictor.choose(models), time.perf_counter()
+        seen = [future.result() for future in [self._decoding.submit(self._try, one, came) for one in pictures]]
+        readable = [one for one in seen if isinstance(one, Seen)]
+        shares = []
+        for start in range(0, len(readable), LARGEST):
+            part = readable[start : start + LARGEST]
+            images = np.zeros((LARGEST, *part[0].images.shape[1:]), np.uint8)
+            images[: len(part)] = np.concatenate([one.images for one in part])
+            batch = self.predictor.classify(images, names).batch
+            shares += [Share(batch=batch, first=index, count=1) for index in range(len(part))]
+        answers = iter([self._predict(one, share, names) for one, share in zip(readable, shares, strict=True)])
+        return [next(answers) if isinstance(one, Seen) else one for one in seen]
+
+    def read(
+        self,
+        picture: Picture,
+        models: str | Sequence[str] | None = None,
+        explain: bool = False,
+        deadline: float | None = None,
+    ) -> Text:
+        """Read any number of digits, line by line.
+
+        explain: add the 28x28 image of each; deadline: time by time.perf_counter() after which no work is begun.
+        Raises InvalidImage, TooMuchWork, UnknownModel, OSError, and OutOfTime after the deadline.
+        """
+        names, came = self.predictor.choose(models), time.perf_counter()
+        return self._read(picture, names, came, explain, deadline)
+
+    def classify(self, images: np.ndarray, models: str | Sequence[str] | None = None) -> Classified:
+        """What is said of images (N, 28, 28) or (N, 1, 28, 28) uint8 in MNIST's framing, 0 background to 255 ink."""
+        names, images = self.predictor.choose(models), images.reshape(-1, 1, *images.shape[-2:])
+        return _classified(images, names, [self.predictor.classify(part, names) for part in _parts(images)])
+
+    # The same for an event loop. Waiting takes no thread; a call that is cancelled before its turn is not worked on.
+
+    async def predict_async(self, data: bytes, names: list[str], explain: bool = False) -> Prediction:
+        """`predict` for the bytes of an image and the chosen `names`."""
+        came = time.perf_counter()
+        seen, running = await asyncio.wrap_future(self._decoding.submit(self._see_and_submit, data, names, came))
+        share = running.result() if running.done() else await asyncio.wrap_future(running)
+        if not explain:
+            return self._predict(seen, share, names)
+        return await asyncio.wrap_future(self._decoding.submit(self._predict, seen, share, names, True))
+
+    async def predict_many_async(
+        self, files: Sequence[bytes], names: list[str], explain: bool = False
+    ) -> list[Prediction | Error]:
+        """`predict_many` for the bytes of images and the chosen `names`.
+
+        explain: add the 28x28 image to each.
+        """
+        came = time.perf_counter()
+
+        async def one(data: bytes) -> Prediction | Error:
+            try:
+                work = self._decoding.submit(self._see_and_submit, data, names, came)
+                seen, running = await asyncio.wrap_future(work)
+                share = await asyncio.wrap_future(running)
+            except InvalidImage as error:
+                return Error(error=str(error), status=error.status)
+            return self._predict(seen, share, names, explain, look=False)
+
+        return await asyncio.gather(*map(one, files))
+
+    async def read_async(
+        self, data: bytes, names: list[str], explain: bool = False, deadline: float | None = None
+    ) -> Text:
+        """`read` for the bytes of an image and the chosen `names`."""
+        work = self._reading.submit(self._read, data, names, time.perf_counter(), explain, deadline)
+        return await asyncio.wrap_future(work)
+
+    async def classify_async(self, images: np.ndarray, names: list[str]) -> Classified:
+        """`classify` for images (N, 1, 28, 28) uint8 and the chosen `names`."""
+        shares = [await asyncio.wrap_future(self.predictor.submit(part, names)) for part in _parts(images)]
+        return _classified(images, names, shares)
+
+    # From a picture to what the models see.
+
+    def _see(self, picture: Picture, came: float) -> Seen:
+        begun = time.perf_counter()
+        grey, reduced = self._grey(picture)
+        decoded = time.perf_counter()
+        canonical = canonicalise(grey, self.predictor.finder)
+        digits = 1 if canonical.crowd is None else count_digits(canonical.crowd, self.predictor)
+        ready = time.perf_counter()
+        return Seen(
+            canonical=canonical, reduced=reduced, digits=digits, came=came, begun=begun, decoded=decoded, ready=ready
+        )
+
+    def _grey(self, picture: Picture) -> tuple[np.ndarray, float]:
+        """The grey picture (H, W) uint8, upright and reduced, and the pixels of the upload per pixel of it."""
+        if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype == np.uint8 and picture.size:
+            return picture, 1.0
+        return grey_from_upload(_bytes_of(picture), self.settings.max_pixels, self.settings.formats)
+
+    def _try(self, picture: Picture, came: float) -> Seen | Error:
+        try:
+            return self._see(picture, came)
+        except InvalidImage as error:
+            return Error(error=str(error), status=error.status)
+
+    def _see_and_submit(self, data: bytes, names: list[str], came: float) -> tuple[Seen, Future[Share]]:
+        seen = self._see(data, came)
+        return seen, self.predictor.submit(seen.images, names)
+
+    # From what the models say to an answer.
+
+    def _predict(
+        self, seen: Seen, share: Share, names: list[str], explain: bool = False, look: bool = True
+    ) -> Prediction:
+        """explain: add the 28x28 image; look: and what each network looks at in it."""
+        batch, index = share.batch, share.first
+        verdict = batch.verdicts[index]
+        reason = self._reason(seen, verdict)
+        given: dict[str, Any] = {}
+        if explain:
+            given["explain"] = self._explanation(seen, names, verdict.digit, look)
+        waited = (seen.begun - seen.came) + max(batch.started - seen.ready, 0)
+        return Prediction(
+            digit=verdict.digit,
+            confidence=round(verdict.confidence, DECIMALS),
+            accepted=reason is None,
+            reason=reason,
+            note=_note(reason, seen.digits),
+            digits_seen=seen.digits,
+            agreement=verdict.agreement,
+            models=[_model_answer(name, batch.by_name[name], index, seen) for name in names],
+            timing_ms=Timing(
+                decode=_ms(seen.decoded - seen.begun),
+                canonicalise=_ms(seen.ready - seen.decoded),
+                queue=_ms(waited),
+                inference=round(batch.inference_ms, 3),
+                total=_ms(time.perf_counter() - seen.came),
+            ),
+            device=self.predictor.device,
+            **given,
+        )
+
+    @staticmethod
+    def _reason(seen: Seen, verdict: Verdict) -> Reason | None:
+        """Why an image is not accepted as one digit; None if it is."""
+        if seen.digits != 1:
+            return "several_digits"
+        if not seen.canonical.is_sure:
+            return "faint"
+        return None if verdict.accepted else "unsure"
+
+    def _explanation(self, seen: Seen, names: list[str], digit: int, look: bool) -> Explanation:
+        ink = seen.canonical.ink
+        shown = {"image": _data_url(seen.canonical.image), "ink": None if ink is None else _data_url(ink)}
+        if not look:
+            return Explanation(**shown)
+        looked = explain_models(self.predictor, seen.canonical.image, names, digit)
+        return Explanation(**shown, models=looked)
+
+    def _read(self, picture: Picture, names: list[str], came: float, explain: bool, deadline: float | None) -> Text:
+        begun = time.perf_counter()
+        if deadline is not None and begun > deadline:
+            raise OutOfTime  # it waited that long for its thread
+        grey, reduced = self._grey(picture)
+        decoded = time.perf_counter()
+        page = read(grey, self.predictor, self.predictor.finder, names, deadline)
+        finished = time.perf_counter()
+        marks = [
+            Mark(
+                digit=reading.digit,
+                confidence=round(reading.confidence, DECIMALS),
+                accepted=reading.reason is None,
+                reason=reading.reason,
+                box=[round(value * reduced, 1) for value in reading.box],
+                line=reading.line,
+                **({"image": _data_url(reading.image)} if explain else {}),
+            )
+            for reading in page.readings
+        ]
+        accepted = [mark for mark in marks if mark.accepted]
+        lines: dict[int, str] = {}
+        for mark in accepted:
+            lines[mark.line] = lines.get(mark.line, "") + str(mark.digit)
+        return Text(
+            text="\n".join(lines[line] for line in sorted(lines)),
+            digits=marks,
+            digits_seen=len(accepted),
+            is_number=bool(accepted) and 2 * sum(mark.confidence >= SURE for mark in accepted) >= len(accepted),
+            turned=page.turned,
+            timing_ms=ReadTiming(
+                decode=_ms(decoded - begun), read=_ms(finished - decoded), total=_ms(time.perf_counter() - came)
+            ),
+            device=self.predictor.device,
+        )
+
+
+def _bytes_of(picture: Picture) -> bytes:
+    """The bytes of an image file. What is in memory becomes a PNG, so that all pictures go one way."""
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, str | Path):
+        return Path(picture).read_bytes()
+    try:
+        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        file = BytesIO()
+        image.save(file, "PNG", compress_level=1)
+    except (TypeError, ValueError, OSError, AttributeError) as error:
+        is_array = isinstance(picture, np.ndarray)
+        found = f"an array of {picture.dtype} of shape {picture.shape}" if is_array else type(picture).__name__
+        raise InvalidImage(f"The picture is {found}; give bytes, a path, a uint8 array or Pillow's Image.") from error
+    return file.getvalue()
+
+
+def _note(reason: Reason | None, digits: int) -> str | None:
+    if reason == "several_digits":
+        return f"The image holds {digits} digits; send it to /read, which reads them all."
+    return None if reason is None else NOTES[reason]
+
+
+def _model_answer(name: str, output: Output, index: int, seen: Seen) -> ModelAnswer:
+    probabilities = output.probabilities[index]
+    given: dict[str, Any] = {}
+    if output.boxes is not None:
+        box = seen.canonical.to_picture(output.boxes[index])
+        given["box"] = [round(value * seen.reduced, 1) for value in box]
+    return ModelAnswer(
+        name=name,
+        digit=int(probabilities.argmax()),
+        confidence=round(float(probabilities.max()), DECIMALS),
+        probabilities=[round(value, DECIMALS) for value in probabilities.tolist()],
+        latency_ms=round(output.milliseconds, 3),
+        **given,
+    )
+
+
+def _parts(images: np.ndarray) -> list[np.ndarray]:
+    """Images (N, ...) in batches of at most LARGEST."""
+    return [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
+
+
+def _classified(images: np.ndarray, names: list[str], shares: list[Share]) -> Classified:
+    """Put together what was said of images (N, 1, 28, 28) in parts."""
+    verdicts = [verdict for share in shares for verdict in share.verdicts]
+    written = images.reshape(len(images), -1).max(1) > 0
+    return Classified(
+        verdicts=[v if ink else replace(v, accepted=False) for v, ink in zip(verdicts, written, strict=True)],
+        mean=np.concatenate([share.mean for share in shares]),
+        probabilities={name: np.concatenate([share.probabilities(name) for share in shares]) for name in names},
+    )
+
+
+def _data_url(image: np.ndarray) -> str:
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 3)
