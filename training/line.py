@@ -63,7 +63,9 @@ class _Attention(nn.Module):
         self.place = nn.Conv1d(width, width, 5, padding=2, groups=width)
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
         self.ask, self.answer = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.each = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
+        self.each = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.place(x.transpose(1, 2)).transpose(1, 2)

@@ -5,6 +5,8 @@ the probability of BLANK, of each of CHARACTERS, and of OTHER, as Connectionist 
 al., https://doi.org/10.1145/1143844.1143891).
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -17,6 +19,98 @@ CHARACTERS = DIGITS + SIGNS + OTHER  # class i + 1 is the i-th
 BLANK, CLASSES = 0, len(CHARACTERS) + 1
 PAPER, CONTRAST = 128, 36.0  # the level of paper, and levels of one standard deviation
 FLATTEST = 4.0  # grey levels of a standard deviation, at least: grain of paper is not blown up
+LEAST = 0.8  # of the commonest height on the page: a line is shown as if it were as high, or a speck would fill it
+STEEPEST = 0.3  # rows a column that a line may rise or fall
+LONG = 2.5  # heights between the first and the last mark of a line whose slope is known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """A line cut out of a picture."""
+
+    grey: np.ndarray  # (HEIGHT, W) uint8, as `levelled` leaves it
+    left: float  # of its left edge, in pixels of the ink
+    fit: float  # pixels of it per pixel of the ink
+
+    def column(self, step: float) -> float:
+        """The middle of a step, in pixels of the ink."""
+        return self.left + (step + 0.5) * STEP / self.fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Character:
+    """One that was read."""
+
+    sign: str  # of CHARACTERS
+    probability: float
+    step: int  # at which it was surest
+    digits: np.ndarray  # (10,) probabilities of the digits there
+
+
+def cut_out(picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarray, height: float) -> Strip:
+    """The line of marks with boxes (K, 4) in pixels of ink (H, W) uint8, `scale` of them a pixel of the picture.
+
+    height: the commonest on the page.
+    """
+    boxes = boxes.astype(np.float64)
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    slope = 0.0
+    if len(x) > 2 and np.ptp(x) > LONG * height:
+        slope = float(np.clip(np.polyfit(x, y, 1)[0], -STEEPEST, STEEPEST))
+    top, bottom = (boxes[:, 1] - slope * x).min(), (boxes[:, 3] - slope * x).max()
+    tall = max(float(bottom - top), LEAST * height)
+    middle = float(top + bottom) / 2
+    left, right = float(boxes[:, 0].min() - MARGIN * tall), float(boxes[:, 2].max() + MARGIN * tall)
+    fit = INK / tall
+    width = max(8, round((right - left) * fit))
+    # The part of the picture in which the strip lies, as large as the strip is, and then upright.
+    rise = [slope * left, slope * right]
+    half = HEIGHT / fit / 2
+    low, high = middle + min(rise) - half, middle + max(rise) + half
+    ratio = fit * scale  # pixels of the strip per pixel of the picture
+    edges = np.array([left, low, right, high]) / scale
+    x0, y0 = np.floor(edges[:2]).astype(int)
+    x1, y1 = np.ceil(edges[2:]).astype(int)
+    part = _padded(picture, x0, y0, x1, y1)
+    size = max(1, round(part.shape[1] * ratio)), max(1, round(part.shape[0] * ratio))
+    part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC)
+    matrix = np.array(
+        [[1, 0, (left / scale - x0) * ratio], [slope, 1, (middle + slope * left - half) * fit - y0 * ratio]], np.float64
+    )
+    grey = cv2.warpAffine(
+        part,
+        matrix,
+        (width, HEIGHT),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return Strip(grey=levelled(grey, _is_light(picture, ink, scale, left, low, right, high)), left=left, fit=fit)
+
+
+def _padded(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    """A part of a picture (H, W); what is beyond its edges is as they are."""
+    height, width = picture.shape
+    inside = picture[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    pads = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
+    return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REPLICATE) if any(pads) else inside
+
+
+def _is_light(
+    picture: np.ndarray, ink: np.ndarray, scale: float, left: float, low: float, right: float, high: float
+) -> bool:
+    """Whether the writing in a part of the ink is lighter than its paper."""
+    part = ink[max(int(low), 0) : int(high) + 1, max(int(left), 0) : int(right) + 1]
+    rows, columns = np.nonzero(part > 127)
+    others = np.nonzero(part < 32)
+    if not len(rows) or not len(others[0]):
+        return False
+
+    def level(at: tuple[np.ndarray, np.ndarray]) -> float:
+        y = ((at[0] + max(int(low), 0) + 0.5) / scale).astype(int).clip(0, picture.shape[0] - 1)
+        x = ((at[1] + max(int(left), 0) + 0.5) / scale).astype(int).clip(0, picture.shape[1] - 1)
+        return float(np.mean(picture[y, x]))
+
+    return level((rows, columns)) > level(others)
 
 
 def levelled(grey: np.ndarray, light: bool = False) -> np.ndarray:
@@ -34,3 +128,24 @@ def batched(lines: list[np.ndarray], multiple: int = 4) -> np.ndarray:
     for row, line in zip(batch, lines, strict=True):
         row[0, :, : line.shape[1]] = line
     return batch
+
+
+def characters(log_probabilities: np.ndarray) -> list[Character]:
+    """The likeliest class of each step (T, CLASSES), runs of one class once and blanks left out."""
+    best = log_probabilities.argmax(1)
+    found = []
+    starts = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
+    for start, stop in zip(starts, [*starts[1:], len(best)], strict=True):
+        if best[start] == BLANK:
+            continue
+        run = log_probabilities[start:stop, best[start]]
+        step = int(start + run.argmax())
+        found.append(
+            Character(
+                sign=CHARACTERS[best[start] - 1],
+                probability=float(np.exp(run.max())),
+                step=step,
+                digits=np.exp(log_probabilities[step, 1:11]),
+            )
+        )
+    return found

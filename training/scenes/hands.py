@@ -138,7 +138,7 @@ class Hand:
     def draw(self, sign: str, height: float) -> tuple[np.ndarray, float]:
         """A sign among digits of `height` pixels: its ink (h, w) uint8, and where its middle is, in heights from the top.
 
-        Raises KeyError if nobody of the split wrote it.
+        A sign that nobody of the split wrote is typed.
         """
         g = self._generator
         if sign == DRAWING:
@@ -211,9 +211,11 @@ class Hand:
         pen = self.pen_width(whole)
         if sign in ".,-" and g.random() < 0.5:  # many of UNIPEN's are large beside their writer's digits
             return self._short(sign, height, width, whole)
-        if sign == "€":
+        if sign == "€" and "C" in self._signs.rows:
             return self._euro(height, width, whole)
-        rows = self._signs.rows[sign]
+        rows = self._signs.rows.get(sign)
+        if rows is None:
+            return pens.typed(sign, FONTS[0], height, 0)
         row = int(rows[g.integers(len(rows))])
         return self._trace(row, max(height, pen + 1), width / max(height, pen + 1), whole)
 
@@ -244,11 +246,9 @@ class Hand:
 
     def _letter(self, sign: str, height: float) -> np.ndarray:
         g = self._generator
-        if self._face:
-            return pens.typed(sign, self._face, height, self._bold)
         rows = self._signs.rows.get(sign)
-        if rows is None:
-            rows = self._signs.rows["K"]
+        if self._face or rows is None:
+            return pens.typed(sign, self._face or FONTS[0], height, self._bold)
         return self._trace(int(rows[g.integers(len(rows))]), height)
 
     def _drawing(self, height: float) -> np.ndarray:
@@ -263,5 +263,3 @@ class Hand:
         fit = height / max(ink.shape[0], ink.shape[1] / pens.WIDEST)
         size = [max(2, round(side * fit)) for side in reversed(ink.shape)]
         return cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
-
-

@@ -133,8 +133,14 @@ class Composer:
         g = self._generator
         slope, drift = g.normal(0, 0.03), abs(g.normal(0, 0.05))
         kind = g.random()
-        low, high = (0.3, 1.0) if kind < 0.12 else (0.06, 0.3) if kind < 0.5 else (-0.04, 0.1) if kind < 0.62 else (
-            (0.0, 0.12) if kind < 0.78 else (-0.14, 0.0)
+        low, high = (
+            (0.3, 1.0)
+            if kind < 0.12
+            else (0.06, 0.3)
+            if kind < 0.5
+            else (-0.04, 0.1)
+            if kind < 0.62
+            else ((0.0, 0.12) if kind < 0.78 else (-0.14, 0.0))
         )
         by_contour = kind >= 0.62
         common = g.uniform(low, high)
@@ -258,7 +264,9 @@ class Composer:
         high = height * g.uniform(0.8, 1.5)
         y = g.uniform(0.3 * height, shape[0] - 0.3 * height - high)
         x = g.uniform(0.5, 2) * height
-        return Line(self._shown(page, np.array([x, y, g.uniform(x + height, shape[1] - 2), y + high], np.float32), high), "")
+        return Line(
+            self._shown(page, np.array([x, y, g.uniform(x + height, shape[1] - 2), y + high], np.float32), high), ""
+        )
 
     def _on_paper(self, ink: np.ndarray, boxes: list[np.ndarray], height: float, hand: Hand | None) -> np.ndarray:
         """Paper (H, W) float32 with what is printed on it, and the ink; hand: None where there is no writing."""
@@ -285,7 +293,9 @@ class Composer:
                 cv2.circle(page, (int(x), int(y)), int(g.integers(1, 2 + height / 25)), float(g.uniform(20, 120)), -1)
         return page * (1 - np.float32(strength) * covered)
 
-    def _printed(self, shape: tuple[int, int], boxes: list[np.ndarray], height: float, often: bool) -> np.ndarray | None:
+    def _printed(
+        self, shape: tuple[int, int], boxes: list[np.ndarray], height: float, often: bool
+    ) -> np.ndarray | None:
         """What is printed around boxes of writing (4,) each: (H, W) uint8, or None for nothing."""
         g = self._generator
         more = 3.0 if often else 1.0

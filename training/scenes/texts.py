@@ -91,7 +91,12 @@ def _sum(generator: Generator) -> str:
 def _decimal(generator: Generator) -> str:
     sign = _pick(generator, ["", "", "-", "+"])
     point = _pick(generator, ".,")
-    return sign + digits(generator, int(generator.integers(1, 4))) + point + digits(generator, int(generator.integers(1, 5)))
+    return (
+        sign
+        + digits(generator, int(generator.integers(1, 4)))
+        + point
+        + digits(generator, int(generator.integers(1, 5)))
+    )
 
 
 def _percentage(generator: Generator) -> str:
@@ -175,6 +180,13 @@ def _pick(generator: Generator, choices: Sequence[Choice]) -> Choice:
 KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
     *((digits, 0.36), (_several, 0.05), (_whole, 0.07)),
     *((_amount, 0.07), (_fenced, 0.02), (_date, 0.05), (_fraction, 0.03), (_sum, 0.04), (_decimal, 0.03)),
-    *((_percentage, 0.02), (_telephone, 0.02), (_time, 0.015), (_with_unit, 0.03), (_numbered, 0.02), (_scattered, 0.025)),
+    *(
+        (_percentage, 0.02),
+        (_telephone, 0.02),
+        (_time, 0.015),
+        (_with_unit, 0.03),
+        (_numbered, 0.02),
+        (_scattered, 0.025),
+    ),
     *((_words, 0.045), (_letter, 0.015), (_words_and_numbers, 0.02), (_drawings, 0.04), (_nothing, 0.04)),
 )  # and how often each is written
