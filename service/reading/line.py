@@ -1,7 +1,7 @@
 """A line of writing as the line recogniser sees it, and what it says of it.
 
-models/line.onnx takes grey lines of HEIGHT pixels and any width. For each step of STEP columns it gives the logarithm of
-the probability of BLANK, of each of CHARACTERS, and of OTHER, as Connectionist Temporal Classification has it (Graves et
+models/line.onnx takes grey lines of HEIGHT pixels and any width. For each step of STEP columns it gives the logarithms
+of the probabilities of BLANK and of each of CHARACTERS, as Connectionist Temporal Classification has them (Graves et
 al., https://doi.org/10.1145/1143844.1143891).
 """
 
@@ -114,7 +114,7 @@ def _is_light(
 
 
 def levelled(grey: np.ndarray, light: bool = False) -> np.ndarray:
-    """A line (H, W) uint8, of any light, on paper of one level; light: whether its writing is lighter than its paper."""
+    """A line (H, W) uint8 of any light on paper of one level; light: its writing is lighter than its paper."""
     values = grey.astype(np.float32)
     values -= np.median(values)
     scale = CONTRAST / max(float(values.std()), FLATTEST)

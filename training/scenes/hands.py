@@ -20,7 +20,7 @@ OWN = 8  # digits, at least, of a writer who writes whole lines
 DRAWN = ("detexify/symbols.npz", "quickdraw345/drawings.npz")  # drawings as strokes, where they are
 TYPED, BITMAPS, ONE_WRITER = 0.06, 0.22, 0.45  # shares of the lines; the rest takes each sign from anybody
 LEAST_PEN = 1.0  # pixels
-# Height and width of a sign at most, each between two shares of a digit's height, and where its middle is, from the top.
+# Height and width of a sign, at most, each between two shares of a digit's height; and its middle, from the top.
 SIGNS = {
     ".": ((0.05, 0.16), (0.05, 0.16), 0.95),
     ",": ((0.14, 0.36), (0.1, 0.25), 1.03),
@@ -136,7 +136,7 @@ class Hand:
         return self._face is not None
 
     def draw(self, sign: str, height: float) -> tuple[np.ndarray, float]:
-        """A sign among digits of `height` pixels: its ink (h, w) uint8, and where its middle is, in heights from the top.
+        """A sign among digits of `height` pixels: its ink (h, w) uint8, and its middle, in heights from the top.
 
         A sign that nobody of the split wrote is typed.
         """

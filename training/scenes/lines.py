@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from service.reading.line import CHARACTERS, DIGITS, HEIGHT, INK, MARGIN, OTHER, levelled
-from training.data import paper, pens, printed
+from service.reading.line import CHARACTERS, HEIGHT, INK, MARGIN, OTHER, levelled
+from training.data import paper, printed
 from training.scenes import texts
 from training.scenes.hands import Hand, Signs
 
@@ -359,7 +359,7 @@ class Composer:
             for y in (low[1], high[1]):
                 _line(layer, (edges[0], y), (edges[-1], y + g.normal(0, 0.4)), thick)
         elif kind < 0.65:  # boxes that stand apart
-            for x0, y0, x1, y1 in many:
+            for x0, _, x1, _ in many:
                 corners = [round(v) for v in (x0 - pad / 2, low[1], x1 + pad / 2, high[1])]
                 cv2.rectangle(layer, corners[:2], corners[2:], 255, thick, cv2.LINE_AA)
         elif kind < 0.85:  # one box
@@ -377,7 +377,7 @@ class Composer:
     # How it is shown
 
     def _shown(self, page: np.ndarray, box: np.ndarray, height: float) -> np.ndarray:
-        """What a camera makes of a page (H, W) float32, cut out around the writing's box and scaled: (HEIGHT, W) uint8."""
+        """What a camera makes of a page (H, W) float32, cut out around a box and scaled: (HEIGHT, W) uint8."""
         g = self._generator
         dice = g.random(8)
         if dice[0] < 0.3:
