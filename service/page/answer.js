@@ -1,10 +1,8 @@
-// The answer in large and in words: one digit or none, a number line by line, or what went wrong.
+// The answer in large and in words, and the boxes over the sheet: one digit or none, a number line by line, or what went wrong.
 
-import { light, outline } from "./boxes.js";
-import { $, element } from "./element.js";
-import { inHistory, nameOf } from "./families.js";
-import { capital, count, decimal, named, percent, t } from "./language.js";
+import { $, capital, count, decimal, element, has, inHistory, named, nameOf, percent, t } from "./words.js";
 
+const CERTAIN = 0.999; // confidence from which it is not said
 export const DOUBT = 0.95; // confidence below which a digit is doubtful
 
 /** Nothing to show but a sentence; `kind` is "idle" or "waiting". */
@@ -24,21 +22,21 @@ export function clearAnswer() {
   outline([], null);
 }
 
-export function showDigit({ digit, confidence, accepted, agreement, models, timing_ms, device }, size) {
+export function showDigit({ digit, confidence, accepted, reason, agreement, models, timing_ms, device }, size) {
   const differing = inHistory(models, (model) => model.name).filter((model) => model.digit !== digit);
   const others = differing.map((model) => t("says", { name: nameOf(model.name), named: named(model.digit) })).join(", ");
   const values = { Named: capital(named(digit)), named: named(digit), percent: percent(confidence), n: models.length, k: agreement };
-  const agreed = t(others ? "agree.some" : "agree.all", { ...values, others });
-  const doubt = confidence < DOUBT ? ` ${t("doubt", values)}` : "";
+  const agreed = t(2 * agreement < models.length ? "agree.few" : others ? "agree.some" : "agree.all", { ...values, others });
+  const doubt = confidence < CERTAIN ? ` ${t(confidence < DOUBT ? "doubt" : "sureness", values)}` : "";
   put({
-    text: accepted ? [element("span", { textContent: digit, className: doubt && "doubtful" })] : [t("no-digit")],
+    text: accepted ? [element("span", { textContent: digit, className: confidence < DOUBT ? "doubtful" : "" })] : [t("no-digit")],
     sentence: accepted ? agreed + doubt : t("guess", { ...values, others: others && `${others}.` }),
     kind: accepted ? "sure" : "refused",
-    advice: accepted ? "" : t("advice"),
+    advice: accepted ? "" : t(has(`advice.${reason}`) ? `advice.${reason}` : "advice"),
     timing: timing(timing_ms, device),
   });
   $("digits").hidden = true;
-  const kind = accepted ? (doubt ? "doubtful" : "") : "left-out";
+  const kind = accepted ? (confidence < DOUBT ? "doubtful" : "") : "left-out";
   const found = models.filter((model) => model.box);
   outline(found.map(({ box, name }) => ({ box, label: nameOf(name), kind })), size);
 }
@@ -114,4 +112,49 @@ function put({ text = [], sentence, kind, advice = "", locked = false, timing = 
 function timing({ total, ...parts }, device) {
   const steps = Object.entries(parts).map(([name, value]) => `${name} ${decimal(value, 1)}`);
   return t("timing", { total: decimal(total, 0), device, parts: steps.join(", ") });
+}
+
+// Boxes (x_min, y_min, x_max, y_max) in pixels of an image, as SVG over it.
+
+const SVG = "http://www.w3.org/2000/svg";
+const LABEL = 13; // pixels of the screen, of what is written beside a box
+
+/** Over the sheet: [{box, label, kind}]; `size` of the image is null where it is not shown. */
+export function outline(boxes, size) {
+  const groups = draw($("boxes"), boxes, size);
+  groups.forEach((group, index) => {
+    group.addEventListener("pointerenter", () => light(index, true));
+    group.addEventListener("pointerleave", () => light(index, false));
+  });
+}
+
+/** Light a digit's box and its chip, or no longer. */
+export function light(index, on) {
+  $("boxes").children[index]?.classList.toggle("lit", on);
+  $("digits").querySelector(`[data-index="${index}"]`)?.classList.toggle("lit", on);
+}
+
+export function draw(svg, boxes, size) {
+  svg.toggleAttribute("hidden", !boxes.length || !size); // an SVG element has no `hidden` property
+  svg.replaceChildren();
+  if (!boxes.length || !size) return [];
+  const [width, height] = size;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const pixel = Math.max(width / svg.parentElement.clientWidth, height / svg.parentElement.clientHeight); // of the image per pixel of the screen
+  const groups = boxes.map(({ box: [x_min, y_min, x_max, y_max], label, kind }) => {
+    const group = document.createElementNS(SVG, "g");
+    group.setAttribute("class", kind);
+    const frame = group.appendChild(document.createElementNS(SVG, "rect"));
+    const place = { x: x_min, y: y_min, width: x_max - x_min, height: y_max - y_min, rx: 3 * pixel };
+    for (const [name, value] of Object.entries(place)) frame.setAttribute(name, value);
+    const text = group.appendChild(document.createElementNS(SVG, "text"));
+    const above = y_min - 5 * pixel;
+    text.setAttribute("x", x_min);
+    text.setAttribute("y", above > LABEL * pixel ? above : y_max + (LABEL + 3) * pixel);
+    text.setAttribute("font-size", LABEL * pixel);
+    text.textContent = label;
+    return group;
+  });
+  svg.append(...groups);
+  return groups;
 }

@@ -1,6 +1,6 @@
 // Questions to the service. The newest wins: an older one is dropped, on the way and when its answer comes all the same.
 
-import { t } from "./language.js";
+import { t } from "./words.js";
 
 const PATIENCE = 90_000; // ms; the service itself gives up earlier
 let newest = 0;
@@ -52,7 +52,8 @@ export async function call(path, options = {}) {
   try {
     const answer = await response.json();
     if (response.ok) return answer;
-    if (answer.error) return { error: response.status === 401 ? t("key-needed") : answer.error, status: response.status };
+    if (response.status === 401) sessionStorage.removeItem("key");
+    if (answer.error) return { error: response.status === 401 ? t(key ? "key-wrong" : "key-needed") : answer.error, status: response.status };
     throw new TypeError("an error without a sentence");
   } catch {
     return { error: t("not-own-words", { status: response.status }), status: response.status };

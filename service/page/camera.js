@@ -1,10 +1,8 @@
 // The camera with live boxes: each picture goes to /read when the answer to the one before it is there.
 
-import { kindOf } from "./answer.js";
+import { draw, kindOf } from "./answer.js";
 import { post } from "./ask.js";
-import { draw } from "./boxes.js";
-import { $ } from "./element.js";
-import { t } from "./language.js";
+import { $, t } from "./words.js";
 
 const LONGEST = 800; // pixels of a picture that is read while the camera runs
 let stream = null;

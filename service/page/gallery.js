@@ -2,8 +2,7 @@
 
 import { DOUBT, numberIn } from "./answer.js";
 import { post } from "./ask.js";
-import { $, element } from "./element.js";
-import { percent, t } from "./language.js";
+import { $, element, percent, t } from "./words.js";
 
 const AT_ONCE = 2; // images asked about at the same time
 let round = 0; // a newer choice of files ends the older one

@@ -1,9 +1,8 @@
 // Images for the sheet: chosen, photographed, dropped, pasted, from the examples, from the camera.
 
 import { showError } from "./answer.js";
-import { $ } from "./element.js";
-import { t } from "./language.js";
 import { lay } from "./sheet.js";
+import { $, t } from "./words.js";
 
 const put = (image) => lay({ image, strokes: [] });
 

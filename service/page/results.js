@@ -1,11 +1,125 @@
 // The page of results. Every figure comes from results/*.json; nothing is typed here.
 
 import { call } from "./ask.js";
-import { showConfusion, showHardest } from "./digits.js";
-import { $, element } from "./element.js";
-import { CONSENSUS, inHistory, titleOf } from "./families.js";
-import { decimal, percent, speak, t } from "./language.js";
-import { plot } from "./plot.js";
+import { $, CONSENSUS, decimal, element, inHistory, percent, speak, t, titleOf } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const MARGIN = { left: 46, right: 14, top: 10, bottom: 34 };
+
+/** A plot of `size` [width, height] units; x and y are {from, to, ticks, label, text, log}. */
+export function plot({ size = [320, 220], x, y, title }) {
+  const svg = make("svg", { viewBox: `0 0 ${size.join(" ")}`, class: "plot", role: "img", "aria-label": title });
+  const along = scale(x, MARGIN.left, size[0] - MARGIN.right);
+  const up = scale(y, size[1] - MARGIN.bottom, MARGIN.top);
+  const bottom = size[1] - MARGIN.bottom;
+  for (const tick of x.ticks) write(svg, x.text(tick), along(tick), bottom + 14, "middle");
+  for (const tick of y.ticks) {
+    svg.append(make("line", { x1: MARGIN.left, x2: size[0] - MARGIN.right, y1: up(tick), y2: up(tick) }));
+    write(svg, y.text(tick), MARGIN.left - 6, up(tick) + 4, "end");
+  }
+  write(svg, x.label, (MARGIN.left + size[0] - MARGIN.right) / 2, size[1] - 4, "middle");
+  const inside = (value, axis) => Math.min(Math.max(value, axis.from), axis.to);
+  return {
+    svg,
+    /** points: [[x, y], ...]; what lies outside the axes is drawn at their edge */
+    line(points, className) {
+      const steps = points.map(([px, py]) => `${along(inside(px, x)).toFixed(1)} ${up(inside(py, y)).toFixed(1)}`);
+      svg.append(make("path", { d: `M${steps.join("L")}`, class: className }));
+    },
+    point([px, py], radius, name, place = "start") {
+      svg.append(make("circle", { cx: along(px), cy: up(py), r: radius }));
+      if (name) write(svg, name, along(px) + { start: radius + 4, end: -radius - 4 }[place], up(py) + 4, place, "name");
+    },
+  };
+}
+
+function scale({ from, to, log }, low, high) {
+  const place = log ? Math.log10 : (value) => value;
+  return (value) => low + ((place(value) - place(from)) / (place(to) - place(from))) * (high - low);
+}
+
+function write(svg, content, x, y, anchor, className = "") {
+  const text = make("text", { x, y, "text-anchor": anchor, class: className });
+  text.textContent = content;
+  svg.append(text);
+}
+
+function make(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  return made;
+}
+
+// Single test images: the confusion matrices with the images behind their cells, and the hardest ones.
+
+const SIDE = 56; // pixels of the screen of one image
+const TEN = Array.from({ length: 10 }, (_, digit) => digit);
+
+/** Buttons to choose a network, its matrix, and a place for the images of a chosen cell. */
+export function showConfusion(names, browse) {
+  const matrix = element("div", { className: "wide", tabIndex: 0 });
+  const behind = element("div", { className: "behind", role: "status" });
+  const choices = names.map((name) => {
+    const button = element("button", { type: "button", textContent: titleOf(name) });
+    button.addEventListener("click", () => {
+      for (const choice of choices) choice.setAttribute("aria-pressed", choice === button);
+      behind.replaceChildren();
+      matrix.replaceChildren(matrixOf(name, browse, behind));
+    });
+    return button;
+  });
+  choices.at(-1).click();
+  return [element("div", { className: "choices" }, ...choices), matrix, behind];
+}
+
+function matrixOf(name, browse, behind) {
+  const head = element("tr", {}, element("td"), ...TEN.map((digit) => element("th", { scope: "col", textContent: digit })));
+  const rows = browse.models[name].confusion.map((row, label) => {
+    const cells = row.map((n, digit) => cell(n, label, digit, () => open(name, browse, behind, label, digit)));
+    return element("tr", {}, element("th", { scope: "row", textContent: label }), ...cells);
+  });
+  return element("table", { className: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows));
+}
+
+function cell(n, label, digit, choose) {
+  if (label === digit) return element("td", { className: "right", textContent: n });
+  if (!n) return element("td");
+  const button = element("button", { type: "button", textContent: n });
+  button.setAttribute("aria-label", t("results.cell", { label, digit, n }));
+  button.addEventListener("click", choose);
+  return element("td", {}, button);
+}
+
+function open(name, browse, behind, label, digit) {
+  const found = browse.images.entries().filter(([, image]) => image.label === label && image.says[name][0] === digit);
+  const title = t("results.behind", { name: titleOf(name), label, digit });
+  behind.replaceChildren(element("h3", { textContent: title }), list([...found].map(([place]) => place), browse));
+}
+
+export const showHardest = (browse) => list(browse.hardest, browse);
+
+/** Images at their places in the picture of all that are shown, each with what every network said. */
+function list(places, browse) {
+  const items = places.map((place) => {
+    const { index, label, says } = browse.images[place];
+    const tile = element("span", { className: "tile" });
+    tile.style.backgroundImage = "url(page/results/misread.png)";
+    tile.style.backgroundSize = `${browse.columns * SIDE}px auto`;
+    tile.style.backgroundPosition = `${-(place % browse.columns) * SIDE}px ${-Math.floor(place / browse.columns) * SIDE}px`;
+    const words = inHistory(Object.entries(says), ([name]) => name).map(([name, [digit, confidence]]) => {
+      const wrong = digit === label ? "" : "wrong";
+      return element("span", { className: wrong, textContent: `${titleOf(name)} ${digit}, ${percent(confidence, 0)}` });
+    });
+    const lines = words.flatMap((word) => [word, element("br")]);
+    return element("li", { title: `#${index}` }, tile, element("div", {}, element("b", { textContent: t("results.is", { label }) }), element("br"), ...lines));
+  });
+  return element("ul", { className: "digits" }, ...items);
+}
+
+// The page of results. Every figure comes from results/*.json; nothing is typed here.
+
+/** A measured share, rounded as the tables in docs/ are. */
+const measured = (share, places) => `${decimal(100 * share, places)}\u00a0%`;
 
 const TENTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 
@@ -40,7 +154,7 @@ function compare(names, evaluation, offline) {
   const rows = names.map((name) => {
     const { accuracy, macro_f1, loss, ece } = evaluation[name].test;
     const latency = latencyOf(offline, name);
-    return [titleOf(name), percent(accuracy, 2), decimal(macro_f1, 4), decimal(loss, 4), decimal(ece, 4), latency ? `${decimal(latency, 2)} ms` : ""];
+    return [titleOf(name), measured(accuracy, 2), decimal(macro_f1, 4), decimal(loss, 4), decimal(ece, 4), latency ? `${decimal(latency, 2)} ms` : ""];
   });
   const head = ["network", "accuracy", "f1", "loss", "ece", "latency"].map((key) => t(`results.${key}`));
   section("compare", offline && t("results.latency-how", offline.setting), table(head, rows));
@@ -56,7 +170,7 @@ function speed(names, evaluation, offline) {
     size: [640, 300],
     title: t("results.speed"),
     x: { from: 0.05, to: 20, log: true, ticks: [0.1, 0.3, 1, 3, 10], label: `${t("results.latency")}, ms`, text: String },
-    y: { from: low, to: high, ticks: Array.from({ length: Math.round((high - low) * 1000) + 1 }, (_, i) => low + i / 1000), text: (share) => percent(share) },
+    y: { from: low, to: high, ticks: Array.from({ length: Math.round((high - low) * 1000) + 1 }, (_, i) => low + i / 1000), text: (share) => measured(share, 1) },
   });
   for (const [name, ms, accuracy] of points) drawn.point([ms, accuracy], 5, titleOf(name));
   section("speed", "", drawn.svg);
@@ -68,7 +182,7 @@ function curves(names, runs, metadata) {
     const longest = Math.max(...own.map((run) => run.metrics.length));
     const title = `${titleOf(name)}: ${t("results.curves")}`;
     const x = { from: 1, to: Math.max(longest, 2), ticks: [1, longest], label: t("results.epoch"), text: String };
-    const drawn = plot({ title, x, y: { from: 0.001, to: 0.1, log: true, ticks: [0.001, 0.003, 0.01, 0.03, 0.1], text: (share) => percent(share) } });
+    const drawn = plot({ title, x, y: { from: 0.001, to: 0.1, log: true, ticks: [0.001, 0.003, 0.01, 0.03, 0.1], text: (share) => measured(share, 1) } });
     const says = metadata[name] ?? {};
     for (const run of own) {
       const released = ["commit", "seed", "initial_weights"].every((key) => says[key] === run[key]);
@@ -94,13 +208,13 @@ function calibration(names, browse) {
 }
 
 /** A share with its 95 % interval. */
-const range = ({ share, interval: [low, high] }) => `${percent(share, 2)} (${percent(low, 1)} – ${percent(high, 1)})`;
+const range = ({ share, interval: [low, high] }) => `${measured(share, 2)} (${measured(low, 1)} – ${measured(high, 1)})`;
 
 function people({ sets = {} }) {
   const heads = (...keys) => keys.map((key) => t(`results.${key}`));
   const rowsOf = (names, cells) => names.filter((name) => sets[name]).map((name) => [t(`results.set.${name}`), ...cells(sets[name])]);
   const digits = rowsOf(["unipen", "uji", "optdigits"], ({ right, accepted_wrong, refused, writers }) =>
-    [String(right.n), String(writers ?? ""), range(right), percent(accepted_wrong.share, 2), percent(refused.share, 2)]);
+    [String(right.n), String(writers ?? ""), range(right), measured(accepted_wrong.share, 2), measured(refused.share, 2)]);
   const signs = rowsOf(["letters", "omniglot", "doodles", "unseen_signs", "unseen_alphabets"], ({ refused, writers }) =>
     [String(refused.n), String(writers ?? ""), range(refused)]);
   if (!digits.length) return;

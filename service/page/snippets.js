@@ -1,26 +1,25 @@
 // The question about the very image on the sheet, for developers: as curl, Python or JavaScript.
 
-import { $ } from "./element.js";
-import { t } from "./language.js";
+import { $, t } from "./words.js";
 
 const INLINE = 30_000; // bytes of an image that is put into the code; a larger one is named
-let current = null; // {route, blob, name}
+let current = null; // {route, blob, name, isFile}
 
 /** `name` is that of the file, null for a drawing. */
 export function offer(route, blob, name) {
-  current = { route, blob, name: name ?? "image.png" };
+  current = { route, blob, name: name ?? "image.png", isFile: Boolean(name) };
 }
 
-async function code(kind, { route, blob, name }) {
+async function code(kind, { route, blob, name, isFile }) {
   const url = new URL(route, document.baseURI).href;
   const key = sessionStorage.getItem("key") !== null; // the key itself stays out of what is copied
-  const small = blob.size <= INLINE;
+  const small = !isFile && blob.size <= INLINE;
   const base64 = small ? new Uint8Array(await blob.arrayBuffer()).toBase64?.() ?? (await encoded(blob)) : "";
   const file = JSON.stringify(name);
   const shell = `'${name.replaceAll("'", `'\\''`)}'`;
   if (kind === "curl") {
     const head = key ? " -H \"Authorization: Bearer $KEY\"" : "";
-    if (!small) return `curl${head} -F image=@${shell} ${url}`;
+    if (isFile) return `curl${head} -F image=@${shell} ${url}`;
     return `base64 -d <<< ${base64} | curl${head} -F image=@- ${url}`;
   }
   if (kind === "python") {

@@ -32,9 +32,10 @@ PHONE = {
 SEVEN = [[(0.32, 0.22), (0.62, 0.21), (0.6, 0.32), (0.5, 0.6), (0.44, 0.85)]]  # strokes, in shares of the pad
 BAR = [[(0.5, 0.2), (0.5, 0.8)]]
 TWO = [[(0.2, 0.2), (0.2, 0.8)], [(0.6, 0.2), (0.6, 0.8)]]
-NO_DIGITS = {"text": "", "digits": [], "timing_ms": {"decode": 1.0, "total": 2.0}, "device": "cpu"}
+NO_DIGITS = {"text": "", "digits": [], "is_number": False, "timing_ms": {"decode": 1.0, "total": 2.0}, "device": "cpu"}
 READ = {  # by hand: what POST /read answers
     "text": "19\n4",
+    "is_number": True,
     "digits": [
         {"digit": 1, "confidence": 0.9991, "accepted": True, "box": [60, 40, 120, 170], "line": 0},
         {"digit": 9, "confidence": 0.9876, "accepted": True, "box": [150, 40, 240, 175], "line": 0},
@@ -47,6 +48,7 @@ READ = {  # by hand: what POST /read answers
 REFUSED = PREDICTION | {
     "confidence": 0.4321,
     "accepted": False,
+    "reason": "unsure",
     "agreement": 0,
     "models": [PREDICTION["models"][0] | {"digit": 4}],
 }

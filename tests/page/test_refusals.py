@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from service.http.schema import PREDICTION
 from tests.conftest import REPOSITORY
 from tests.page.conftest import NETWORKS, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode
@@ -53,6 +54,36 @@ def test_unreachable_service_gets_a_sentence(page):
     expect(page.locator("#answer[aria-busy=false] #text")).to_have_text("7")
 
 
+def test_no_vote_of_an_older_picture_stands_beside_an_error(page):
+    """Bug: after an error, the five cards still showed what they had said of the picture before."""
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    expect(page.locator("#networks li b").first).to_have_text("7")
+    page.set_input_files("#file", REPOSITORY / "README.md")
+    expect(page.locator("#networks li b")).to_have_text(["–"] * NETWORKS)
+
+
+def test_slow_answer_takes_the_older_one_away(page):
+    stroke(page, SEVEN)
+    expect_answer(page, "7")
+    page.route("**/predict", lambda route: None)  # never answered
+    stroke(page, [[(0.44, 0.85), (0.43, 0.9)]])
+    expect(page.locator("#sentence")).to_have_text("Reading…")
+    expect(page.locator("#networks li b")).to_have_text(["–"] * NETWORKS)
+
+
+def test_average_against_most_networks_is_explained(page):
+    """The service's answer is a fake."""
+    votes = [PREDICTION["models"][0] | {"name": name, "digit": 1} for name in ("cnn", "vit", "alexnet")]
+    seven = [PREDICTION["models"][0] | {"name": name, "digit": 7} for name in ("vgg16", "faster_rcnn")]
+    answer = PREDICTION | {"digit": 7, "confidence": 0.512, "agreement": 2, "models": votes + seven}
+    page.route("**/predict*", lambda route: route.fulfill(json=answer))
+    page.route("**/read", lambda route: route.fulfill(json=NO_DIGITS))
+    stroke(page, SEVEN)
+    others = "CNN says a 1, AlexNet says a 1, Vision Transformer says a 1"
+    expect_sentence(page, f"A 7, says the average; {others}, but less surely. Only 51.2\u00a0% sure.")
+
+
 def test_html_answer_of_a_proxy_gets_a_sentence(page):
     page.route("**/predict*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
     stroke(page, SEVEN)
@@ -90,6 +121,10 @@ def test_key_is_asked_for_if_the_service_needs_one(open_page, address):
     page.route("**/read*", guard)
     page.goto("/")
     expect_sentence(page, "This server is protected. Please enter its API key; it stays in this tab.")
+    page.get_by_label("API key").fill("sesame")
+    page.keyboard.press("Enter")
+    expect_sentence(page, "That API key is wrong. Please enter the server's API key.")
+    page.get_by_label("API key").fill("")
     page.get_by_label("API key").focus()
     paste = "new ClipboardEvent('paste', {clipboardData: new DataTransfer(), bubbles: true})"
     page.evaluate(f"document.activeElement.dispatchEvent({paste})")  # text, no image

@@ -1,3 +1,21 @@
+// What is said and how it is put on the page: elements, the page's languages, the names of the networks.
+
+export const $ = (id) => document.getElementById(id);
+
+/** element("li", {className: "line", textContent: "1"}, child, ...) */
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+/** Let the browser save content under a name. */
+export function download(name, content, type) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // ms: the browser has begun to save by then
+}
+
 // The page in the language of the browser: one JSON file a language in languages/, of which English always exists.
 
 let words = {};
@@ -49,3 +67,28 @@ export function percent(share, places = 1) {
 
 export const decimal = (value, places) =>
   value.toLocaleString(code, { minimumFractionDigits: places, maximumFractionDigits: places });
+
+// The families of networks: their names, and the year and address of their papers.
+
+export const CONSENSUS = "consensus";
+const FAMILIES = {
+  cnn: ["CNN", 1998, "https://doi.org/10.1109/5.726791"],
+  alexnet: ["AlexNet", 2012, "https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html"],
+  vgg16: ["VGG16", 2014, "https://arxiv.org/abs/1409.1556"],
+  faster_rcnn: ["Faster R-CNN", 2015, "https://arxiv.org/abs/1506.01497"],
+  vit: ["Vision Transformer", 2020, "https://arxiv.org/abs/2010.11929"],
+};
+
+export const nameOf = (name) => FAMILIES[name]?.[0] ?? name;
+
+/** The name of a network, or of all together. */
+export const titleOf = (name) => (name === CONSENSUS ? t("results.consensus") : nameOf(name));
+
+/** [year, address], or [] */
+export const paperOf = (name) => FAMILIES[name]?.slice(1) ?? [];
+
+/** Things in the order of the field's history; a network that has no place in it comes last. */
+export function inHistory(things, name = (thing) => thing) {
+  const year = (thing) => paperOf(name(thing))[0] ?? Infinity;
+  return things.toSorted((one, other) => (year(one) < year(other) ? -1 : year(one) > year(other) ? 1 : 0));
+}
