@@ -14,12 +14,16 @@ from .artefact import UnusableArtefact, read, remedy
 FILE = "consensus.json"
 
 
-def mean_probabilities(probabilities: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+def mean_probabilities(
+    probabilities: np.ndarray, temperature: float = 1.0, weights: Sequence[float] | None = None
+) -> np.ndarray:
     """The mean over M models, calibrated after averaging (Rahaman & Thiery, https://arxiv.org/abs/2007.08792).
 
-    probabilities: (M, N, 10), rows sum to 1. Returns (N, 10) float64, rows sum to 1.
+    probabilities: (M, N, 10), rows sum to 1; weights: of the models, of any sum; None: all the same.
+    Returns (N, 10) float64, rows sum to 1.
     """
-    logs = np.log(np.clip(np.mean(probabilities, axis=0, dtype=np.float64), 1e-12, 1)) / temperature
+    mean = np.average(probabilities.astype(np.float64), axis=0, weights=weights)
+    logs = np.log(np.clip(mean, 1e-12, 1)) / temperature
     powers = np.exp(logs - logs.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
 
@@ -44,19 +48,25 @@ class Verdict:
 
 
 class Calibration(BaseModel):
-    """A temperature and a threshold for each choice of models, fitted on validation images."""
+    """A weight for each model, a temperature and a threshold for each choice of models, fitted on validation images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    weight: dict[str, float] = {}  # of each model in the mean, by name; empty: all the same
+
     temperature: dict[str, float]  # by key(names)
     threshold: dict[str, float]  # lowest confidence of an accepted image, by key(names)
+
+    def weights(self, names: Sequence[str]) -> list[float] | None:
+        """The weights of the models `names`; None if all are the same."""
+        return [self.weight[name] for name in names] if self.weight else None
 
     def decide(self, names: Sequence[str], probabilities: np.ndarray) -> tuple[list[Verdict], np.ndarray]:
         """One verdict for each image, and the calibrated mean (N, 10) behind it.
 
         probabilities: (M, N, 10), of the models `names` in this order.
         """
-        mean = mean_probabilities(probabilities, self.temperature[key(names)])
+        mean = mean_probabilities(probabilities, self.temperature[key(names)], self.weights(names))
         threshold = self.threshold[key(names)]
         digits, confidences = mean.argmax(1), mean.max(1)
         agreements = (np.argmax(probabilities, 2) == digits).sum(0)

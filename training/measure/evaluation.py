@@ -67,6 +67,7 @@ def evaluate(
         found[name] = answers.describe(answers.of[name], answers.on_cpu.threshold[name]) | of_pages.get(name, {})
     together = answers.together(names)
     found[CONSENSUS] = answers.describe(together, answers.on_cpu.threshold[key(names)])
+    found[CONSENSUS]["weights"] = answers.on_cpu.weight
     found[CONSENSUS]["test_intervals"] = intervals(together["test"], sets["test"].labels)
     return found, answers
 
@@ -101,9 +102,9 @@ class Answers:
 
     def together(self, names: list[str]) -> dict[str, np.ndarray]:
         """The probabilities of the consensus for each set."""
-        temperature = self.on_cpu.temperature[key(names)]
+        temperature, weights = self.on_cpu.temperature[key(names)], self.on_cpu.weights(names)
         return {
-            title: mean_probabilities(np.stack([self.of[name][title] for name in names]), temperature)
+            title: mean_probabilities(np.stack([self.of[name][title] for name in names]), temperature, weights)
             for title in self.sets
         }
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from training.measure.evaluation import CONSENSUS
 
+WEAK = 0.1  # share of an equal weight below which a network is said to be weak
+
 
 def summary(found: dict[str, Any]) -> str:
     """A table of the figures on MNIST, then a line for each other set, detector, folder and kind of number."""
@@ -14,6 +16,9 @@ def summary(found: dict[str, Any]) -> str:
             f"{name:<12} {test['accuracy']:>9.2%} {test['macro_f1']:>9.4f} {test['loss']:>7.4f} {test['ece']:>6.4f} "
             f"{refused:>8.2%}"
         )
+    for name, weight in found[CONSENSUS].get("weights", {}).items():
+        if weight < WEAK / len(found):
+            lines.append(f"{name} is weak beside the others: its vote in the consensus weighs {weight:.3f} of 1.")
     for title, part in found[CONSENSUS]["sets"].items():
         refused = part["refused"]
         text = f"{CONSENSUS}, {title}: {refused['n']:,} images"

@@ -60,6 +60,13 @@ def test_each_image_of_a_batch_has_its_own_verdict(consensus):
     assert [verdict.digit for verdict in verdicts] == [1, 2]
 
 
+def test_model_with_a_small_weight_is_outvoted(consensus):
+    weighted = consensus.model_copy(update={"weight": {"a": 0.9, "b": 0.05, "c": 0.05}})
+    probabilities = np.array([[one_hot(3, 0.9)], [one_hot(8, 0.9)], [one_hot(8, 0.9)]])
+    (verdict,), mean = weighted.decide(["a", "b", "c"], probabilities)
+    assert (verdict.digit, verdict.agreement) == (3, 1) and mean[0, 3] == pytest.approx(0.811, abs=0.001)
+
+
 def test_a_gpu_has_its_own_temperatures_and_thresholds(consensus):
     surer = Calibration(temperature=dict.fromkeys(choices("abc"), 1.0), threshold=dict.fromkeys(choices("abc"), 0.95))
     fitted = consensus.model_copy(update={"floats": surer})
