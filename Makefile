@@ -30,8 +30,29 @@ export IMAGENET_ROOT ?= $(or $(wildcard ../shared/weights),data/imagenet)
 data: .venv/dev.done  ## fetch MNIST and the other writers' data from their public sources
 	$(BIN)/python -m training.data
 
-models: data  ## train, export and evaluate all networks; goes on where it was stopped; DRY_RUN=1 prints the plan alone
-	$(BIN)/python -m training.train --all --jobs $(or $(JOBS),2) $(if $(DRY_RUN),--dry-run)
+# All networks, or those that NETWORKS names; TRAIN adds options to each training. A run that is finished has a file
+# `done`; what it prints is in `log.txt` beside it. With --jobs, each training has one thread.
+NETWORKS ?= $(filter-out __init__,$(basename $(notdir $(wildcard training/networks/*.py))))
+RUNS ?= runs
+MODELS ?= models
+RESULTS ?= results
+JOBS ?= 2
+
+models: data  ## train, export and evaluate all networks; goes on where it was stopped
+	$(BIN)/python -m training.plan $(NETWORKS) --runs $(RUNS)
+	$(MAKE) --no-print-directory -k -j $(JOBS) $(NETWORKS:%=$(MODELS)/%.onnx)
+	$(BIN)/python -m training.evaluate --models $(MODELS) --results $(RESULTS)
+	$(BIN)/python -m training.report --models $(MODELS) --results $(RESULTS) --runs $(RUNS)
+
+$(NETWORKS:%=$(RUNS)/%/done): $(RUNS)/%/done:
+	@mkdir -p $(@D)
+	$(BIN)/python -m training.train $* --resume --threads 1 --out $(RUNS) $(TRAIN) 2>> $(@D)/log.txt \
+		|| { tail -n 5 $(@D)/log.txt; exit 1; }
+	@touch $@
+
+$(NETWORKS:%=$(MODELS)/%.onnx): $(MODELS)/%.onnx: $(RUNS)/%/done
+	$(BIN)/python -m training.export $* --runs $(RUNS) --models $(MODELS) 2>> $(<D)/log.txt \
+		|| { tail -n 5 $(<D)/log.txt; exit 1; }
 
 # dev.txt is resolved first, from all extras; the other two are parts of it, so that they can be installed together.
 pin: .venv/uv.done  ## pin pyproject.toml into requirements/; UPGRADE=-U takes the newest releases

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from benchmarks.offline import hardware
 from service import settings as environment
+from service.inference.consensus import load_consensus
 from service.inference.device import open_session, session_options
 
 Run = Callable[[], object]
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=20, help="default: 20")
     arguments = parser.parse_args(argv)
     settings = environment.load()
-    paths = sorted(settings.models.glob("*.onnx"))
+    paths = [settings.models / f"{name}.onnx" for name in load_consensus(settings.models).names]
     with ThreadPoolExecutor(len(paths)) as pool, tempfile.TemporaryDirectory() as folder:
         found = variants(paths, settings.threads, pool)
         times: dict[str, list[float]] = {title: [] for title in found}

@@ -77,7 +77,8 @@ def in_torch(name: str, threads: int, device: str, compiled: bool) -> Run:
     import torch
 
     from training import networks
-    from training.release.graph import fold_norms, graph_of
+    from training.digits import graph_of
+    from training.release.graph import fold_norms
 
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)

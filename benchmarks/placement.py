@@ -23,6 +23,7 @@ from pathlib import Path
 import onnxruntime
 
 from service.inference import device
+from service.inference.consensus import load_consensus
 from service.inference.shapes import PAGES, SIZES
 
 PROVIDER = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
@@ -174,7 +175,8 @@ def main(argv: list[str] | None = None) -> None:
         missing = missing_libraries()
         with tempfile.TemporaryDirectory() as folder:
             library = build(Path(folder))
-            for model in arguments.models or sorted(Path("models").glob("*.onnx")):
+            names = load_consensus(Path("models")).names
+            for model in arguments.models or [Path("models") / f"{name}.onnx" for name in names]:
                 for shape in shapes_of(model):
                     rows.append({"model": model.stem, "shape": shape, "nodes": place(model, shape, library)})
                     print(model.stem, " x ".join(map(str, shape)) if shape else "free", rows[-1]["nodes"])

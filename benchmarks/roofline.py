@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 from benchmarks.offline import hardware, measure
 from service import settings as environment
+from service.inference.consensus import load_consensus
 from service.inference.device import open_session, session_options
 from service.inference.shapes import LARGEST
 
@@ -110,7 +111,7 @@ def speed(model: Path, threads: int, batch: int, calls: int) -> float:
 def collect(models: Path, threads: int, calls: int) -> dict[str, Any]:
     peaks = {arithmetic: peak(threads, arithmetic, calls) for arithmetic in (FLOATS, EIGHT_BITS)}
     rows = []
-    for path in sorted(models.glob("*.onnx")):
+    for path in (models / f"{name}.onnx" for name in load_consensus(models).names):
         kinds = {node.op_type for node in onnx.load(path).graph.node}
         arithmetic = EIGHT_BITS if "QuantizeLinear" in kinds else FLOATS
         count = multiply_adds(path)

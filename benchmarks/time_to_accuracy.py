@@ -20,8 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from training.data import mnist
-from training.loop.devices import autocast, hardware, pick_device
-from training.loop.timing import clock
+from training.loop.devices import autocast, clock, hardware, pick_device
 
 BATCH, LR, WARM_UP = 256, 0.01, 0.2
 BETAS = 0.7, 0.9

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,13 +21,10 @@ from tqdm import tqdm
 
 from training import networks
 from training.data import mnist
-from training.data.augmentation import degrade, move
-from training.data.batches import Batches
-from training.data.nondigits import spoil
-from training.loop.devices import hardware, pick_device
-from training.loop.recipe import MNIST_ALONE, Recipe
+from training.loop.devices import clock, hardware, pick_device
 from training.loop.run import Run
-from training.loop.timing import clock
+from training.recipe import MNIST_ALONE, cross_entropy
+from training.task import Data
 
 WARM_UP = 3  # steps before the clock
 
@@ -44,28 +42,25 @@ class OneByOne(Dataset):
         return to_tensor(to_pil_image(self.images[index])), int(self.labels[index])
 
 
-def ours(name: str, recipe: Recipe, batches: Batches, steps: int) -> tuple[float, float]:
+def ours(name: str, recipe: Any, device: torch.device, data: Data, steps: int) -> tuple[float, float]:
     """Seconds of one step of `training.train`, and of its drawing and augmentation."""
-    device = batches.device
-    run = Run(name, recipe, 0, device, batches.steps)
+    module = networks.load(name)
+    run = Run(name, module.TASK(module, recipe, device, data), 0)
     run.network.train()
-    epoch = batches.epoch([0])
     for _ in range(WARM_UP):
-        run.train_step(*next(epoch))
+        run.train_step()
     start = clock(device)
     for _ in range(steps):
-        run.train_step(*next(epoch))
+        run.train_step()
     step = (clock(device) - start) / steps
-    epoch = batches.epoch([1])
     start = clock(device)
-    for _ in range(steps):
-        images, labels = next(epoch)
-        degrade(move(spoil(mnist.to_unit(images), labels, recipe.several)[0], recipe.augment), recipe.augment)
+    for number in range(steps):
+        run.task.batch(0, 0, number)
     return step, (clock(device) - start) / steps
 
 
 def plain(
-    name: str, recipe: Recipe, device: torch.device, images: torch.Tensor, labels: torch.Tensor, steps: int
+    name: str, recipe: Any, device: torch.device, images: torch.Tensor, labels: torch.Tensor, steps: int
 ) -> float:
     """Seconds of one step of the plain loop."""
     size = recipe.batch_size
@@ -80,7 +75,11 @@ def plain(
         if step == WARM_UP:
             start = clock(device)
         optimizer.zero_grad()
-        network.loss(batch.to(device), truth.to(device), lambda pictures: pictures).backward()
+        images, targets = batch.to(device), truth.to(device)
+        if hasattr(network, "compose"):
+            torch.stack([network.loss(*part) for part in network.compose(images, targets)]).sum().backward()
+        else:
+            cross_entropy(network(images), targets).backward()
         optimizer.step()
     return (clock(device) - start) / steps
 
@@ -113,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         device = pick_device(arguments.device)
         images, labels = (tensor.to(device) for tensor in mnist.load("train", arguments.data))
-        recipes = {name: networks.load(name).RECIPE for name in arguments.names or networks.NAMES}
+        recipes = {name: networks.load(name).RECIPE for name in arguments.names or networks.voters()}
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     setting = {"hardware": hardware(device), "torch": str(torch.__version__), "steps": arguments.steps}
@@ -122,8 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = {}
     for name, recipe in tqdm(recipes.items()):
         recipe = replace(recipe, weights=None, sources=MNIST_ALONE)  # both loops see the same images
-        batches = Batches(recipe.sources, recipe.batch_size, device, arguments.data)
-        step, augmentation = ours(name, recipe, batches, arguments.steps)
+        step, augmentation = ours(name, recipe, device, Data(root=arguments.data), arguments.steps)
         slow = plain(name, recipe, device, images, labels, arguments.steps)
         rows[name] = {
             "images_per_sec": round(recipe.batch_size / step, 1),

@@ -30,6 +30,7 @@ ANSWER = [
     "device",
 ]  # the fields of an answer of /predict, in order
 RELEASED = REPOSITORY / "models"
+VOTERS = sorted(json.loads((RELEASED / "consensus.json").read_text())["sha256"])  # the networks that name digits
 
 
 def draw(text, size=(200, 200), scale=5.0, thickness=12):
@@ -71,12 +72,12 @@ def write_artefact(path, bias, detector=False):
 
 def write_consensus(folder, threshold=0.5):
     """Make a models/ folder complete: its consensus.json, and the released network that finds ink."""
-    (folder / FILE).parent.mkdir(exist_ok=True)
+    names = sorted(path.stem for path in folder.glob("*.onnx") if path.name != FILE.name)
     shutil.copy(RELEASED / FILE, folder / FILE)
-    names = sorted(path.stem for path in folder.glob("*.onnx"))
     keys = [",".join(chosen) for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
     content = {
         "sha256": {name: sha256((folder / f"{name}.onnx").read_bytes()).hexdigest() for name in names},
+        "helpers": {"ink": sha256((folder / FILE).read_bytes()).hexdigest()},
         "temperature": dict.fromkeys(keys, 1.0),
         "threshold": dict.fromkeys(keys, threshold),
         "figures": {},

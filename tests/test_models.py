@@ -12,7 +12,7 @@ from service.inference.artefact import open_artefact
 from service.inference.predictor import Predictor
 from service.reading.reader import read
 from service.recogniser import Recogniser
-from tests.conftest import draw
+from tests.conftest import VOTERS, draw
 from tests.service.picture.test_decode import encode
 from training import networks
 from training.data import mnist
@@ -26,12 +26,12 @@ def client(released):
 
 
 def test_every_network_is_released_and_together_they_are_small(released):
-    assert sorted(path.stem for path in released.glob("*.onnx")) == networks.NAMES
+    assert VOTERS == networks.voters()
     assert sum(path.stat().st_size for path in released.rglob("*")) < 40 * 2**20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, name):
     images, labels = mnist.load("test", mnist_root)
     artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=2)
@@ -47,10 +47,10 @@ def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, nam
 def test_over_http_each_model_says_what_its_file_says(client, released, mnist_root):
     images = mnist.load("test", mnist_root)[0][::50]  # 200 images
     expected = {}
-    for name in networks.NAMES:
+    for name in VOTERS:
         session = onnxruntime.InferenceSession(released / f"{name}.onnx", providers=["CPUExecutionProvider"])
         expected[name] = session.run(None, {"images": images.numpy()})[0].argmax(1).tolist()
-    found = {name: [] for name in networks.NAMES}
+    found = {name: [] for name in VOTERS}
     for image in images[:, 0].numpy():
         answer = client.post("/predict", files={"image": encode(Image.fromarray(image))}).json()
         for model in answer["models"]:

@@ -13,9 +13,8 @@ from service.http.schema import MEANING
 from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
 from service.settings import PREFIX, Settings
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, VOTERS
 from tests.serving import serving
-from training import networks
 from training.data import mnist
 from training.results.records import Recorded
 from training.results.tables import comparison, elsewhere, summary
@@ -71,7 +70,7 @@ def test_readme_leads_to_every_page_of_docs():
     assert [page.name for page in DOCS if f"(docs/{page.name})" not in readme] == []
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_results_are_those_in_the_artefact(released, name):
     path = released / f"{name}.onnx"
     says = open_artefact(path, "cpu", threads=1).metadata
@@ -161,7 +160,7 @@ def test_examples_work_as_written(released, monkeypatch):
             exec(example.replace("http://localhost:3000", address), names)
     assert names["prediction"]["digit"] == 7
     assert names["errors"] == ["The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."]
-    assert list(names["probabilities"]) == networks.NAMES
+    assert list(names["probabilities"]) == VOTERS
 
 
 def quintet(command: str) -> list[str]:

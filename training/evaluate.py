@@ -23,15 +23,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
     arguments = parser.parse_args(argv)
     models: Path = arguments.models
-    names = arguments.names or sorted(path.stem for path in models.glob("*.onnx"))
-    if not names:
-        sys.exit(f"{models} holds no artefact; create one with: python -m training.export NAME")
 
     from service.inference.artefact import UnusableArtefact
-    from training.loop.fit import Data
-    from training.measure.evaluation import add_numbers, evaluate, record, rounded
+    from training.measure.evaluation import add_numbers, evaluate, record, rounded, voters
     from training.measure.summary import summary
+    from training.task import Data
 
+    names = arguments.names or voters(models)
+    if not names:
+        sys.exit(f"{models} holds no artefact of a network that names digits; create one with: quintet export NAME")
     try:
         data = Data(root=arguments.data, writers=arguments.writers)
         found, answers = evaluate(names, models, data, arguments.images)

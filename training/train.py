@@ -1,9 +1,7 @@
-"""Train one network (python -m training.train NAME), or release all of them (python -m training.train --all).
+"""Train one network.
 
 A run writes a checkpoint to resume from, the figures of each epoch and the averaged weights into runs/NAME/. With
---seeds N, it writes into runs/seed0/NAME/ and so on. --all trains, exports and evaluates every network and writes
-docs/results.md. It first prints its plan with the expected times, continues where an earlier call was stopped, and
-trains --jobs networks at a time with one thread each. `training.loop.devices` explains how to use several devices.
+--seeds N, it writes into runs/seed0/NAME/ and so on. `make models` trains, exports and evaluates all networks.
 """
 
 import argparse
@@ -11,17 +9,16 @@ import dataclasses
 import json
 import statistics
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from training import networks
-from training.ink import NAME as INK
-
-NAMES = [*networks.NAMES, INK]
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    result.add_argument("name", metavar="NAME", nargs="?", choices=NAMES, help=", ".join(NAMES))
+    result.add_argument("name", metavar="NAME", choices=networks.NAMES, help=", ".join(networks.NAMES))
     result.add_argument("--epochs", type=positive, help="default: the recipe's")
     result.add_argument("--seed", type=int, default=0, help="default: 0")
     result.add_argument("--seeds", type=positive, metavar="N", help="train N times: SEED, SEED + 1, ...")
@@ -34,14 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--writers", type=Path, help="folder of the other writers' data; default: $WRITERS_ROOT, else data/writers"
     )
     result.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
-    result.add_argument("--resume", action="store_true", help="continue from the last finished epoch")
-    every = result.add_argument_group("all networks")
-    every.add_argument("--all", action="store_true", help="train, export, evaluate and report all networks")
-    every.add_argument("--jobs", type=positive, default=1, help="networks trained at a time; default: 1")
-    every.add_argument("--dry-run", action="store_true", help="print the plan of --all with its times, and stop")
-    every.add_argument("--models", type=Path, default=Path("models"), help="default: models")
-    every.add_argument("--results", type=Path, default=Path("results"), help="default: results")
-    every.add_argument("--images", type=Path, help="folder of labelled images to evaluate too")
+    result.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     return result
 
 
@@ -54,79 +44,64 @@ def positive(text: str) -> int:
 
 def main(argv: list[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
-    if (arguments.name is None) != arguments.all:
-        parser().error("give the NAME of one network, or --all")
     try:
-        (train_all if arguments.all else train_ink if arguments.name == INK else train_one)(arguments)
+        train(arguments)
     except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
         sys.exit(str(error))
 
 
-def train_one(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace) -> None:
     import torch
 
     from training.loop import devices
-    from training.loop.fit import Data, fit
-    from training.loop.recipe import MNIST_ALONE, Recipe
+    from training.loop.fit import fit
+    from training.task import Data
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    recipe: Recipe = networks.load(arguments.name).RECIPE
-    if arguments.epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-    if arguments.sources == "mnist":
-        recipe = dataclasses.replace(recipe, sources=MNIST_ALONE)
-    if arguments.weights is not None:
-        recipe = dataclasses.replace(recipe, weights=None if arguments.weights == "none" else arguments.weights)
+    recipe = recipe_of(arguments)
     device = devices.pick_device(arguments.device)
     data = Data(root=arguments.data, writers=arguments.writers)
     print(f"{arguments.name} on {devices.hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
-    accuracies = []
+    found: dict[str, list[float]] = {}
     for seed in range(arguments.seed, arguments.seed + (arguments.seeds or 1)):
         out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
         metrics = fit(arguments.name, recipe, seed, device, out / arguments.name, data, arguments.resume)
-        accuracies.append(metrics[-1]["validation"]["mnist"]["accuracy"])
-    devices.leave()
+        for name, figure in figures(metrics[-1]["validation"]):
+            found.setdefault(name, []).append(figure)
     if arguments.seeds is not None:
-        deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-        spread = {"mean": statistics.mean(accuracies), "deviation": deviation}
-        print(json.dumps({"validation_accuracy": accuracies} | spread))
+        print(json.dumps({name: spread(values) for name, values in found.items()}))
 
 
-def train_ink(arguments: argparse.Namespace) -> None:
-    import torch
+def recipe_of(arguments: argparse.Namespace) -> Any:
+    """The network's recipe with the values that the command line gives."""
+    from training.recipe import MNIST_ALONE
 
-    from training.ink.fit import Recipe, fit
-    from training.loop import devices
-    from training.loop.fit import Data
+    recipe: Any = networks.load(arguments.name).RECIPE
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    if arguments.sources == "mnist":
+        if not hasattr(recipe, "sources"):
+            raise ValueError(f"{arguments.name} does not train on the sources of digits; leave out --sources mnist.")
+        recipe = dataclasses.replace(recipe, sources=MNIST_ALONE)
+    if arguments.weights is not None:
+        recipe = dataclasses.replace(recipe, weights=None if arguments.weights == "none" else arguments.weights)
+    return recipe
 
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    recipe = Recipe() if arguments.epochs is None else Recipe(epochs=arguments.epochs)
-    device, data = devices.pick_device(arguments.device), Data(root=arguments.data, writers=arguments.writers)
-    print(f"{INK} on {devices.hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
-    fit(recipe, arguments.seed, device, arguments.out / INK, data, arguments.resume)
+
+def figures(validation: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """All figures of an epoch by name, such as ("mnist.accuracy", .99)."""
+    for name, value in validation.items():
+        if isinstance(value, dict):
+            yield from figures(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
-def train_all(arguments: argparse.Namespace) -> None:
-    from training.release.pipeline import Pipeline, describe
-
-    pipeline = Pipeline(
-        runs=arguments.out,
-        models=arguments.models,
-        results=arguments.results,
-        data=arguments.data,
-        writers=arguments.writers,
-        images=arguments.images,
-        sources=arguments.sources,
-        epochs=arguments.epochs,
-        device=arguments.device,
-        jobs=arguments.jobs,
-    )
-    plan = pipeline.plan()
-    print(describe(plan, arguments.jobs), flush=True)
-    if not arguments.dry_run:
-        pipeline.run(plan)
+def spread(values: list[float]) -> dict[str, Any]:
+    """The values of all seeds, their mean and their standard deviation."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"values": values, "mean": statistics.mean(values), "deviation": deviation}
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
 
 
 def open_finder(path: Path, threads: int) -> InkFinder:
-    """Load models/page/ink.onnx. Raises UnusableArtefact."""
+    """Load models/ink.onnx. Raises UnusableArtefact."""
     content = read(path)
     try:
         return InkFinder(content, threads)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from ..picture.ink import FILE as INK
 from .artefact import UnusableArtefact, read, remedy
 
 FILE = "consensus.json"
@@ -86,7 +85,7 @@ class Consensus(Calibration):
     """models/consensus.json. Its temperatures and thresholds are for a CPU, where some models compute in 8 bits."""
 
     sha256: dict[str, str]  # hash of each released artefact, by name
-    ink: str | None = None  # hash of the network that finds ink
+    helpers: dict[str, str] = {}  # hash of each artefact that is served but names no digit, by name: ink
     figures: dict[str, float]  # measured figures of all models together, on a CPU
     floats: Calibration | None = None  # for a GPU, which computes all models in floats; see `open_session`
 
@@ -121,11 +120,10 @@ def load_consensus(models: Path) -> Consensus:
         raise UnusableArtefact(f"{path} is missing; {remedy(path)}") from error
     except ValidationError as error:
         raise UnusableArtefact(f"{path} is damaged; {remedy(path)}") from error
-    for name, sha256 in consensus.sha256.items():
+    listed = consensus.sha256 | consensus.helpers
+    for name, sha256 in listed.items():
         read(models / f"{name}.onnx", sha256)
-    if consensus.ink is not None:
-        read(models / INK, consensus.ink)
     for path in sorted(models.glob("*.onnx")):
-        if path.stem not in consensus.sha256:
+        if path.stem not in listed:
             raise UnusableArtefact(f"{path} is not listed in {FILE} yet; list it with: python -m training.evaluate")
     return consensus

@@ -1,4 +1,4 @@
-"""Ink in a picture: models/page/ink.onnx says of each pixel whether somebody wrote there, on any paper, in any light.
+"""Ink in a picture: models/ink.onnx says of each pixel whether somebody wrote there, on any paper, in any light.
 
 The network was trained on made-up photographs (training.data.photographs), in which rules, print, shadows and tables
 are no ink. Its levels are even: a faint pencil and a black pen give the same.
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-FILE = Path("page") / "ink.onnx"  # in the models' folder, beside the networks that name digits
+FILE = Path("ink.onnx")  # in the models' folder
 MULTIPLE = 32  # the sides that the network takes are multiples of this
 ENLARGED = 8.0  # times, at most: a small picture gains nothing by more
 SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel or two wide

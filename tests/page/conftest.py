@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from service.http.schema import PREDICTION
-from tests.conftest import RELEASED, REPOSITORY
+from tests.conftest import REPOSITORY, VOTERS
 from tests.serving import serving
 
 PATIENCE = 20_000  # ms; on a busy machine a browser puts off encoding a canvas for seconds
 HOST = "quintet.test"
 EXAMPLES = REPOSITORY / "examples"
-NETWORKS = len(list(RELEASED.glob("*.onnx")))
+NETWORKS = len(VOTERS)
 HISTORY = ["CNN", "AlexNet", "VGG16", "Faster R-CNN", "Vision Transformer"]  # in the order of the field's history
 IDLE = "Write on the sheet, or choose an image."
 DESK = {"locale": "en-GB", "viewport": {"width": 1280, "height": 860}}

@@ -15,8 +15,8 @@ from playwright.sync_api import expect
 from tests.conftest import REPOSITORY, draw
 from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode
-from training.data.nondigits import NONE
 from training.measure.folder import load
+from training.recipe import NONE
 
 pytestmark = pytest.mark.slow
 

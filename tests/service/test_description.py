@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from service.http import schema
+from tests.conftest import VOTERS
 from tests.service.http.test_app import form, raw
 from tests.service.picture.test_decode import encode
-from training import networks
 
 
 @pytest.mark.parametrize("path", ["/", "/results", "/docs"])
@@ -79,7 +79,7 @@ def test_example_of_an_unknown_model_is_what_is_said(client, seven):
     said = client.post("/predict?models=resnet", files={"image": seven}).json()["error"]
     assert said.split(":")[0] == schema.SENTENCE[404].split(":")[0]
     example = schema.SENTENCE[404].removesuffix(".").partition("served models: ")[2].split(", ")
-    assert set(example) <= set(networks.NAMES)
+    assert set(example) <= set(VOTERS)
 
 
 @pytest.mark.parametrize("path", ["/page/page.js", "/page/examples/seven.png"])

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from service.picture.ink import FILE
-from tests.conftest import RELEASED
+from tests.conftest import RELEASED, VOTERS
 from training import networks
 from training.data import omniglot
-from training.loop.fit import Data, fit
-from training.loop.recipe import MNIST_ALONE
+from training.loop.fit import fit
+from training.recipe import MNIST_ALONE
 from training.release.artefact import export
+from training.task import Data
 
 WRITERS = 20  # in each made-up set: 14 train, 3 validate, 3 test
 KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|", "numbers": ("46", "123")}
@@ -78,7 +79,7 @@ def runs(small_mnist, tmp_path_factory):
     decide between them.
     """
     folder = tmp_path_factory.mktemp("runs")
-    for name in networks.NAMES:
+    for name in VOTERS:
         epochs = 4 if name == "alexnet" else 1
         recipe = networks.load(name).RECIPE
         recipe = dataclasses.replace(recipe, epochs=epochs, batch_size=50, weights=None, sources=MNIST_ALONE)
@@ -89,8 +90,7 @@ def runs(small_mnist, tmp_path_factory):
 @pytest.fixture(scope="session")
 def models(runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in networks.NAMES:
+    for name in VOTERS:
         export(name, runs, folder, Data(root=small_mnist))
-    (folder / FILE).parent.mkdir(exist_ok=True)
     shutil.copy(RELEASED / FILE, folder / FILE)  # the network that finds ink is trained on its own
     return folder

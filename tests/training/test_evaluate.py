@@ -9,13 +9,14 @@ from PIL import Image
 
 from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
+from tests.conftest import VOTERS
 from training import evaluate, networks
 from training.data import mnist
-from training.loop.fit import Data
-from training.loop.validation import predict
+from training.digits import predict
 from training.measure.evaluation import MEASURED, PROBABILITIES, in_8_bits, record
 from training.measure.evaluation import evaluate as measure
 from training.release import artefact as release
+from training.task import Data
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ def evaluated(models, small_mnist, small_writers, tmp_path_factory):
     """The folder of a copy of the models that was evaluated, and the figures."""
     folder = tmp_path_factory.mktemp("evaluated") / "models"
     shutil.copytree(models, folder)
-    found, answers = measure(networks.NAMES, folder, Data(root=small_mnist, writers=small_writers))
-    record(found, answers, networks.NAMES, folder, folder.parent / "results")
+    found, answers = measure(VOTERS, folder, Data(root=small_mnist, writers=small_writers))
+    record(found, answers, VOTERS, folder, folder.parent / "results")
     return folder, found
 
 
@@ -54,8 +55,8 @@ def test_figures_go_into_the_artefact(evaluated, runs, small_mnist):
 def test_consensus_is_written_for_every_subset_of_models(evaluated):
     folder, found = evaluated
     consensus = load_consensus(folder)
-    assert consensus.names == networks.NAMES
-    assert len(consensus.temperature) == len(consensus.threshold) == 2 ** len(networks.NAMES) - 1
+    assert consensus.names == VOTERS
+    assert len(consensus.temperature) == len(consensus.threshold) == 2 ** len(VOTERS) - 1
     on_gpu, on_cpu = consensus.calibration("cuda"), consensus.calibration("cpu")
     assert on_gpu.threshold.keys() == on_cpu.threshold.keys()
     assert on_gpu.threshold["vit"] == on_cpu.threshold["vit"]  # vit computes in floats on both devices
@@ -65,7 +66,7 @@ def test_consensus_is_written_for_every_subset_of_models(evaluated):
     assert consensus.figures["test_accepted"] == pytest.approx(1 - refused)
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_released_artefact_tells_whether_it_computes_in_8_bits(released, name):
     """Bug: a new wording of its metadata would have fitted a GPU's thresholds to answers in 8 bits."""
     artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=1)
@@ -79,7 +80,7 @@ def test_everything_measured_is_recorded(evaluated, small_mnist):
     folder, found = evaluated
     results = folder.parent / "results"
     recorded = json.loads((results / MEASURED).read_text())
-    assert set(recorded) == {*networks.NAMES, "consensus"}
+    assert set(recorded) == {*VOTERS, "consensus"}
     assert recorded["vit"]["test"]["accuracy"] == pytest.approx(found["vit"]["test"]["accuracy"], abs=1e-6)
     assert 0 <= recorded["faster_rcnn"]["detection"]["ap"] <= recorded["faster_rcnn"]["detection"]["ap50"] <= 1
     low, high = recorded["consensus"]["test_intervals"]["accuracy"]
@@ -128,4 +129,7 @@ def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
 def test_no_artefact_gives_one_sentence(tmp_path):
     with pytest.raises(SystemExit) as error:
         evaluate.main(["--models", str(tmp_path)])
-    assert error.value.code == f"{tmp_path} holds no artefact; create one with: python -m training.export NAME"
+    assert (
+        error.value.code
+        == f"{tmp_path} holds no artefact of a network that names digits; create one with: quintet export NAME"
+    )

@@ -6,15 +6,16 @@ import torch
 
 from service.inference.artefact import open_artefact
 from service.inference.device import open_session, session_options
+from tests.conftest import VOTERS
 from training import networks
 from training.data import mnist
-from training.loop.fit import Data
+from training.digits import Classifier, graph_of
 from training.release.artefact import export, in_8_bits
-from training.release.graph import fold_norms, graph_of
-from training.release.parity import TOLERANCE, check_accuracy, check_parity
+from training.release.graph import fold_norms
+from training.task import Data
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_artefact_keeps_the_contract(models, name):
     artefact = open_artefact(models / f"{name}.onnx", "cpu", threads=1)
     (images,) = artefact.session.get_inputs()
@@ -27,14 +28,14 @@ def test_artefact_keeps_the_contract(models, name):
     )
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_batch_size_does_not_change_probabilities(models, name):
     session = onnxruntime.InferenceSession(models / f"{name}.onnx", providers=["CPUExecutionProvider"])
     images = np.random.default_rng(0).integers(0, 256, (17, 1, 28, 28), np.uint8)
     together = session.run(["probabilities"], {"images": images})[0]
     alone = np.concatenate([session.run(["probabilities"], {"images": image[None]})[0] for image in images])
     assert np.abs(together.sum(1) - 1).max() < 1e-5
-    assert np.abs(together - alone).max() < TOLERANCE
+    assert np.abs(together - alone).max() < Classifier.tolerance
 
 
 def test_faster_rcnn_takes_any_size_and_keeps_its_two_stages(models):
@@ -72,7 +73,7 @@ def test_8_bit_graph_is_computed_in_floats_on_request(models, tmp_path, monkeypa
     assert 0 < np.abs(answers[False] - answers[True]).max() < 0.1
 
 
-@pytest.mark.parametrize("name", [name for name in networks.NAMES if in_8_bits(networks.load(name))])
+@pytest.mark.parametrize("name", [name for name in VOTERS if in_8_bits(networks.load(name))])
 def test_8_bit_graph_in_floats_rounds_no_activation(models, name):
     """The expected answers are those of a graph from which this test removes every rounding of an activation."""
     model = onnx.load(models / f"{name}.onnx")
@@ -92,7 +93,7 @@ def test_8_bit_graph_in_floats_rounds_no_activation(models, name):
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 28, 28), np.uint8)
     plain = open_session(model.SerializeToString(), "cpu", 1).run(None, {"images": images})[0]
     floats = open_session(models / f"{name}.onnx", "cpu", 1, floats=True).run(None, {"images": images})[0]
-    assert np.abs(floats - plain).max() < TOLERANCE
+    assert np.abs(floats - plain).max() < Classifier.tolerance
 
 
 @pytest.mark.parametrize("fewer, refused", [(1, False), (2, True)])
@@ -104,11 +105,13 @@ def test_artefact_may_read_one_image_fewer_than_pytorch(models, small_mnist, few
     wrong = (torch.from_numpy(found) != labels).nonzero()[:fewer, 0]
     logits[wrong] = torch.nn.functional.one_hot(labels[wrong], 10).float()
     assert len(wrong) == fewer
+    graph = Classifier(networks.load("cnn").Network(), 1.0)
+    graph.validation = images, labels, logits
     if refused:
         with pytest.raises(RuntimeError, match="cnn.onnx: reads .* of 100 validation images correctly, but PyTorch"):
-            check_accuracy(path, images, labels, logits)
+            graph.check_8_bits(path)
     else:
-        check_accuracy(path, images, labels, logits)
+        graph.check_8_bits(path)
 
 
 def test_artefact_holds_no_path_of_this_machine(models):
@@ -136,12 +139,13 @@ def test_disagreement_with_pytorch_is_refused(models, small_mnist):
     images, _ = mnist.load("test", small_mnist)
     torch.manual_seed(5)
     another = graph_of(networks.load("vit").Network().eval(), 1.0)
+    another.validation = (images,)
     with pytest.raises(RuntimeError, match="probabilities differ from PyTorch's"):
-        check_parity(another, models / "vit.onnx", images)
+        another.check(models / "vit.onnx")
 
 
 def test_untrained_network_gets_the_command_that_trains_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="averaged.pt is missing; create it with: python -m training.train cnn"):
+    with pytest.raises(FileNotFoundError, match="averaged.pt is missing; create it with: quintet train cnn"):
         export("cnn", tmp_path, tmp_path, Data())
 
 
@@ -151,7 +155,7 @@ def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatc
     def disagree(*_):
         raise RuntimeError("no parity")
 
-    monkeypatch.setattr("training.release.artefact.check_parity", disagree)
+    monkeypatch.setattr(Classifier, "check", disagree)
     with pytest.raises(RuntimeError, match="no parity"):
         export("cnn", runs, models, Data(root=small_mnist))
     assert (models / "cnn.onnx").read_bytes() == before

@@ -3,12 +3,13 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
-from tests.conftest import draw
+from tests.conftest import VOTERS, draw
 from training import networks
-from training.data.nondigits import NONE
 from training.data.pages import ink_boxes
 from training.networks import faster_rcnn
 from training.networks.faster_rcnn import _of_ten
+from training.recipe import NONE
+from training.task import Data
 
 
 def digits(count):
@@ -16,8 +17,16 @@ def digits(count):
     return torch.stack(images)[:, None].float() / 255, torch.arange(count) % 10
 
 
+def loss_of(name, network, images, labels):
+    """The loss of a batch without augmentation."""
+    module = networks.load(name)
+    task = module.TASK(module, module.RECIPE, torch.device("cpu"), Data())
+    compose = getattr(network, "compose", None)
+    return task.loss(network, [(images, labels)] if compose is None else compose(images, labels))
+
+
 def test_names_are_those_of_the_files():
-    assert {"alexnet", "cnn", "faster_rcnn", "vgg16", "vit"} <= set(networks.NAMES)
+    assert {"alexnet", "cnn", "faster_rcnn", "vgg16", "vit"} <= set(VOTERS)
 
 
 def test_unknown_name_is_refused_and_the_known_ones_listed():
@@ -25,7 +34,7 @@ def test_unknown_name_is_refused_and_the_known_ones_listed():
         networks.load("nonesuch")
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_logits_are_ten_finite_numbers_an_image(name):
     torch.manual_seed(0)
     network = networks.load(name).Network().eval()
@@ -34,7 +43,7 @@ def test_logits_are_ten_finite_numbers_an_image(name):
     assert logits.shape == (3, 10) and logits.isfinite().all()
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_loss_falls_on_one_batch(name):
     torch.manual_seed(0)
     network = networks.load(name).Network().train()
@@ -42,7 +51,7 @@ def test_loss_falls_on_one_batch(name):
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     losses = []
     for _ in range(30):
-        loss = network.loss(images, labels, lambda pictures: pictures)
+        loss = loss_of(name, network, images, labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -50,7 +59,7 @@ def test_loss_falls_on_one_batch(name):
     assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_logits_do_not_depend_on_the_rest_of_the_batch(name):
     torch.manual_seed(0)
     network = networks.load(name).Network().eval()
@@ -77,7 +86,7 @@ def trained():
     targets = [{"boxes": boxes[i : i + 1], "labels": labels[i : i + 1]} for i in range(10)]
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     for _ in range(160):
-        network.detection_loss(images, targets).backward()
+        network.loss(images, targets).backward()
         optimizer.step()
         optimizer.zero_grad()
     return network.eval()
@@ -117,11 +126,11 @@ def test_faster_rcnn_gives_equal_probabilities_for_background():
     assert probabilities[0].max() < 0.11 and probabilities[1, 0] > 0.99
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", VOTERS)
 def test_a_batch_without_any_digit_has_a_finite_loss(name):
     torch.manual_seed(0)
     network = networks.load(name).Network().train()
-    loss = network.loss(digits(8)[0], torch.full((8,), NONE), lambda pictures: pictures)
+    loss = loss_of(name, network, digits(8)[0], torch.full((8,), NONE))
     loss.backward()
     assert loss.isfinite() and all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
@@ -139,10 +148,9 @@ def test_faster_rcnn_trains_on_digits_and_non_digits_alone_and_on_pages(monkeypa
 
     network = faster_rcnn.Network().train()
     monkeypatch.setattr(faster_rcnn, "compose", watch)
-    monkeypatch.setattr(network, "detection_loss", lambda images, targets: named.append(targets) or 0)
     for _ in range(20):
-        network.loss(images, labels, lambda images: images)
-    alone = [len(target["labels"]) for targets in named[1::2] for target in targets]
+        named += [targets for _, targets in network.compose(images, labels)][1:]
+    alone = [len(target["labels"]) for targets in named for target in targets]
     for share in (sum(on_pages) / len(on_pages), 1 - sum(alone) / len(alone)):
         assert abs(share - 24 / 64) < 0.08
 
@@ -151,7 +159,7 @@ def test_faster_rcnn_loss_is_torchvisions_four(trained):
     images, labels = digits(4)
     targets = [{"boxes": torch.tensor([[4.0, 4.0, 24.0, 24.0]]), "labels": labels[i : i + 1]} for i in range(4)]
     trained.train()
-    total = trained.detection_loss(images, targets)
+    total = trained.loss(images, targets)
     trained.eval()
     assert total.requires_grad and total.isfinite()
 

@@ -3,13 +3,13 @@ import shutil
 
 import pytest
 
-from tests.conftest import REPOSITORY
-from training import networks, report
-from training.loop.fit import Data
+from tests.conftest import REPOSITORY, VOTERS
+from training import report
 from training.measure.evaluation import evaluate, record
 from training.results import runs as run_records
 from training.results.records import Recorded
 from training.results.tables import comparison, digits, nondigits, speed, summary, trainings
+from training.task import Data
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
 
@@ -20,13 +20,11 @@ def written(models, runs, small_mnist, small_writers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     shutil.copytree(models, folder / "models")
     results = folder / "results"
-    found, answers = evaluate(networks.NAMES, folder / "models", Data(root=small_mnist, writers=small_writers))
-    record(found, answers, networks.NAMES, folder / "models", results)
-    record(found, answers, networks.NAMES, folder / "models", results / "mnist_alone")
+    found, answers = evaluate(VOTERS, folder / "models", Data(root=small_mnist, writers=small_writers))
+    record(found, answers, VOTERS, folder / "models", results)
+    record(found, answers, VOTERS, folder / "models", results / "mnist_alone")
     run_records.record(runs, results)
-    rows = [
-        {"engine": "onnxruntime", "model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*networks.NAMES, "all")
-    ]
+    rows = [{"engine": "onnxruntime", "model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*VOTERS, "all")]
     setting = {"calls": 100, "device": "cpu", "threads": 2, "hardware": "a processor", "onnxruntime": "1.31.1"}
     (results / "offline.json").write_text(json.dumps({"setting": setting, "rows": rows}))
     row = {"images_per_sec": 3000.0, "plain_images_per_sec": 1000.0, "augmentation_share": 0.09}
@@ -85,7 +83,7 @@ def test_other_peoples_digits_have_n_writers_and_intervals(written):
 def test_each_released_network_says_how_it_was_trained(written):
     recorded = Recorded(written / "models", written / "results")
     rows = trainings(recorded).splitlines()[2:]
-    assert [row.split(" | ")[0].strip("| ") for row in rows] == networks.NAMES
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == VOTERS
     assert all(f"| {run['commit'][:7]} |" in row for row, run in zip(rows, recorded.runs, strict=True))
 
 

@@ -8,11 +8,13 @@ import torch
 
 from tests.conftest import REPOSITORY
 from training import networks
+from training.loop import run as loop
 from training.loop.devices import pick_device
-from training.loop.fit import Data, fit
+from training.loop.fit import fit
 from training.loop.history import duration
-from training.loop.recipe import MNIST_ALONE
 from training.loop.run import Run
+from training.recipe import MNIST_ALONE
+from training.task import Data
 from training.train import main
 
 CPU = torch.device("cpu")
@@ -43,41 +45,41 @@ def test_other_writers_are_trained_on_and_validated_by_source(small_mnist, small
     assert {"refused"} == set(line["validation"]["letters"])
 
 
-def test_last_epochs_have_milder_augmentation(small_mnist, tmp_path, monkeypatch):
+def test_last_epochs_have_milder_augmentation(small_mnist, monkeypatch):
     seen = []
-    whole = Run.train_epoch
-
-    def watch(run, batches):
-        loss = whole(run, batches)
-        seen.append(run.augment.rotate)
-        return loss
-
-    monkeypatch.setattr(Run, "train_epoch", watch)
-    fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+    monkeypatch.setattr("training.digits.degrade", lambda images, knobs: seen.append(knobs.rotate) or images)
+    module = networks.load("cnn")
+    task = module.TASK(module, SHORT, CPU, Data(root=small_mnist))
+    for epoch in range(SHORT.epochs):
+        task.batch(0, epoch, 0)
     usual = SHORT.augment.rotate
     assert seen == [usual, usual, pytest.approx(SHORT.mild * usual)]
 
 
-def test_a_killed_run_resumes_to_the_same_end(small_mnist, small_writers, tmp_path, monkeypatch):
+@pytest.mark.parametrize("steps", [5, 11, 23])
+def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tmp_path, monkeypatch, steps):
+    """It is killed before the first checkpoint, in the middle of an epoch, and at the end of one."""
     data = Data(root=small_mnist, writers=small_writers)
     recipe = dataclasses.replace(SHORT, sources=networks.load("cnn").RECIPE.sources)
-    fit("cnn", recipe, 7, CPU, tmp_path / "whole", data)
-    whole = Run.train_epoch
+    monkeypatch.setattr(loop, "SAVED", 0.0)  # a checkpoint after each step
+    whole = fit("cnn", recipe, 7, CPU, tmp_path / "whole", data)
+    train_step, done = Run.train_step, []
 
-    def killed_in_the_third(run, batches):
-        if run.epoch == 2:
+    def killed(run):
+        if len(done) == steps:
             raise KeyboardInterrupt
-        return whole(run, batches)
+        done.append(1)
+        return train_step(run)
 
-    monkeypatch.setattr(Run, "train_epoch", killed_in_the_third)
+    monkeypatch.setattr(Run, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
         fit("cnn", recipe, 7, CPU, tmp_path / "broken", data)
-    monkeypatch.setattr(Run, "train_epoch", whole)
-    metrics = fit("cnn", recipe, 7, CPU, tmp_path / "broken", data, resume=True)
-    assert len(metrics) == 3
+    monkeypatch.setattr(Run, "train_step", train_step)
+    broken = fit("cnn", recipe, 7, CPU, tmp_path / "broken", data, resume=True)
+    assert [line["train_loss"] for line in broken] == [line["train_loss"] for line in whole]
     expected, found = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "broken"))
-    for key, value in expected["network"].items():
-        assert torch.allclose(value.float(), found["network"][key].float(), atol=1e-5), key
+    for part in ("network", "averaged"):
+        assert all(torch.equal(value, found[part][key]) for key, value in expected[part].items())
 
 
 def test_an_existing_run_is_not_overwritten(small_mnist, tmp_path):
@@ -103,8 +105,8 @@ def test_two_trainings_do_not_share_a_folder(small_mnist, tmp_path):
 
 
 def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
-    network = networks.load("cnn").Network
-    monkeypatch.setattr(network, "loss", lambda self, images, *_: self(images).sum() * float("nan"))
+    loss = networks.load("cnn").TASK.loss
+    monkeypatch.setattr(networks.load("cnn").TASK, "loss", lambda *of: loss(*of) * float("nan"))
     with pytest.raises(FloatingPointError, match="cnn: the loss is NaN in epoch 1"):
         fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
 
@@ -113,6 +115,7 @@ def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     "arguments, message",
     [
         (["cnn", "--weights", "imagenet"], "cnn has no pretrained weights; use --weights none."),
+        (["ink"], "ink does not train on the sources of digits; leave out --sources mnist."),
         (["vgg16", "--weights", __file__], f"--weights {__file__!r} is not a state dict that PyTorch can load."),
         (
             ["vgg16", "--weights", "nowhere.pt"],
@@ -131,8 +134,7 @@ def test_bad_arguments_are_refused_in_one_sentence(arguments, message, small_mni
     [
         (["nonesuch"], "invalid choice: 'nonesuch'"),
         (["cnn", "--epochs", "0"], "argument --epochs: 0 is less than 1"),
-        ([], "give the NAME of one network, or --all"),
-        (["cnn", "--all"], "give the NAME of one network, or --all"),
+        ([], "the following arguments are required: NAME"),
     ],
 )
 def test_arguments_are_checked_before_anything_is_imported(arguments, message):
@@ -143,7 +145,7 @@ def test_arguments_are_checked_before_anything_is_imported(arguments, message):
     assert answer.returncode == 2 and message in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data"])
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data", "plan"])
 def test_help_imports_no_torch(command):
     code = (
         f"import runpy, sys; sys.argv = ['x', '--help']\n"
@@ -166,10 +168,10 @@ def test_missing_cuda_is_refused(monkeypatch):
 def test_several_seeds_give_a_mean_and_a_deviation(small_mnist, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(networks.load("cnn"), "RECIPE", dataclasses.replace(SHORT, epochs=1))
     main(["cnn", "--seed", "3", "--seeds", "2", "--data", str(small_mnist), "--out", str(tmp_path), "--device", "cpu"])
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert len(summary["validation_accuracy"]) == 2
-    assert summary["mean"] == pytest.approx(sum(summary["validation_accuracy"]) / 2)
-    assert summary["deviation"] == pytest.approx(2**0.5 * abs(summary["mean"] - summary["validation_accuracy"][0]))
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["mnist.accuracy"]
+    assert len(found["values"]) == 2
+    assert found["mean"] == pytest.approx(sum(found["values"]) / 2)
+    assert found["deviation"] == pytest.approx(2**0.5 * abs(found["mean"] - found["values"][0]))
     first, second = (weights(tmp_path / f"seed{seed}" / "cnn") for seed in (3, 4))
     assert not torch.equal(first["head.weight"], second["head.weight"])
 

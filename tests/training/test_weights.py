@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import networks
-from training.loop.weights import initialise
+from training.recipe import initialise
 
 
 def imagenet(folder):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from training.data.chance import uniform
-from training.loop.recipe import Augment
+from training.recipe import Augment
 
 FIELD = 4  # knots a side of a smooth random field
 

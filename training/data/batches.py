@@ -1,6 +1,6 @@
 """Training batches that mix all sources in the shares that a recipe gives."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 
 from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
 from training.data.writers import Source
-from training.loop.recipe import Sources
+from training.recipe import Sources
 
 # The sources besides MNIST, by their names in a recipe's `Sources`.
 LOAD: dict[str, Callable[[str, Path | str | None], Source]] = {
@@ -39,28 +39,24 @@ class Batches:
         self.images, self.labels = (tensor.to(device) for tensor in mnist.load("train", root))
         self.written = {name: LOAD[name]("train", writers) for name in self.counts if name != "mnist"}
         self.steps = len(self.images) // batch_size  # in one epoch
+        self._order: tuple[tuple[int, int] | None, np.ndarray] = None, np.empty(0, int)  # of MNIST, in one epoch
 
-    def epoch(self, seed: list[int], rank: int = 0, size: int = 1) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the batches of one epoch: images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,).
+    def batch(self, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,). The same arguments give the same batch.
 
-        The same seed gives the same batches. With `size` processes, each process gets its own part of every batch.
+        In an epoch, no image of MNIST comes twice; those of the other sources are drawn with replacement.
         """
-        generator = np.random.default_rng(seed)
-        order = torch.from_numpy(generator.permutation(len(self.images))).to(self.device)
-        order = order[: self.steps * self.counts["mnist"]].view(self.steps, -1)
-        rows = {
-            name: generator.integers(0, len(source), (self.steps, self.counts[name]))
-            for name, source in self.written.items()
-        }
-        generator = np.random.default_rng([*seed, rank])
-        for step in range(self.steps):
-            chosen = order[step, rank::size]
-            images, labels = [self.images[chosen]], [self.labels[chosen]]
-            for name, source in self.written.items():
-                drawn = rows[name][step, rank::size]
-                images.append(torch.from_numpy(source.draw(drawn, generator))[:, None].to(self.device))
-                labels.append(torch.from_numpy(source.labels[drawn]).to(self.device))
-            yield torch.cat(images), torch.cat(labels)
+        if self._order[0] != (seed, epoch):
+            self._order = (seed, epoch), np.random.default_rng([seed, epoch]).permutation(len(self.images))
+        generator = np.random.default_rng([seed, epoch, step])
+        first = step * self.counts["mnist"]
+        chosen = torch.from_numpy(self._order[1][first : first + self.counts["mnist"]]).to(self.device)
+        images, labels = [self.images[chosen]], [self.labels[chosen]]
+        for name, source in self.written.items():
+            rows = generator.integers(0, len(source), self.counts[name])
+            images.append(torch.from_numpy(source.draw(rows, generator))[:, None].to(self.device))
+            labels.append(torch.from_numpy(source.labels[rows]).to(self.device))
+        return torch.cat(images), torch.cat(labels)
 
 
 def counts(shares: Sources, batch_size: int) -> dict[str, int]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from service.picture.framing import frame
-from training.data.nondigits import NONE
 from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, Source, check_split, existing, folder
+from training.recipe import NONE
 
 INK = 0.5  # share of full ink above which a pixel belongs to the drawing
 

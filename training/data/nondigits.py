@@ -1,16 +1,15 @@
-"""Non-digits in training: their label, their loss, and frames that hold several digits.
+"""Non-digits that are composed in training: frames that hold several digits.
 
 The method is outlier exposure (Hendrycks et al., https://arxiv.org/abs/1812.04606): for a non-digit, a classifier
-learns to give all ten digits the same probability, and a detector to find only background. Letters, signs and doodles
-come from data sets; frames with several digits are composed here.
+learns to give all ten digits the same probability (`training.recipe.cross_entropy`), and a detector to find only
+background. Letters, signs and doodles come from data sets; frames with several digits are composed here.
 """
 
 import torch
 import torch.nn.functional as F
 
 from training.data.chance import uniform
-
-NONE = -1  # the label of an image that is no digit
+from training.recipe import NONE
 
 
 def spoil(images: torch.Tensor, labels: torch.Tensor, share: float | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,16 +24,6 @@ def spoil(images: torch.Tensor, labels: torch.Tensor, share: float | None) -> tu
     return torch.cat([several(images[:count]), images[count:]]), labels.index_fill(
         0, torch.arange(count, device=labels.device), NONE
     )
-
-
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The mean loss of a batch.
-
-    A digit's loss is the negative log-likelihood of its label; a non-digit's is the mean of it over all ten digits.
-    """
-    log_probabilities = logits.float().log_softmax(1)
-    of_digit = log_probabilities.gather(1, labels.clamp(min=0)[:, None])[:, 0]
-    return -torch.where(labels == NONE, log_probabilities.mean(1), of_digit).mean()
 
 
 def several(images: torch.Tensor) -> torch.Tensor:

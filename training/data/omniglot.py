@@ -12,8 +12,8 @@ import numpy as np
 
 from service.picture.framing import SIZE, frame
 from training.data.lookalikes import OMNIGLOT as LOOKALIKES
-from training.data.nondigits import NONE
 from training.data.writers import Source, check_split, existing, folder
+from training.recipe import NONE
 
 FILES = ("images_background_small1.zip", "images_background_small2.zip")  # Greek and Latin are in both
 UNSEEN = ("Balinese", "Japanese_(katakana)")  # alphabets that no network is trained on

@@ -5,7 +5,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from training.data.nondigits import NONE
+from training.recipe import NONE
+
+Targets = list[dict[str, torch.Tensor]]  # for each image, {"boxes": (M, 4), "labels": (M,)}
 
 SIDES = 12, 64  # pixels of a digit's longer side, drawn evenly on a logarithmic scale
 OVERLAP = 0.1  # largest share of the smaller box that another box may cover
@@ -36,9 +38,7 @@ def _crossing(profile: torch.Tensor) -> torch.Tensor:
     return (first - 0.5 + (INK - before) / (above - before))[:, 0].clamp(min=0)
 
 
-def compose(
-    digits: torch.Tensor, labels: torch.Tensor, size: int, per_canvas: int
-) -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
+def compose(digits: torch.Tensor, labels: torch.Tensor, size: int, per_canvas: int) -> tuple[torch.Tensor, Targets]:
     """Place digits on square canvases, at random places and sizes within SIDES, with little overlap.
 
     digits: (N, 1, H, W) float32, 0 to 1, N a multiple of `per_canvas`; labels: (N,), NONE for a non-digit, which is

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data.lookalikes import UNIPEN as LOOKALIKES
-from training.data.nondigits import NONE
 from training.data.strokes import Strokes, draw_some
 from training.data.writers import Source, at_most, check_split, existing, folder, split_of
+from training.recipe import NONE
 
 DIGITS, LETTERS, NUMBERS = ("digits",), ("upper", "lower", "symbols"), ("numbers",)
 UNSEEN = frozenset("#%+<=?^{~@")  # signs that no network is trained on, to measure how many unknown signs are refused

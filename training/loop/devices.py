@@ -1,22 +1,11 @@
-"""The devices that a run trains on: a CPU, a GPU, or several that train one network together.
+"""The device that a run trains on: a CPU or a GPU."""
 
-To use several, run `torchrun --nproc-per-node N -m training.train NAME`. Each process takes its share of every batch
-and augments it with its own random numbers. DistributedDataParallel averages the gradients, so all processes hold the
-same network. The recorded loss is that of the whole batch, and a checkpoint can be resumed by any number of processes.
-Batch norm takes its statistics from each process's share, so the loss curves of one process and of several differ by
-these and by the random numbers. Only the first process writes files.
-"""
-
-import os
-from collections.abc import Callable
+import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
 CPUINFO = Path("/proc/cpuinfo")  # Linux's description of the processor
 
@@ -54,47 +43,8 @@ def _cpu(key: str) -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 
-def join(device: torch.device) -> tuple[int, int, torch.device]:
-    """Join the processes that torchrun started. Returns this process's rank, their number and this process's device."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        return 0, 1, device
+def clock(device: torch.device) -> float:
+    """The time in seconds, after the device has finished all its work."""
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return distributed.get_rank(), size, device
-
-
-def mean(value: torch.Tensor, size: int) -> torch.Tensor:
-    """The mean of a scalar over `size` processes, in all of them."""
-    if size > 1:
-        distributed.all_reduce(value)
-        value = value / size
-    return value
-
-
-def leave() -> None:
-    """Wait for the other processes and leave their group."""
-    if distributed.is_initialized():
-        distributed.barrier()
-        distributed.destroy_process_group()
-
-
-class Objective(nn.Module):
-    """A network's loss as a forward pass, because DistributedDataParallel acts only on `forward`."""
-
-    def __init__(self, network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.network: Any = network  # has a `loss`, see training.networks
-        self.degrade = degrade
-
-    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.network.loss(images, labels, self.degrade)
-
-
-def objective(network: nn.Module, degrade: Callable[[torch.Tensor], torch.Tensor], size: int) -> nn.Module:
-    """The loss of a network. Its gradients are averaged over `size` processes."""
-    module = Objective(network, degrade)
-    return module if size == 1 else DistributedDataParallel(module, gradient_as_bucket_view=True)
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -20,13 +20,13 @@ from service.inference.device import open_session
 from service.picture.ink import FILE as INK
 from training.data import mnist
 from training.data.unipen import SLASHED
-from training.loop.fit import Data
 from training.measure import detection, folder, numbers
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.sets import Images, of_mnist, of_writers
 from training.release import consensus
 from training.release.artefact import ARITHMETIC_BITS, PRECISION
 from training.release.graph import set_properties
+from training.task import Data
 
 MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
@@ -136,6 +136,12 @@ class Answers:
         return found
 
 
+def voters(models: Path) -> list[str]:
+    """The names of the artefacts in a folder that name digits: those that have probabilities as an output."""
+    graphs = {path.stem: onnx.load(path, load_external_data=False).graph for path in sorted(models.glob("*.onnx"))}
+    return [name for name, graph in graphs.items() if "probabilities" in {output.name for output in graph.output}]
+
+
 def in_8_bits(artefact: Artefact) -> bool:
     """Whether a CPU computes the artefact in 8 bits."""
     bits = artefact.metadata.get(ARITHMETIC_BITS)
@@ -156,7 +162,7 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], models: Pa
         write_figures(models / f"{name}.onnx", found[name])
     values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
     values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
-    consensus.write(models, answers.on_cpu, answers.floats, values)
+    consensus.write(models, names, answers.on_cpu, answers.floats, values)
     results.mkdir(parents=True, exist_ok=True)
     saved: dict[str, Any] = {name: answers.of[name]["test"].astype(np.float16) for name in names}
     saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)

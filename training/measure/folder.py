@@ -14,8 +14,8 @@ from service.picture.digit import Canonical, canonicalise
 from service.picture.errors import InvalidImage
 from service.picture.ink import InkFinder
 from service.settings import Settings
-from training.data.nondigits import NONE
 from training.measure.figures import separation
+from training.recipe import NONE
 
 INDEX = "index.csv"
 LOOKALIKE = "lookalike"  # in the column `kind` of an index: a non-digit that may pass for a digit, so it is left out

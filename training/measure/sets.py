@@ -12,8 +12,9 @@ from sklearn.datasets import load_digits
 from service.picture.digit import canonicalise
 from service.picture.ink import InkFinder
 from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
-from training.data.nondigits import NONE, several
+from training.data.nondigits import several
 from training.data.writers import Source
+from training.recipe import NONE
 
 SEED = 0  # for drawing strokes and composing frames of several digits
 

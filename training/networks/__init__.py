@@ -1,18 +1,25 @@
-"""The networks, one file each. A new file here adds a network to the commands, to models/ and to the HTTP interface.
+"""The networks, one file each. A new file here is trained, resumed, exported and planned like the others.
 
 Each module NAME.py defines:
 
-- RECIPE: its `training.loop.recipe.Recipe`.
-- IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantization`).
-- Network(nn.Module), built without arguments, with these methods:
-  forward(images) -> logits: images (N, 1, 28, 28) float32, 0 background to 1 ink; logits (N, 10).
-  loss(images, labels, degrade) -> scalar: labels (N,) int64, `training.data.nondigits.NONE` for a non-digit. The
-  network applies `degrade`, which returns degraded images of the same shape, to what it trains on.
-  detect(images), only if it is a detector -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box.
-  Images may have any size; boxes are (x_min, y_min, x_max, y_max) in pixels of the input, best score first.
+- RECIPE: a frozen dataclass, `training.recipe.Recipe` or a subclass of it with the network's own settings.
+- Network(nn.Module), built without arguments. The optimiser updates its parameters; batch norm after a convolution or a
+  linear layer of a `Sequential` is folded into it for the export. It may have
   load_weights(source), only if there are pretrained weights: source is "imagenet" or the path of a state dict.
+- TASK: a subclass of `training.task.Task`, which says in five methods what the network learns from (`steps`, `batch`),
+  its `loss`, its figures on validation data (`validate`), and the inputs, outputs and variable sizes of the exported
+  graph (`graph`).
+- IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantization`).
 
-The first line of the module's docstring is published as the network's family. cnn.py is a short example.
+`quintet train NAME` writes runs/NAME/, `quintet export NAME` writes models/NAME.onnx, and `make models` does both for
+all. The first line of the module's docstring is published as the network's family.
+
+A network that names digits has `TASK = training.digits.Digits`, and votes in the consensus. Its Network has
+
+  forward(images) -> logits: images (N, 1, 28, 28) float32, 0 background to 1 ink; logits (N, 10),
+
+and needs no more. A detector has three more methods, see faster_rcnn.py and `training.digits`. cnn.py is a short
+example of a network that names digits, ink.py one with data, loss and figures of its own.
 
 This package imports PyTorch only when a network is loaded, so that commands can list the names quickly.
 """
@@ -29,3 +36,8 @@ def load(name: str) -> ModuleType:
     if name not in NAMES:
         raise ValueError(f"Unknown network {name!r}; known networks: {', '.join(NAMES)}.")
     return import_module(f"{__name__}.{name}")
+
+
+def voters() -> list[str]:
+    """The networks that name digits."""
+    return [name for name in NAMES if load(name).TASK.votes]

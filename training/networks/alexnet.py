@@ -3,21 +3,21 @@
 It differs from torchvision's network in three ways: batch norm after each convolution, 64x64 input, and one hidden
 layer of 512 with batch norm instead of two of 4096 with dropout.
 
-    python -m training.train alexnet
+    quintet train alexnet
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
 
-from training.data.nondigits import cross_entropy
-from training.loop.recipe import Recipe
-from training.loop.weights import features_from
+from training.digits import Digits
+from training.recipe import DigitRecipe, features_from
 
-RECIPE = Recipe(epochs=22, batch_size=256, lr=6e-4, weights="imagenet")
+TASK = Digits
+RECIPE = DigitRecipe(epochs=22, batch_size=256, lr=6e-4, weights="imagenet")
 IN_8_BITS = True  # several times faster on a CPU
 SIZE = 64  # pixels a side; the last pooling layer reduces them to one cell
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB normalisation of the ImageNet weights
@@ -48,11 +48,6 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         return self.head(self.features((images - self.mean) / self.std))
-
-    def loss(
-        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        return cross_entropy(self(degrade(images)), labels)
 
 
 def _with_norms(layers: nn.Module) -> Iterator[nn.Module]:

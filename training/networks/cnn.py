@@ -3,19 +3,18 @@
 Each of the four stages has half the resolution and twice the channels of the previous one, so all cost about the same.
 The wide last stage, the absence of dropout and the enlarged digit follow https://github.com/ttdoucet/mnist.
 
-    python -m training.train cnn
+    quintet train cnn
 """
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.data.nondigits import cross_entropy
-from training.loop.recipe import Recipe
+from training.digits import Digits
+from training.recipe import DigitRecipe
 
-RECIPE = Recipe(epochs=22, batch_size=256, lr=4e-3)
+TASK = Digits
+RECIPE = DigitRecipe(epochs=22, batch_size=256, lr=4e-3)
 IN_8_BITS = True  # several times faster on a CPU
 WIDTHS = (32, 64, 128, 256)  # channels of the stages, which are 28, 14, 7 and 3 pixels a side
 ENLARGED = 30  # pixels a side; only the middle 28 are used, and 1 % of MNIST's images have ink outside of them
@@ -47,11 +46,6 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         enlarged = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)
         return self.head(self.features(enlarged[:, :, 1:-1, 1:-1]).mean((2, 3)))
-
-    def loss(
-        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        return cross_entropy(self(degrade(images)), labels)
 
 
 def _convolution(channels: int, width: int) -> tuple[nn.Module, ...]:

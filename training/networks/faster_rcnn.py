@@ -5,10 +5,8 @@ proposal network, RoI align, the two-layer box head and the four losses are torc
 canvases composed from its batch, and on the plain images. Inference is our own code over the same trained parts,
 because torchvision's cannot be exported for batches of any size. In our code, no shape depends on an image's content.
 
-    python -m training.train faster_rcnn
+    quintet train faster_rcnn
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -19,12 +17,13 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
-from training.data.nondigits import NONE
-from training.data.pages import compose, ink_boxes
-from training.loop.recipe import Recipe
+from training.data.pages import Targets, compose, ink_boxes
+from training.digits import Digits
+from training.recipe import NONE, DigitRecipe
 
+TASK = Digits
 # `several` is None: for a detector, two digits side by side are two digits, not background.
-RECIPE = Recipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, several=None)
+RECIPE = DigitRecipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, several=None)
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: square root of the area in pixels, height / width
@@ -76,22 +75,20 @@ class Network(nn.Module):
             detections_per_img=REGIONS,
         )
 
-    def loss(
-        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
+    @staticmethod
+    def compose(images: torch.Tensor, labels: torch.Tensor) -> list[tuple[torch.Tensor, Targets]]:
+        """Canvases with several images of the batch on each, and the rest of the images alone."""
         order = torch.randperm(len(images), device=images.device)  # because a batch is sorted by source
         images, labels = images[order], labels[order]
         plain = int(PLAIN * len(images))
         kinds = [kind for kind in CANVASES if kind[1] <= len(images) - plain]
         size, per_canvas = kinds[int(torch.randint(len(kinds), ()))]
         rest = plain + (len(images) - plain) // per_canvas * per_canvas
-        canvases, on_canvases = compose(images[plain:rest], labels[plain:rest], size, per_canvas)
         boxes, named = ink_boxes(images[:plain])[:, None], labels[:plain, None] != NONE
         alone = [{"boxes": boxes[i][named[i]], "labels": labels[i : i + 1][named[i]]} for i in range(plain)]
-        on_pages = self.detection_loss(degrade(canvases), on_canvases)
-        return on_pages + self.detection_loss(degrade(images[:plain]), alone)
+        return [compose(images[plain:rest], labels[plain:rest], size, per_canvas), (images[:plain], alone)]
 
-    def detection_loss(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+    def loss(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
         """Sum of torchvision's four losses for images (N, 1, H, W) and a list of {"boxes", "labels"}, labels 0 to 9."""
         targets = [{"boxes": t["boxes"], "labels": t["labels"] + 1} for t in targets]
         features = {"features": self.backbone(images.contiguous(memory_format=torch.channels_last)).float()}

@@ -3,21 +3,19 @@
 It differs from the paper in three ways: batch norm after each convolution, 32x32 input, and one hidden layer of 256
 with batch norm instead of two of 4096 with dropout.
 
-    python -m training.train vgg16
+    quintet train vgg16
 """
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.models import VGG16_BN_Weights, vgg16_bn
 
-from training.data.nondigits import cross_entropy
-from training.loop.recipe import Recipe
-from training.loop.weights import features_from
+from training.digits import Digits
+from training.recipe import DigitRecipe, features_from
 
-RECIPE = Recipe(epochs=8, batch_size=256, lr=1.5e-3)
+TASK = Digits
+RECIPE = DigitRecipe(epochs=8, batch_size=256, lr=1.5e-3)
 IN_8_BITS = True  # several times faster on a CPU
 SIZE = 32  # pixels a side; five pooling layers reduce them to one
 
@@ -41,8 +39,3 @@ class Network(nn.Module):
         images = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         images = (images - 0.5) * 4  # about the range of images after ImageNet's normalisation
         return self.head(self.features(images.expand(-1, 3, -1, -1)))
-
-    def loss(
-        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        return cross_entropy(self(degrade(images)), labels)

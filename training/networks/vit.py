@@ -4,20 +4,19 @@ It differs from the paper because there is little data: it has six blocks of wid
 width, and three convolutions with a total stride of 4 instead of linear 4x4 patches (Xiao et al.,
 https://arxiv.org/abs/2106.14881).
 
-    python -m training.train vit
+    quintet train vit
 """
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from training.data.mnist import SIZE
-from training.data.nondigits import cross_entropy
-from training.loop.recipe import Recipe
+from training.digits import Digits
+from training.recipe import DigitRecipe
 
-RECIPE = Recipe(epochs=16, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
+TASK = Digits
+RECIPE = DigitRecipe(epochs=16, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
 GRID = SIZE // 4  # 7 patches a side
 WIDTH, BLOCKS, HEADS, MLP = 96, 6, 3, 192
 
@@ -61,11 +60,6 @@ class Network(nn.Module):
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
         tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position  # (N, 50, WIDTH)
         return self.head(self.norm(self.blocks(tokens)[:, 0]))
-
-    def loss(
-        self, images: torch.Tensor, labels: torch.Tensor, degrade: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        return cross_entropy(self(degrade(images)), labels)
 
 
 def _convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Module, ...]:

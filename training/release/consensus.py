@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from service.inference.consensus import FILE, Calibration, choices, mean_probabilities
-from service.picture.ink import FILE as INK
-from training.loop.validation import REFUSED
-from training.release.calibration import temperature
+from training.digits import REFUSED, temperature
 
 PRIOR = 10  # images counted for each model beforehand; without any, the few that are read wrong decide alone
 STEPS = 1000  # of expectation maximisation; after 500, no weight of the released models moves by .001
@@ -50,15 +48,15 @@ def weights(probabilities: np.ndarray, labels: np.ndarray) -> list[float]:
     return [round(float(weight), 4) for weight in found]
 
 
-def write(models: Path, on_cpu: Calibration, floats: Calibration, figures: dict[str, float]) -> None:
+def write(models: Path, names: list[str], on_cpu: Calibration, floats: Calibration, figures: dict[str, float]) -> None:
     """Write consensus.json for all artefacts in `models`, atomically.
 
-    figures: measured with all models together, on a CPU.
+    names: of those that name digits; figures: measured with these together, on a CPU.
     """
-    paths = sorted(models.glob("*.onnx"))
+    hashes = {path.stem: _hash(path) for path in sorted(models.glob("*.onnx"))}
     content = {
-        "sha256": {path.stem: _hash(path) for path in paths},
-        "ink": _hash(models / INK) if (models / INK).exists() else None,
+        "sha256": {name: hashes[name] for name in sorted(names)},
+        "helpers": {name: value for name, value in hashes.items() if name not in names},
         **on_cpu.model_dump(),
         "floats": floats.model_dump(),
         "figures": {name: round(value, 6) for name, value in figures.items()},

@@ -1,4 +1,4 @@
-"""The ONNX graph of an artefact. It takes pixels as bytes and gives calibrated probabilities.
+"""The ONNX graph of an artefact.
 
 Batch norm is folded into the layer before it, and large weights are rounded to 16 bits, before the graph is compared
 with PyTorch.
@@ -14,47 +14,10 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from training.data import mnist
 from training.release.explanations import add_explanations
+from training.task import Graph
 
 HALF = 1024  # numbers; a tensor of this size or larger is stored in 16 bits
-SMALLEST = 16  # pixels a side of a detector's smallest input
-
-
-class Classifier(nn.Module):
-    """A network between the scaling of its pixels and the temperature of its probabilities."""
-
-    outputs: tuple[str, ...] = ("probabilities",)
-
-    def __init__(self, network: nn.Module, temperature: float) -> None:
-        super().__init__()
-        self.network: Any = network  # see training.networks
-        self.temperature = temperature
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """images (N, 1, 28, 28) uint8 -> probabilities (N, 10) float32."""
-        return (self.network(mnist.to_unit(images)) / self.temperature).softmax(1)
-
-
-class Detector(Classifier):
-    """A classifier that also returns boxes.
-
-    Returns the best box's probabilities (N, 10), all boxes (N, K, 4) and their scores (N, K, 10).
-    """
-
-    outputs = ("probabilities", "boxes", "scores")
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        boxes, scores, logits = self.network.detect(mnist.to_unit(images))
-        return (logits / self.temperature).softmax(1), boxes, scores
-
-
-def graph_of(network: nn.Module, temperature: float) -> Classifier:
-    """The graph of a network, in evaluation mode."""
-    kind = Detector if hasattr(network, "detect") else Classifier
-    graph = kind(network, temperature)
-    graph.eval()
-    return graph
 
 
 def fold_norms(module: nn.Module) -> None:
@@ -76,20 +39,15 @@ def round_weights(module: nn.Module) -> None:
             parameter.copy_(parameter.half().float())
 
 
-def to_onnx(graph: Classifier, path: Path) -> None:
-    """Write `graph` as ONNX for batches of any size and, if it is a detector, for images of at least 16x16."""
-    dimensions = {0: torch.export.Dim("N", min=1)}
-    size = (mnist.SIZE, mnist.SIZE)
-    if isinstance(graph, Detector):
-        dimensions |= {2: torch.export.Dim("H", min=SMALLEST), 3: torch.export.Dim("W", min=SMALLEST)}
-        size = (40, 52)
+def to_onnx(graph: Graph, path: Path) -> None:
+    """Write `graph` as ONNX, for all sizes that it allows."""
     torch.onnx.export(
         graph,
-        (torch.randint(0, 256, (3, 1, *size), dtype=torch.uint8),),
+        tuple(graph.examples.values()),
         path,
-        input_names=["images"],
+        input_names=list(graph.examples),
         output_names=list(graph.outputs),
-        dynamic_shapes=(dimensions,),
+        dynamic_shapes=tuple(graph.dynamic.get(name, {}) for name in graph.examples),
         dynamo=True,
         external_data=False,
         verbose=False,

@@ -3,7 +3,7 @@
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 
 The inputs of each convolution, linear layer and residual sum are rounded to 8 bits, within the range that they have for
-some sample digits. Weights have 7 bits and a scale for each channel: processors without VNNI add two 8-bit products in
+some sample inputs. Weights have 7 bits and a scale for each channel: processors without VNNI add two 8-bit products in
 16 bits, which would overflow with larger weights. Outputs are not rounded, so the logits keep their precision.
 """
 
@@ -15,29 +15,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
+import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-BATCH = 32  # images in one calibration step
 # "Add" is among them because a residual sum in floats would keep the convolution before it in floats too.
 KINDS = ["Conv", "Gemm", "MatMul", "Add"]
 
 
-class Digits(CalibrationDataReader):
-    """Feeds images (N, 1, 28, 28) uint8 to onnxruntime in batches."""
+class Samples(CalibrationDataReader):
+    """Feeds batches of inputs, by name, to onnxruntime."""
 
-    def __init__(self, images: torch.Tensor) -> None:
-        self.batches = iter(images.split(BATCH))
+    def __init__(self, batches: list[dict[str, np.ndarray]]) -> None:
+        self.batches = iter(batches)
 
     def get_next(self) -> Any:  # a dict, or None after the last batch
-        batch = next(self.batches, None)
-        return None if batch is None else {"images": batch.numpy()}
+        return next(self.batches, None)
 
 
-def quantize(path: Path, images: torch.Tensor) -> None:
+def quantize(path: Path, samples: list[dict[str, np.ndarray]]) -> None:
     """Replace the float graph in the file `path`.
 
-    images: (N, 1, 28, 28) uint8; the ranges of the activations are those that these images cause.
+    samples: batches of inputs, by name; the ranges of the activations are those that they cause.
     """
     with TemporaryDirectory() as folder, _quiet():  # onnxruntime leaves temporary files beside the model
         before, after = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
@@ -45,7 +43,7 @@ def quantize(path: Path, images: torch.Tensor) -> None:
         quantize_static(
             before,
             after,
-            Digits(images),
+            Samples(samples),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=KINDS,
             activation_type=QuantType.QUInt8,

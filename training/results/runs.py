@@ -16,7 +16,7 @@ RECORD = "runs.json"
 def collect(runs: Path) -> list[dict[str, Any]]:
     """For each network with a run in runs/NAME/, its settings, hardware, commit and the figures of each epoch."""
     found = []
-    for name in networks.NAMES:
+    for name in networks.voters():
         metrics = history.read(runs / name)
         if not metrics:
             continue

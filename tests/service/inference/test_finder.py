@@ -11,7 +11,7 @@ from tests.conftest import RELEASED
     [
         (None, "is missing"),
         (b"", "is damaged or no ONNX model"),
-        ((RELEASED / "page" / "ink.onnx").read_bytes()[:100_000], "is damaged or no ONNX model"),
+        ((RELEASED / "ink.onnx").read_bytes()[:100_000], "is damaged or no ONNX model"),
     ],
 )
 def test_a_missing_or_damaged_file_is_named(tmp_path, content, sentence):

@@ -5,7 +5,7 @@ import torch
 
 from tests.conftest import draw
 from training.data.augmentation import degrade, move
-from training.loop.recipe import Augment
+from training.recipe import Augment
 
 NOTHING = Augment(**{field.name: None for field in dataclasses.fields(Augment)})
 NOTHING = dataclasses.replace(NOTHING, rotate=0, shear=0, scale=0, shift=0, elastic=0)

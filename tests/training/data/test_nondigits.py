@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.conftest import draw
-from training.data.nondigits import NONE, cross_entropy, spoil
+from training.data.nondigits import spoil
+from training.recipe import NONE, cross_entropy
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from service.picture.framing import frame
 from training.data import doodles, omniglot, optdigits, uji, unipen, writers
 from training.data.batches import LOAD, Batches, counts
 from training.data.lookalikes import OMNIGLOT, UNIPEN
-from training.data.nondigits import NONE
 from training.data.strokes import MARGIN, SIDE, Strokes, draw
-from training.loop.recipe import MNIST_ALONE, Sources
+from training.recipe import MNIST_ALONE, NONE, Sources
 
 CPU = torch.device("cpu")
 
@@ -120,26 +119,19 @@ def test_a_batch_has_each_source_by_its_share(small_mnist, small_writers):
     found = counts(shares, 100)
     assert found == {"mnist": 52, "unipen": 14, "uji": 2, "optdigits": 4, "letters": 20, "omniglot": 6, "doodles": 2}
     batches = Batches(shares, 100, CPU, small_mnist, small_writers)
-    epoch = list(batches.epoch([0, 1]))
+    epoch = [batches.batch(0, 1, step) for step in range(batches.steps)]
     assert len(epoch) == batches.steps == 5
     for images, labels in epoch:
         assert images.shape == (100, 1, 28, 28) and images.dtype == torch.uint8
         assert (labels == NONE).sum() == 28
-    again = list(batches.epoch([0, 1]))
+    again = [batches.batch(0, 1, step) for step in range(batches.steps)]
     assert all(torch.equal(one[0], other[0]) for one, other in zip(epoch, again, strict=True))
-    other = next(batches.epoch([0, 2]))
+    other = batches.batch(0, 2, 0)
     assert not torch.equal(epoch[0][0], other[0])
 
 
-def test_processes_share_a_batch(small_mnist, small_writers):
-    batches = Batches(Sources(), 100, CPU, small_mnist, small_writers)
-    whole, first, second = (next(batches.epoch([0], *part)) for part in ((), (0, 2), (1, 2)))
-    assert len(first[0]) + len(second[0]) == 100
-    assert torch.equal(whole[0][:52:2], first[0][:26]) and torch.equal(whole[0][1:52:2], second[0][:26])
-
-
 def test_mnist_alone_needs_no_other_writers(small_mnist, tmp_path):
-    images, _ = next(Batches(MNIST_ALONE, 50, CPU, small_mnist, tmp_path).epoch([0]))
+    images, _ = Batches(MNIST_ALONE, 50, CPU, small_mnist, tmp_path).batch(0, 0, 0)
     assert len(images) == 50
 
 

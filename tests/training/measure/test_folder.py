@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import draw
-from training.data.nondigits import NONE
 from training.measure.folder import load
+from training.recipe import NONE
 
 
 @pytest.fixture

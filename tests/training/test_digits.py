@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.release.calibration import temperature
+from training.digits import temperature
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
