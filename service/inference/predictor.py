@@ -129,7 +129,7 @@ class Predictor:
 
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
-        self.finder = open_finder(models / "page" / "ink.onnx", threads)  # too small to be worth a copy to a GPU
+        self.finder = open_finder(models / "ink.onnx", threads)  # too small to be worth a copy to a GPU
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
         self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
         if self.device == "cuda":  # a captured graph belongs to the thread that captured it
