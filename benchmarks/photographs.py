@@ -2,7 +2,7 @@
 
 python -m benchmarks.photographs [--count N]. A photograph shows one digit, or, for `/read` alone, a number of five.
 The digits are of the validation images, which no network was trained on, and none of the drawing is that of
-`training.data.photographs`, from which the network that finds ink has learnt. Made-up photographs find what breaks,
+`training.scenes.scene`, from which the network that finds ink has learnt. Made-up photographs find what breaks,
 and say less about real ones than real ones do.
 """
 

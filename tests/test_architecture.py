@@ -43,6 +43,7 @@ ALLOWED = {
     "training.networks": {
         "training.digits",
         "training.task",
+        "training.scenes",
         "training.data",
         "training.recipe",
         "service.picture",

@@ -1,6 +1,6 @@
 """Ink in a picture: models/ink.onnx says of each pixel whether somebody wrote there, on any paper, in any light.
 
-The network was trained on made-up photographs (training.data.photographs), in which rules, print, shadows and tables
+The network was trained on made-up photographs (training.scenes.scene), in which rules, print, shadows and tables
 are no ink. Its levels are even: a faint pencil and a black pen give the same.
 """
 

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from service.picture.ink import MULTIPLE
-from training.data.photographs import Hands, scene
 from training.recipe import Recipe
+from training.scenes.scene import Hands, scene
 from training.task import Graph, Task
 
 WIDTHS = (16, 24, 32, 48, 64)  # channels at 1/2, 1/4, ... 1/32 of the side

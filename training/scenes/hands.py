@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data import omniglot, pens, uji, unipen
-from training.data.fonts import FONTS
+from training.data import omniglot, uji, unipen
 from training.data.mnist import load as load_mnist
 from training.data.strokes import Strokes
 from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, at_most, folder
+from training.scenes import pens
+from training.scenes.pens import FONTS
 from training.scenes.texts import DRAWING
 
 Generator = np.random.Generator

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 
 from service.reading.line import CHARACTERS, HEIGHT, INK, MARGIN, OTHER, levelled
-from training.data import paper, printed
-from training.scenes import texts
+from training.scenes import paper, printed, texts
 from training.scenes.hands import Hand, Signs
 
 Generator = np.random.Generator

@@ -1,14 +1,25 @@
 """What one sign looks like that somebody wrote, drawn with any pen."""
 
 import math
+from functools import cache
+from pathlib import Path
 
 import cv2
+import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from training.data.fonts import font
 from training.data.strokes import Strokes
 
+# The typefaces that come with matplotlib.
+FONTS = (
+    "DejaVuSans.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSans-Bold.ttf",
+    "cmr10.ttf",
+    "STIXGeneral.ttf",
+)
 WIDEST = 2.5  # heights: a dash is no sign as broad as a page
 SUBPIXEL = 4  # bits after the point of a coordinate that OpenCV draws
 
@@ -77,3 +88,9 @@ def typed(sign: str, face: str, height: float, bold: float) -> np.ndarray:
     broader = round(bold * height) + 1
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (broader, broader))
     return cv2.dilate(np.pad(ink, broader), brush)
+
+
+@cache
+def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """One of FONTS; size: in pixels, of the whole line."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)

@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data import camera, pens, photographs, printed
-from training.data.fonts import FONTS
-from training.data.photographs import Hands, scene
+from training.scenes import camera, pens, printed
+from training.scenes import scene as module
+from training.scenes.pens import FONTS
+from training.scenes.scene import Hands, scene
 
 SIZE = 128
 
@@ -38,7 +39,7 @@ def test_ink_stands_out_from_what_is_around_it(hands, monkeypatch):
     monkeypatch.setattr(printed, "on_paper", lambda page, *others: page)
     monkeypatch.setattr(camera, "photographed", lambda page, ink, generator: (page.clip(0, 255).astype(np.uint8), ink))
     monkeypatch.setattr(camera, "on_screen", lambda page, generator: page.clip(0, 255).astype(np.uint8))
-    monkeypatch.setattr(photographs, "BLANK", 0)
+    monkeypatch.setattr(module, "BLANK", 0)
     compared = 0
     for seed in range(30):
         one = scene(hands, SIZE, np.random.default_rng(seed))
@@ -58,7 +59,7 @@ def test_hands_are_of_one_split(small_mnist, small_writers):
 
 @pytest.mark.parametrize("height", [12, 100])
 def test_a_bitmap_is_enlarged_with_sharp_edges_and_empty_paper(small_mnist, height):
-    hands = photographs.load_mnist("train", small_mnist)[0][7, 0].numpy()
+    hands = module.load_mnist("train", small_mnist)[0][7, 0].numpy()
     large = pens.bitmap(hands, height, 0.1)
     assert abs(large.shape[0] - height) <= 0.15 * height + 3
     assert large.max() > 200 and np.median(large[0]) < 30
@@ -69,7 +70,7 @@ def test_what_is_cut_out_is_as_large_as_the_sheet_and_keeps_its_ink(hands):
     ink = np.zeros((SIZE, SIZE), np.uint8)
     ink[40:60, 30:90] = 255
     box = np.array([[30, 40, 90, 60]])
-    page, found = photographs._cut_out(sheet, ink, box, np.random.default_rng(0))
+    page, found = module._cut_out(sheet, ink, box, np.random.default_rng(0))
     assert page.shape == found.shape == (SIZE, SIZE)
     assert (found > 127).mean() > 2 * (ink > 127).mean()
 

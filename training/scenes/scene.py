@@ -15,14 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data import camera, paper, pens, printed
-from training.data.fonts import FONTS
 from training.data.mnist import load as load_mnist
 from training.data.strokes import Strokes
 from training.data.uji import samples as uji_samples
 from training.data.unipen import DIGITS, LETTERS, NUMBERS
 from training.data.unipen import samples as unipen_samples
 from training.data.writers import at_most
+from training.scenes import camera, paper, pens, printed
+from training.scenes.pens import FONTS
 
 BLANK = 0.16  # of the scenes: nothing is written
 ALONE, ROW = 0.35, 0.35  # of the others: one sign; one row of them; the rest are pages

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from training.data.fonts import FONTS, font
-from training.data.paper import Generator, noise
+from training.scenes.paper import Generator, noise
+from training.scenes.pens import FONTS, font
 
 Boxes = list[np.ndarray]  # (4,) each: x_min, y_min, x_max, y_max of what is written
 LARGEST_PRINT = 24  # pixels: a large typed digit is to be read, small print around it is not

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-from training.data.paper import Generator, noise, sheet
+from training.scenes.paper import Generator, noise, sheet
 
 CLEAN = 0.18  # of the pictures are drawn on a screen or scanned: nothing is added to them
 COARSE = 0.25  # of the pictures had fewer pixels once
