@@ -54,7 +54,7 @@ def make(folder: Path, count: int) -> list[Path]:
 
 
 def command(source: Path, out: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "service.batch", str(source), "--out", str(out), *options]
+    return [sys.executable, "-m", "service", "batch", str(source), "--out", str(out), *options]
 
 
 def whole(source: Path, out: Path, options: list[str]) -> dict[str, Any]:

@@ -9,11 +9,22 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .files import find
 from .picture.decode import FORMATS, Format
 
 PREFIX = "QUINTET_"
+PACKAGE = Path(__file__).parent
 KUBERNETES = "QUINTET_SERVICE_", "QUINTET_PORT"  # it sets these beside a Service called quintet
+
+
+def find(name: str) -> Path:
+    """The folder `name`, such as "models": inside the package if it is installed, beside it in a checkout."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def cores() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _listed(value: Any) -> Any:
@@ -35,7 +46,7 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=1, ge=1, description="processes, each with its own sessions")
     threads: int = Field(
-        default=len(os.sched_getaffinity(0)),
+        default=cores(),
         ge=1,
         description="threads of one inference; at most one image more is decoded at once",
     )

@@ -61,6 +61,8 @@ ALLOWED = {
         "service.lifecycle",
         "service.settings",
     },
+    "service.__main__": {"service.cli"},
+    "service.cli": {"service.batch", "service.recogniser", "service.answers", "service.settings"},
     "service.batch": {
         "service.recogniser",
         "service.inference",
@@ -68,16 +70,12 @@ ALLOWED = {
         "service.settings",
         "service.answers",
     },
-    "service.cli": {"service.recogniser", "service.picture"},
-    "service.serve": {"service.files"},
-    "service.__main__": set(),
     "service.http": {
         "service.recogniser",
         "service.answers",
         "service.inference",
         "service.picture",
         "service.settings",
-        "service.files",
         "service.timeline",
     },
     "service.recogniser": {
@@ -89,10 +87,9 @@ ALLOWED = {
     },
     "service.reading": {"service.inference", "service.picture", "service.answers"},
     "service.inference": {"service.picture", "service.answers"},
-    "service.settings": {"service.picture", "service.files"},
+    "service.settings": {"service.picture"},
     "service.lifecycle": set(),
     "service.picture": set(),
-    "service.files": set(),
     "service.timeline": set(),
     "service.answers": set(),
 }

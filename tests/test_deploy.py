@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.cli import GRACE
 from service.http.app import create_app
 from service.http.known_paths import paths_of
 from service.recogniser import Recogniser
-from service.serve import GRACE
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
 

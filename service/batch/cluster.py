@@ -4,15 +4,17 @@ Ray Data's own checkpoint records which images have a row (https://docs.ray.io/e
 """
 
 import os
+from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..inference.shapes import LARGEST
 from ..settings import Settings
 from . import output
 from .score import Scorer
-from .sources import Image, Piece
+from .sources import Image, Piece, Reader
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,59 +23,47 @@ CHECKPOINT = "_checkpoint"  # name of a folder beside the rows
 # CPUs that must stay free of actors: for the checkpoint's filter, a reader and a writer. Without them, all of these
 # wait for each other for ever.
 OTHERS = 3
-BATCH = 128  # images in one call of an actor
 
 
-def run(
-    pieces: list[Piece],
-    folder: Path,
-    settings: Settings,
-    models: str | None,
-    read: bool,
-    workers: int | None = None,
-    address: str | None = None,
-) -> None:
+def run(pieces: list[Piece], arguments: Namespace, settings: Settings) -> None:
     """Score the images that have no row in the folder yet. Every node must see the sources and the folder.
 
-    workers: the number of actors. None means one for each GPU if Ray has any, else one for each CPU but OTHERS.
-    address: of a Ray cluster; None starts Ray on this machine.
-    Raises ValueError if Ray has too few CPUs for the actors.
+    Of the arguments, `workers` None means one actor for each GPU if Ray has any, else one for each CPU but OTHERS, and
+    `address` None starts Ray on this machine. Raises ValueError if Ray has too few CPUs for the actors.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray sends no statistics to its makers
     import ray  # pyright: ignore[reportMissingImports]
     from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
     from ray.data.checkpoint import CheckpointConfig  # pyright: ignore[reportMissingImports]
 
-    cores = len(os.sched_getaffinity(0))
-    if address is None:  # to Ray, a CPU is a slot for a process: the OTHERS share one core
-        ray.init(
-            "local", num_cpus=(workers or max(1, cores - 1)) + OTHERS, log_to_driver=False, include_dashboard=False
-        )
+    if arguments.address is None:  # to Ray, a CPU is a slot for a process: the OTHERS share one core
+        slots = (arguments.workers or max(1, settings.threads - 1)) + OTHERS
+        ray.init("local", num_cpus=slots, log_to_driver=False, include_dashboard=False)
     else:
-        ray.init(address, runtime_env={"py_modules": [str(Path(__file__).parents[1])]}, log_to_driver=False)
+        ray.init(arguments.address, runtime_env={"py_modules": [str(Path(__file__).parents[1])]}, log_to_driver=False)
     try:
         cpus, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
         on_gpu = gpus > 0 and settings.device != "cpu"
-        actors = workers or (gpus if on_gpu else cpus - OTHERS)
+        actors = arguments.workers or (gpus if on_gpu else cpus - OTHERS)
         if not 0 < actors <= cpus - OTHERS:
             raise ValueError(f"Ray has {cpus} CPUs, too few for {max(actors, 1)} workers and {OTHERS} other processes.")
         context = DataContext.get_current()
         context.checkpoint_config = CheckpointConfig(
             id_column="path",
-            checkpoint_path=str(folder.resolve() / CHECKPOINT),
+            checkpoint_path=str(arguments.out.resolve() / CHECKPOINT),
             delete_checkpoint_on_success=False,  # otherwise a second call would score all images again
         )
         dataset = ray.data.read_datasource(_datasource(pieces, settings.max_bytes), override_num_blocks=len(pieces))
         scored = dataset.map_batches(
             Actor,
-            fn_constructor_kwargs={"settings": settings, "models": models, "read": read},
+            fn_constructor_kwargs={"settings": settings, "models": arguments.models, "read": arguments.read},
             compute=ActorPoolStrategy(size=actors),
-            batch_size=BATCH,
+            batch_size=LARGEST,
             batch_format="pyarrow",
             num_cpus=1,
             num_gpus=1 if on_gpu else None,
         )
-        scored.write_parquet(str(folder.resolve()))
+        scored.write_parquet(str(arguments.out.resolve()))
     finally:
         ray.shutdown()
 
@@ -95,8 +85,9 @@ def _read(piece: Piece, limit: int) -> Iterator["pyarrow.Table"]:
     import pyarrow as pa
 
     kinds = pa.schema({"path": pa.string(), "data": pa.binary(), "error": pa.string()}.items())
-    for image in piece.images(limit):
-        yield pa.Table.from_pylist([vars(image)], kinds)
+    with Reader(limit) as reader:
+        for image in reader.images(piece):
+            yield pa.Table.from_pylist([image._asdict()], kinds)
 
 
 def _datasource(pieces: list[Piece], limit: int) -> Any:

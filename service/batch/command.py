@@ -4,28 +4,33 @@ quintet batch scans/ more.tar 'years/**/*.png' --out results
 quintet batch photographs.parquet --out results --read
 quintet batch /mnt/scans --out /mnt/results --address auto
 
-A folder stands for all images, tar archives and Parquet tables below it. A damaged image gets a row with an error. If
-the command was stopped, call it again to continue; no image is lost or read twice. If Ray Data is installed (extra
+A folder stands for all images, tar archives and Parquet tables below it. What cannot be read gets a row with an error.
+If the command was stopped, call it again to continue; no image is lost or read twice. If Ray Data is installed (extra
 `batch`), it does the work on this machine or on the cluster at --address. Otherwise one process does, with the same
 rows.
 """
 
 import argparse
 import sys
+import time
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import settings as environment
-from ..inference.consensus import load_consensus
-from . import cluster, output, plain, sources
+from . import output
+from .sources import Image, Reader, find
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from .score import Row
+
+LOADED = 128  # encoded images in memory at once
+MEMORY = 64_000_000  # bytes of them, unless one alone has more
+PART = 1_024  # images in a file of rows, so at most this many are scored again after a kill
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status, which is 0 even if some images could not be read."""
-    about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="quintet batch", description=about, epilog=more, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="file, folder, pattern, tar archive or Parquet table"
     )
@@ -37,30 +42,84 @@ def main(argv: list[str] | None = None) -> int:
         "--workers", type=int, help="number of Ray actors; default: one for each GPU, or for each core but one"
     )
     parser.add_argument("--address", help="address of a Ray cluster; default: Ray on this machine")
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the exit status, which is 0 even if some images could not be read.
+
+    Raises ValueError, RuntimeError, OSError and ImportError with one sentence for people.
+    """
+    from .. import __version__
+    from .. import settings as environment
+    from ..inference.consensus import load_consensus
+
     engine = arguments.engine or ("ray" if find_spec("ray") and output.has_parquet() else "plain")
-    try:
-        settings = environment.load()
-        consensus = load_consensus(settings.models)
-        pieces = sources.find(arguments.sources)
-        about_run = {"sha256": consensus.sha256, "models": arguments.models, "read": arguments.read, "engine": engine}
-        output.begin(arguments.out, about_run)
+    if engine == "ray" and not find_spec("ray"):
+        raise ImportError("Ray is not installed")
+    settings = environment.load()
+    about = {
+        "version": __version__,
+        "sha256": load_consensus(settings.models).sha256,
+        "models": arguments.models,
+        "read": arguments.read,
+        "engine": engine,
+    }
+    with output.opened(arguments.out, about), Reader(settings.max_bytes) as reader:
+        pieces = find(arguments.sources, reader)
         if engine == "ray":
-            cluster.run(
-                pieces,
-                arguments.out,
-                settings,
-                arguments.models,
-                arguments.read,
-                arguments.workers,
-                arguments.address,
-            )
+            from . import cluster
+
+            cluster.run(pieces, arguments, settings)
         else:
-            plain.run(pieces, arguments.out, settings, arguments.models, arguments.read)
-    except ImportError as error:
-        parser.exit(2, f"{error}; install the extra `batch`.\n")
-    except (ValueError, RuntimeError) as error:
-        parser.exit(2, f"{error}\n")
-    rows, damaged = output.count(arguments.out)
+            images = (image for piece in pieces for image in reader.images(piece))
+            _run(images, arguments, settings)
+        rows, damaged = output.count(arguments.out)
     print(f"{rows:,} rows in {arguments.out}, {damaged:,} of them with an error", file=sys.stderr)
     return 0
+
+
+def _run(images: Iterator[Image], arguments: argparse.Namespace, settings: "Settings") -> None:
+    """Without Ray: score the images that have no row in the folder yet. The models' threads decode them too."""
+    from .score import Scorer
+
+    scorer = Scorer(settings, arguments.models, arguments.read, settings.threads)
+    done = output.paths(arguments.out)
+    progress = Progress(len(done))
+    part = output.next_part(arguments.out)
+    rows: list[Row] = []
+    for loaded in _loads(image for image in images if image.path not in done):
+        rows += scorer.score(loaded)
+        progress.advance(len(loaded))
+        if len(rows) >= PART:
+            output.write(arguments.out, part, rows, scorer.names, arguments.read)
+            part, rows = part + 1, []
+    if rows:
+        output.write(arguments.out, part, rows, scorer.names, arguments.read)
+
+
+def _loads(images: Iterable[Image]) -> Iterator[list[Image]]:
+    """The images in lists of at most LOADED and, but for a single one, MEMORY bytes."""
+    loaded: list[Image] = []
+    size = 0
+    for image in images:
+        more = len(image.data or b"")
+        if loaded and (len(loaded) == LOADED or size + more > MEMORY):
+            yield loaded
+            loaded, size = [], 0
+        loaded.append(image)
+        size += more
+    if loaded:
+        yield loaded
+
+
+class Progress:
+    """Prints a line to stderr: the number of images done, and images per second."""
+
+    def __init__(self, before: int) -> None:
+        self.before, self.done, self.started = before, 0, time.perf_counter()
+
+    def advance(self, images: int) -> None:
+        self.done += images
+        rate = self.done / (time.perf_counter() - self.started)
+        end = "\r" if sys.stderr.isatty() else "\n"
+        print(f"{self.before + self.done:,} images, {rate:,.0f} images/s", end=end, file=sys.stderr, flush=True)

@@ -1,15 +1,19 @@
 """The folder of results: Parquet files of rows, and a record of the models and options that made them."""
 
+import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow
 
 ABOUT = "_quintet.json"  # readers of a folder of Parquet files skip names that begin with "_"
+LOCK = "_lock"
 TEMPORARY = "_part"
 
 
@@ -47,20 +51,48 @@ def schema(names: list[str], read: bool) -> "pyarrow.Schema":
     )
 
 
-def begin(folder: Path, about: dict[str, Any]) -> None:
-    """Create the folder, or continue in it. Raises OtherRun unless it was started with the same `about`."""
+@contextmanager
+def opened(folder: Path, about: dict[str, Any]) -> Iterator[None]:
+    """Create the folder, or continue in it, and keep other runs out of it until the end.
+
+    Raises OtherRun if another run is writing into it, or unless it was started with the same `about`; OSError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ABOUT
-    if not path.exists():
-        if any(folder.iterdir()):
-            raise OtherRun(f"{folder} holds files that are not results of `quintet batch`; choose another folder.")
-        _replace(path, json.dumps(about, indent=1).encode())
-    before = json.loads(path.read_bytes())
-    for key in about:
-        if before.get(key) != about[key]:
-            raise OtherRun(
-                f"{folder} was started with {key} = {before.get(key)!r}, not {about[key]!r}; choose another folder."
-            )
+    if not path.exists() and any(entry.name not in (LOCK, TEMPORARY) for entry in folder.iterdir()):
+        raise OtherRun(f"{folder} holds files that are not results of `quintet batch`; choose another folder.")
+    with (folder / LOCK).open("a") as lock:
+        if not _locked(lock):
+            raise OtherRun(f"Another `quintet batch` is writing into {folder}; wait for it or choose another folder.")
+        if not path.exists():
+            _replace(path, json.dumps(about, indent=1).encode())
+        before = json.loads(path.read_bytes())
+        for key in about:
+            if before.get(key) != about[key]:
+                raise OtherRun(
+                    f"{folder} was started with {key} = {before.get(key)!r}, not {about[key]!r}; choose another folder."
+                )
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file until it is closed or this process ends. Returns False if another process has locked it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP):  # some network file systems have no locks
+            return True
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        raise
+    return True
 
 
 def paths(folder: Path) -> set[str]:

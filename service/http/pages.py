@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from ..files import PACKAGE, find
+from ..settings import PACKAGE, find
 
 PAGE = PACKAGE / "page"
 RESULTS = find("results")

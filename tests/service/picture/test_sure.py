@@ -4,11 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from service.batch.score import Scorer
 from service.picture.digit import canonicalise
 from service.picture.ink import CERTAIN, SMALL, is_sure
 from service.reading.reader import read
-from service.settings import Settings
 from tests.conftest import draw
 from tests.service.reading.typed import Matcher, page, read_page, text
 
@@ -52,14 +50,6 @@ def test_of_a_tiny_digit_that_is_looked_at_again_without_the_network_nothing_is_
     page = np.full((280, 280), 255, np.uint8)
     cv2.putText(page, "7", (120, 150), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 0, 1, cv2.LINE_AA)
     assert canonicalise(cv2.GaussianBlur(page, (0, 0), 0.7), finder).is_sure
-
-
-def test_a_batch_does_not_accept_what_is_not_surely_written(small_models):
-    scorer = Scorer(Settings(models=small_models, device="cpu"), "cnn", read=False, threads=1)
-    row = {"path": "a", "error": None, "image": b"\xff" * 784, "data": None, "is_sure": True}
-    said = scorer.score([row, row | {"path": "b", "is_sure": False}])
-    assert [one["accepted"] for one in said] == [True, False]
-    assert [one["digit"] for one in said] == [7, 7]
 
 
 def test_what_is_faint_does_not_keep_a_page_from_being_turned(finder):
