@@ -1,7 +1,8 @@
-"""Characters that look like a digit once they are scaled to its size. They are neither trained on nor measured.
+"""Kinds of signs and drawings that look like a digit once they are scaled to its size, by data set.
 
-We chose them by eye, from 36 samples of each UNIPEN character and all 20 of each Omniglot character. A character is in
-the list if a person who expects digits would read about a fifth of its samples as digits. The comments name the digits.
+They are neither trained on nor measured. We chose them by eye, from 36 samples of each UNIPEN character, all 20 of each
+Omniglot character, and two to four drawings of each kind of the other sets. A character is in the list if a person who
+expects digits would read about a fifth of its samples as digits. The comments name the digits.
 """
 
 UNIPEN = frozenset(
@@ -30,3 +31,108 @@ OMNIGLOT = frozenset(
     }.items()
     for number in numbers
 )
+# Detexify's symbols, by the name of their command without its package and "text".
+SYMBOLS = frozenset(
+    (
+        # 0
+        "O Phi Sun Theta astrosun baro bigcirc bigcircle bigodot bullet bullseye cdot cdotp centerdot circ "
+        "circlearrowleft circlearrowright circledcirc circleddash clock degree emptyset fullmoon invdiameter "
+        "ldotp lozenge mathcal-lbrace-D-rbrace mathcal-lbrace-O-rbrace mathcal-lbrace-Q-rbrace "
+        "mathds-lbrace-D-rbrace mathds-lbrace-O-rbrace mathds-lbrace-Q-rbrace mathfrak-lbrace-D-rbrace "
+        "mathfrak-lbrace-O-rbrace mathfrak-lbrace-Q-rbrace mathfrak-lbrace-a-rbrace mathfrak-lbrace-o-rbrace "
+        "mathscr-lbrace-D-rbrace mathscr-lbrace-O-rbrace newmoon o ocircle odot ominus openbullet ordfeminine "
+        "ordmasculine oslash phi recorder scripta theta turnscripta varnothing "
+        # 1
+        "16socis Lambda Lsh backprime backslash bar bari barl brokenbar brokenvert diagdown diagup downarrow "
+        "downstep ell esh exclamdown fishhookr fractionsolidus halflength iota jmath l lbracket lfloor "
+        "lhtlongi llcorner longlegr ltilde mathbb-lbrace-1-rbrace mathcal-lbrace-I-rbrace "
+        "mathcal-lbrace-J-rbrace mathcal-lbrace-L-rbrace mathds-lbrace-I-rbrace mathds-lbrace-J-rbrace "
+        "mathds-lbrace-L-rbrace mathfrak-lbrace-J-rbrace mathfrak-lbrace-j-rbrace mathscr-lbrace-I-rbrace "
+        "mathscr-lbrace-J-rbrace mathscr-lbrace-L-rbrace mid onesuperior palhook pipe prime primstress "
+        "quotesinglbase quotesingle quotestraightbase rbag rbracket revapostrophe rfloor rtaill sci scl "
+        "secstress setminus shortdownarrow shortmid shortuparrow slash smallsetminus symbol-epr69x "
+        "toneletterstem uparrow upharpoonright upstep vertline wedge wr "
+        # 2
+        "barglotstop commatailz crtwo ctz glotstop mathcal-lbrace-Z-rbrace mathds-lbrace-Z-rbrace "
+        "mathfrak-lbrace-Z-rbrace mathscr-lbrace-Z-rbrace nexists partial raiseglotstop "
+        # 3
+        "braceright ctyogh lyoghlig ni rbrace revepsilon rhookrevepsilon rquill threesuperior xi yogh zeta "
+        # 4
+        "Jupiter jupiter lhtlongy turnh turny "
+        # 5
+        "Saturn barrevglotstop invglotstop mathcal-lbrace-S-rbrace mathds-lbrace-S-rbrace "
+        "mathfrak-lbrace-S-rbrace mathfrak-lbrace-s-rbrace mathscr-lbrace-S-rbrace revyogh rtails saturn surd "
+        "varsigma "
+        # 6
+        "ctc flat htb mathcal-lbrace-G-rbrace mathds-lbrace-G-rbrace mathfrak-lbrace-C-rbrace "
+        "mathfrak-lbrace-E-rbrace mathfrak-lbrace-G-rbrace mathfrak-lbrace-b-rbrace mathscr-lbrace-G-rbrace "
+        "schwa sigma varrho "
+        # 7
+        "Rsh corner greater guilsinglright lnot neg rangle tau urcorner "
+        # 8
+        "EyesDollar Olyoghlig S Taurus ampersand beta closeepsilon closerevepsilon colon ctesh dollar "
+        "dollaroldstyle lengthmark mathcal-lbrace-B-rbrace mathdollar mathds-lbrace-B-rbrace "
+        "mathfrak-lbrace-B-rbrace mathsection parr scb section ss taurus with "
+        # 9
+        "barg crg g htg htq mathfrak-lbrace-g-rbrace mathfrak-lbrace-q-rbrace mathparagraph paragraph reve "
+        "rho rhookschwa scriptg wynn "
+        # 1 or 6
+        "quoteleft "
+        # 1 or 9
+        "quoteright "
+        # 6 or 8
+        "delta "
+    ).split()
+)
+# Quick, Draw!'s categories.
+DOODLES = frozenset(
+    (
+        # 0
+        "baseball basketball belt blueberry bread circle compass cookie donut flying_saucer hexagon hot_dog "
+        "moon octagon onion paper_clip peas pillow pond pool potato soccer_ball steak toe wheel "
+        # 1
+        "asparagus baseball_bat bench cactus candle carrot clarinet crayon hockey_stick knife line marker "
+        "matches nail paintbrush pencil popsicle river screwdriver skyscraper string_bean syringe toothbrush "
+        # 2
+        "duck flamingo roller_coaster swan "
+        # 3
+        "bird "
+        # 6
+        "foot saxophone sock "
+        # 8
+        "bowtie eyeglasses hourglass peanut snowman "
+        # 9
+        "headphones hot_air_balloon lollipop spoon tennis_racquet "
+        # 0 or 1
+        "finger "
+        # 1 or 7
+        "axe boomerang floor_lamp knee rifle streetlight "
+        # 2 or 5
+        "snake "
+        # 2 or 6
+        "nose "
+        # 3 or 9
+        "ear "
+        # 6 or 9
+        "garden_hose hurricane snail "
+        # 1 or 2 or 5
+        "lightning "
+        # 2 or 3 or 5
+        "squiggle zigzag "
+    ).split()
+)
+# Typed letters and signs, and CoMNIST's capital letters. Question marks, soft and hard signs and digits in a circle
+# also look like digits, but they are trained on: the service must refuse them.
+GLYPHS = frozenset(
+    "DOQoΘΦθφ∂∅⓪◉○◌◎●◐◑◒◓"  # 0
+    "!IJLijlι↑↓∫"  # 1
+    "Zz"  # 2
+    "ζξЗЭзэє"  # 3
+    "yЧч"  # 4
+    "Ss§ς"  # 5
+    "GbδσБб♭"  # 6
+    ">Tτ"  # 7
+    "$&Bβв∞🎱"  # 8
+    "Pgqρ"  # 9
+)
+GESTURES = frozenset(("circle",))  # 0

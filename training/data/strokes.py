@@ -44,6 +44,17 @@ class Strokes:
         with np.load(path) as file:
             return cls(*(file[name] for name in ("points", "stroke", "sample", "label", "writer", "source")))
 
+    def of(self, rows: np.ndarray) -> "Strokes":
+        """The samples `rows` (M,) alone."""
+        strokes = _ranges(self.sample[rows], self.sample[rows + 1])
+        lengths = self.stroke[strokes + 1] - self.stroke[strokes]
+        return Strokes(
+            self.points[_ranges(self.stroke[strokes], self.stroke[strokes + 1])],
+            np.concatenate([[0], np.cumsum(lengths)]),
+            np.concatenate([[0], np.cumsum(self.sample[rows + 1] - self.sample[rows])]),
+            *(getattr(self, name)[rows] for name in ("label", "writer", "source")),
+        )
+
     @classmethod
     def joined(cls, parts: list["Strokes"]) -> "Strokes":
         """The samples of all parts, one after another."""
@@ -57,6 +68,12 @@ class Strokes:
         )
 
 
+def _ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """The numbers from each start (M,) to before its stop (M,), one range after another."""
+    counts = stops - starts
+    return np.arange(counts.sum()) + np.repeat(starts - np.concatenate([[0], counts.cumsum()[:-1]]), counts)
+
+
 def draw_some(strokes: Strokes, rows: np.ndarray, which: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw the samples `rows[which]`. A `Source` has partial(draw_some, strokes, rows) as its `draw`."""
     return draw(strokes, rows[which], generator)
@@ -68,8 +85,7 @@ def draw(strokes: Strokes, rows: np.ndarray, generator: np.random.Generator) -> 
     first, last = strokes.stroke[strokes.sample[rows]], strokes.stroke[strokes.sample[rows + 1]]
     counts = last - first
     starts = np.concatenate([[0], counts.cumsum()])
-    chosen = np.arange(starts[-1]) + np.repeat(first - starts[:-1], counts)
-    points = strokes.points[chosen].astype(np.float32)  # (P, 2), the samples one after another
+    points = strokes.points[_ranges(first, last)].astype(np.float32)  # (P, 2), the samples one after another
     each = np.repeat(np.arange(n), counts)
     points = np.einsum("pij,pj->pi", _shapes(n, generator)[each], points)
     low, high = np.minimum.reduceat(points, starts[:-1]), np.maximum.reduceat(points, starts[:-1])
