@@ -10,9 +10,11 @@ import json
 import re
 import tarfile
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from training.data.unipen_format import Sample, Stroke, Unipen
 RAW = "https://raw.githubusercontent.com/{0}/{1}"
 ARCHIVE = "https://codeload.github.com/{0}/tar.gz/{1}"
 FULL = 255  # length that the longer side of a sample is scaled to
+NOBODY = "-1"  # the writer of a drawing whose author is not known
 STRAIGHT = 0.7  # units of that length: a point closer than this to the line between its neighbours is left out
 
 
@@ -90,19 +93,28 @@ def simplified(points: np.ndarray) -> np.ndarray:
     return np.concatenate([simplified(points[: far + 1])[:-1], simplified(points[far:])])
 
 
+def unpacked(content: bytes, parts: tuple[str, ...], base: str, top: bool = True) -> dict[str, bytes]:
+    """The files of a .tar.gz whose paths begin with one of `parts`, by their paths without `base`.
+
+    top: the archive holds one folder, which does not count.
+    """
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            path = member.name.split("/", 1)[-1] if top else member.name
+            if member.isfile() and path.startswith(parts) and (file := archive.extractfile(member)):
+                files[path.removeprefix(base)] = file.read()
+    return files
+
+
 # UNIPEN: https://doi.org/10.5281/zenodo.1195803
 
 
 def fetch_unipen(root: Path) -> None:
     repository, commit = "GreenCappuccino/train_r01_v07", "552a4d440bc94bb34710650c0826be7deb986f7c"
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(download(ARCHIVE.format(repository, commit)))) as archive:
-        for member in archive:
-            path = member.name.split("/", 1)[-1]
-            if member.isfile() and path.startswith((*(f"data/{part}/" for part in Unipen.PARTS), "include/")):
-                file = archive.extractfile(member)
-                files[path] = file.read().decode("latin-1") if file else ""
-    unipen = Unipen(files)
+    parts = (*(f"data/{part}/" for part in Unipen.PARTS), "include/")
+    files = unpacked(download(ARCHIVE.format(repository, commit)), parts, "")
+    unipen = Unipen({path: content.decode("latin-1") for path, content in files.items()})
     for part, expected in Unipen.COUNTS.items():
         count = save_strokes(root / "unipen" / f"{part}.npz", unipen.samples(part))
         print(f"UNIPEN {part}: {count:,} samples; the CD's table says {expected:,}")
@@ -194,10 +206,100 @@ def fetch_doodles(root: Path) -> None:
     np.savez_compressed(path, images=np.concatenate(images), label=labels)
 
 
+# Detexify: https://github.com/kirel/detexify-next, whose samples are those of https://github.com/kirel/detexify-data
+
+
+def detexify_samples(files: dict[str, bytes]) -> Iterable[Sample]:
+    """The drawings in files of one JSON object a line, without those that a review rejected; by paths below source/."""
+    rejected = set(json.loads(files["reviews/rejected-samples.json"])["rejected"])
+    for path in sorted(path for path in files if path.endswith(".jsonl")):
+        for line in files[path].splitlines():
+            drawn = json.loads(line)
+            strokes = [[(point["x"], point["y"]) for point in stroke] for stroke in drawn["strokes"] if stroke]
+            if strokes and drawn["id"] not in rejected and drawn["source"].get("importedFrom") == "detexify.sql.gz":
+                yield drawn["symbolId"].removeprefix("latex:"), NOBODY, "", strokes
+
+
+def fetch_detexify(root: Path) -> None:
+    repository, commit = "kirel/detexify-next", "6831c8178c34dae2a996736a41bee111d1a41a2d"
+    parts = ("packages/data/source/samples/latex/", "packages/data/source/reviews/")
+    files = unpacked(download(ARCHIVE.format(repository, commit)), parts, "packages/data/source/")
+    count = save_strokes(root / "detexify" / "symbols.npz", detexify_samples(files))
+    print(f"Detexify: {count:,} symbols; 39,494 are expected")
+
+
+# Quick, Draw!'s raw drawings, 8 to 94 of each category, and bitmaps of five categories
+
+
+def sketches(files: dict[str, bytes]) -> Iterable[Sample]:
+    """The drawings in .ndjson files, each cut off somewhere in its last line."""
+    for path in sorted(files):
+        for line in files[path].splitlines():
+            try:
+                drawn = json.loads(line)
+            except ValueError:
+                continue
+            strokes = [list(zip(stroke[0], stroke[1], strict=True)) for stroke in drawn["drawing"] if stroke[0]]
+            yield drawn["word"], NOBODY, drawn["countrycode"], strokes
+
+
+def fetch_sketches(root: Path) -> None:
+    repository, commit = "borismus/exupery", "5ab788cb27b61d790d9f289d2fb3944748115f85"
+    files = unpacked(download(ARCHIVE.format(repository, commit)), ("public/sketches/",), "public/sketches/")
+    count = save_strokes(root / "quickdraw345" / "drawings.npz", sketches(files))
+    print(f"Quick, Draw!: {count:,} drawings of 345 categories; about 8,600 are expected")
+    repository, commit = "sukumr/Doodle-Classifier", "a4fae56015125f73b2fe9e6e086cfc7444f95577"
+    kinds = ("apple", "bicycle", "diamond", "eye", "fish")
+    images = []
+    for kind in kinds:
+        content = download(RAW.format(repository, f"{commit}/data/{kind}.npy"))
+        images.append(np.load(io.BytesIO(content))[1000:1800].reshape(-1, 28, 28))
+    labels, nothing = np.repeat(kinds, 800), np.full(4000, "")
+    np.savez_compressed(
+        root / "quickdraw345" / "bitmaps.npz", images=np.concatenate(images), label=labels, source=nothing
+    )
+
+
+# The $1 recogniser's gesture logs: https://depts.washington.edu/acelab/proj/dollar
+
+
+def gesture_samples(files: dict[str, bytes]) -> Iterable[Sample]:
+    """One gesture a file: <Gesture Name="arrow01" Subject="1" Speed="slow"><Point X="1" Y="2" T="3"/>...</Gesture>."""
+    for path in sorted(path for path in files if path.endswith(".xml")):
+        gesture = ElementTree.fromstring(files[path])
+        points = [(float(point.attrib["X"]), float(point.attrib["Y"])) for point in gesture.iter("Point")]
+        yield gesture.attrib["Name"].rstrip("0123456789"), gesture.attrib["Subject"], gesture.attrib["Speed"], [points]
+
+
+def fetch_gestures(root: Path) -> None:
+    repository, commit = "htfy96/dollar", "a836fc22cd59633727afc3b3e4ede546e34940e2"
+    files = unpacked(download(ARCHIVE.format(repository, commit)), ("test/testdata/",), "test/testdata/")
+    count = save_strokes(root / "dollar1" / "gestures.npz", gesture_samples(files))
+    print(f"$1 gestures: {count:,}; 5,280 are expected")
+
+
+# TrashNet, as grey pictures of 96x96 pixels: https://github.com/garythung/trashnet
+
+
+def fetch_things(root: Path) -> None:
+    repository, commit = "lightb0x/trashnet-resize", "18c97a7ea3d0d3126ef9e2b6bb529452258ecaea"
+    content = download(RAW.format(repository, f"{commit}/dataset-resized-grayscale-96.tar.gz"))
+    path = root / "photos_things" / "photos.zip"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, photograph in unpacked(content, ("",), "", top=False).items():
+            if name.endswith(".jpg"):
+                archive.writestr("/".join(name.split("/")[-2:]), photograph)
+
+
 PUBLISHED = (
     Published("unipen", "CC BY 4.0", "https://doi.org/10.5281/zenodo.1195803", fetch_unipen),
     Published("uji_digits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/177", fetch_uji),
     Published("optdigits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/80", fetch_optdigits),
     Published("omniglot", "MIT", "https://github.com/brendenlake/omniglot", fetch_omniglot),
     Published("quickdraw", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_doodles),
+    Published("detexify", "ODbL 1.0", "https://github.com/kirel/detexify-data", fetch_detexify),
+    Published("quickdraw345", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_sketches),
+    Published("dollar1", "New BSD", "https://depts.washington.edu/acelab/proj/dollar", fetch_gestures),
+    Published("photos_things", "MIT", "https://github.com/garythung/trashnet", fetch_things),
 )

@@ -85,7 +85,7 @@ def _draw(pictures: np.ndarray, mirrored: float, rows: np.ndarray, generator: np
         matrix = turn @ [[wide, -slant], [0, 1 / wide]]
         matrix = np.column_stack([matrix, HEIGHT - matrix @ (HEIGHT / 2, HEIGHT / 2)])
         ink = cv2.warpAffine(ink, matrix, (side, side))
-        level = generator.uniform(*LEVEL)
+        level = generator.uniform(*LEVEL) * float(ink.max()) / 255
         ink = ((ink - level) * 3 + 127).clip(0, 255)
         images[i] = frame(ink, ink > 127)[0]
     return images
