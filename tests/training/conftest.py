@@ -54,7 +54,35 @@ def small_writers(tmp_path_factory):
     return root
 
 
-def write_strokes(path, kinds, times, generator):
+@pytest.fixture(scope="session")
+def small_foreign(small_writers):
+    """The same folder with the sets that hold no digits; of each, some kinds are look-alikes and some are held out."""
+    generator = np.random.default_rng(1)
+    symbols = "latex2e:alpha", "upgreek:upalpha", "latex2e:theta", "latex2e:hash", "marvosym:Heart", "tipa:textsoftsign"
+    write_strokes(small_writers / "detexify" / "symbols.npz", symbols, 2, generator, named=False)
+    categories = "cat", "circle", "tiger", "smiley face"
+    write_strokes(small_writers / "quickdraw345" / "drawings.npz", categories, 2, generator, named=False)
+    write_strokes(small_writers / "dollar1" / "gestures.npz", ("arrow", "circle", "pigtail"), 2, generator)
+    for folder, file, side in (
+        ("quickdraw345", "bitmaps.npz", 28),
+        ("typed_signs", "typed.npz", 48),
+        ("comnist_first", "letters.npz", 64),
+    ):
+        images = np.zeros((200, side, side), np.uint8)
+        images[:, 5:20, 3:25] = generator.integers(0, 2, (200, 15, 22)) * 255
+        label, source = np.tile(["A", "O", "?", "#"], 50), np.repeat(["DejaVuSans.ttf", "ComicNeue-Regular.otf"], 100)
+        save(small_writers / folder / file, images=images, label=label, source=source)
+    (small_writers / "photos_things").mkdir()
+    with zipfile.ZipFile(small_writers / "photos_things" / "photos.zip", "w") as file:
+        for name in (*(f"glass/glass{number}.jpg" for number in range(1, 260, 6)), "wallpaper/sunset-1.jpg"):
+            picture = cv2.GaussianBlur(generator.integers(0, 256, (96, 96)).astype(np.uint8), (0, 0), 3)
+            file.writestr(
+                name, cv2.imencode(".jpg", cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes()
+            )
+    return small_writers
+
+
+def write_strokes(path, kinds, times, generator, named=True):
     """Write a file in which each of WRITERS writes each of `kinds` `times` times, in one stroke or two."""
     label = np.tile(np.repeat(list(kinds), times), WRITERS)
     writer = np.repeat(np.arange(WRITERS), times * len(kinds))
@@ -63,6 +91,7 @@ def write_strokes(path, kinds, times, generator):
     points = generator.integers(0, 256, (stroke[-1], 2)).astype(np.uint8)
     sample = np.concatenate([[0], counts.cumsum()])
     source = np.full(len(label), "x1")
+    writer = writer if named else np.full(len(label), -1)
     save(path, points=points, stroke=stroke, sample=sample, label=label, writer=writer, source=source)
 
 

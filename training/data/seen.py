@@ -19,6 +19,7 @@ from tqdm import tqdm
 from service.picture.digit import canonicalise
 from service.picture.errors import BlankImage
 from service.picture.framing import frame
+from service.picture.ink import FILE as INK
 from service.picture.ink import InkFinder
 from training.data import camera, drawings, glyphs, marred, mnist, omniglot, paper, pens, printed, uji, unipen
 from training.data.nondigits import NONE
@@ -55,16 +56,16 @@ def _take(images: np.ndarray, rows: np.ndarray, generator: Generator) -> np.ndar
     return images[rows]
 
 
-def make(ink: Path, root: Path | str | None = None, writers: Path | str | None = None, to: Path = FOLDER) -> bool:
+def make(models: Path, root: Path | str | None = None, writers: Path | str | None = None, to: Path = FOLDER) -> bool:
     """Make the pictures of all splits, unless it has been done with this ink network. Returns whether it did.
 
-    ink: the file of the ink network; root: of MNIST; writers: of the other sources. It takes half an hour.
+    models: the folder of the ink network; root: of MNIST; writers: of the other sources. It takes a quarter of an hour.
     """
     to.mkdir(parents=True, exist_ok=True)
-    made_with, sha256 = to / "ink.sha256", hashlib.sha256(ink.read_bytes()).hexdigest()
+    made_with, sha256 = to / "ink.sha256", hashlib.sha256((models / INK).read_bytes()).hexdigest()
     if made_with.exists() and made_with.read_text() == sha256:
         return False
-    finder = InkFinder(ink)
+    finder = InkFinder(models / INK)
     for split in SPLITS:
         np.savez_compressed(to / f"{split}.npz", **Making(split, root, writers, finder).make())
     made_with.write_text(sha256)
