@@ -41,6 +41,7 @@ ALLOWED = {
     },
     "training.loop": {"training.networks", "training.task", "training.recipe"},
     "training.networks": {
+        "training.scenes",
         "training.digits",
         "training.task",
         "training.scenes",

@@ -47,6 +47,12 @@ class Sources:
     letters: float = 0.20  # UNIPEN's letters and signs, non-digits
     omniglot: float = 0.06  # characters of six alphabets, non-digits
     doodles: float = 0.02  # cats, rainbows, trains, non-digits
+    symbols: float = 0.0  # Detexify's, non-digits, as all that follow
+    sketches: float = 0.0  # Quick, Draw!'s of 201 categories
+    gestures: float = 0.0  # the $1 recogniser's
+    typed: float = 0.0  # letters, signs, smileys
+    capitals: float = 0.0  # CoMNIST's
+    outlines: float = 0.0  # apples, bicycles, diamonds, eyes, fishes
 
 
 MNIST_ALONE = Sources(**{f.name: 0.0 for f in fields(Sources)} | {"mnist": 1.0})

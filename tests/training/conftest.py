@@ -51,18 +51,18 @@ def small_writers(tmp_path_factory):
                     for character in (1, 2):  # the second character of Greek, beta, is a look-alike
                         entry = f"{Path(name).stem}/{alphabet}/character{character:02}/0001_{drawer:02}.png"
                         file.writestr(entry, png.getvalue())
+    write_foreign(root)
     return root
 
 
-@pytest.fixture(scope="session")
-def small_foreign(small_writers):
-    """The same folder with the sets that hold no digits; of each, some kinds are look-alikes and some are held out."""
+def write_foreign(root):
+    """Write the sets that hold no digits into the folder `root`; some of their kinds are look-alikes or held out."""
     generator = np.random.default_rng(1)
     symbols = "latex2e:alpha", "upgreek:upalpha", "latex2e:theta", "latex2e:hash", "marvosym:Heart", "tipa:textsoftsign"
-    write_strokes(small_writers / "detexify" / "symbols.npz", symbols, 2, generator, named=False)
+    write_strokes(root / "detexify" / "symbols.npz", symbols, 2, generator, named=False)
     categories = "cat", "circle", "tiger", "smiley face"
-    write_strokes(small_writers / "quickdraw345" / "drawings.npz", categories, 2, generator, named=False)
-    write_strokes(small_writers / "dollar1" / "gestures.npz", ("arrow", "circle", "pigtail"), 2, generator)
+    write_strokes(root / "quickdraw345" / "drawings.npz", categories, 2, generator, named=False)
+    write_strokes(root / "dollar1" / "gestures.npz", ("arrow", "circle", "pigtail"), 2, generator)
     for folder, file, side in (
         ("quickdraw345", "bitmaps.npz", 28),
         ("typed_signs", "typed.npz", 48),
@@ -71,15 +71,14 @@ def small_foreign(small_writers):
         images = np.zeros((200, side, side), np.uint8)
         images[:, 5:20, 3:25] = generator.integers(0, 2, (200, 15, 22)) * 255
         label, source = np.tile(["A", "O", "?", "#"], 50), np.repeat(["DejaVuSans.ttf", "ComicNeue-Regular.otf"], 100)
-        save(small_writers / folder / file, images=images, label=label, source=source)
-    (small_writers / "photos_things").mkdir()
-    with zipfile.ZipFile(small_writers / "photos_things" / "photos.zip", "w") as file:
+        save(root / folder / file, images=images, label=label, source=source)
+    (root / "photos_things").mkdir()
+    with zipfile.ZipFile(root / "photos_things" / "photos.zip", "w") as file:
         for name in (*(f"glass/glass{number}.jpg" for number in range(1, 260, 6)), "wallpaper/sunset-1.jpg"):
             picture = cv2.GaussianBlur(generator.integers(0, 256, (96, 96)).astype(np.uint8), (0, 0), 3)
             file.writestr(
                 name, cv2.imencode(".jpg", cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes()
             )
-    return small_writers
 
 
 def write_strokes(path, kinds, times, generator, named=True):

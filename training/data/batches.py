@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
+from training.data import doodles, drawings, glyphs, mnist, omniglot, optdigits, uji, unipen
 from training.data.writers import Source
 from training.recipe import Sources
 
@@ -19,6 +19,12 @@ LOAD: dict[str, Callable[[str, Path | str | None], Source]] = {
     "letters": unipen.letters,
     "omniglot": omniglot.letters,
     "doodles": doodles.drawings,
+    "symbols": drawings.symbols,
+    "sketches": drawings.doodles,
+    "gestures": drawings.gestures,
+    "typed": glyphs.typed,
+    "capitals": glyphs.letters,
+    "outlines": glyphs.doodles,
 }
 
 

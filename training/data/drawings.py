@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data import lookalikes
-from training.data.nondigits import NONE
 from training.data.strokes import Strokes, draw_some
 from training.data.writers import Source, check_split, existing, folder, split_of, split_of_nameless
+from training.recipe import NONE
 
 SYMBOLS, DOODLES, GESTURES = ("detexify", "symbols.npz"), ("quickdraw345", "drawings.npz"), ("dollar1", "gestures.npz")
 # Kinds that no network is trained on, to measure how many unknown kinds are refused: of the symbols and doodles, those

@@ -15,8 +15,8 @@ import numpy as np
 
 from service.picture.framing import SIZE, frame
 from training.data.lookalikes import GLYPHS as LOOKALIKES
-from training.data.nondigits import NONE
 from training.data.writers import Source, check_split, existing, folder, split_of_nameless
+from training.recipe import NONE
 
 TYPED = "typed_signs", "typed.npz"
 LETTERS = "comnist_first", "letters.npz"

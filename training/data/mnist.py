@@ -2,11 +2,14 @@
 
 import gzip
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torchvision.datasets import MNIST
+
+from training.data.writers import Source
 
 SIZE = 28  # pixels a side
 HELD_OUT = 12  # every twelfth training image is for validation: 5,000 of the 60,000, spread over all writers
@@ -40,6 +43,17 @@ def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torc
     held_out = torch.arange(len(images)) % HELD_OUT == HELD_OUT - 1
     keep = held_out if split == "validation" else ~held_out
     return images[keep], labels[keep]
+
+
+def digits(split: str, root: Path | str | None = None) -> Source:
+    """The same as a source, whose images are always alike. MNIST does not say who wrote them, so every writer is 0."""
+    images, labels = (values.numpy() for values in load(split, root))
+    return Source(partial(take, images[:, 0]), labels, labels.astype(str), np.zeros(len(labels), int))
+
+
+def take(images: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The rows of images that are not drawn: the `draw` of a `Source`."""
+    return images[rows]
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:

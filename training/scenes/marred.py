@@ -17,9 +17,9 @@ import numpy as np
 from service.picture.framing import SIZE, frame
 from training.data import mnist, pens
 from training.data.fonts import FONTS
-from training.data.nondigits import NONE
 from training.data.photographs import Hands
 from training.data.writers import Source, check_split
+from training.recipe import NONE
 
 HEIGHT = 48  # pixels of a digit before everything is framed
 ROOM = 60  # pixels around it for what is drawn there

@@ -21,9 +21,10 @@ from service.picture.errors import BlankImage
 from service.picture.framing import frame
 from service.picture.ink import FILE as INK
 from service.picture.ink import InkFinder
-from training.data import camera, drawings, glyphs, marred, mnist, omniglot, paper, pens, printed, uji, unipen
-from training.data.nondigits import NONE
+from training.data import camera, drawings, glyphs, mnist, omniglot, paper, pens, printed, uji, unipen
 from training.data.writers import SPLITS, Source, check_split, existing, folder
+from training.recipe import NONE
+from training.scenes import marred
 
 PHOTOGRAPHS = "photos_things", "photos.zip"
 BLOCK = 25  # photographs with neighbouring numbers show the same things, so they are in one split
@@ -40,34 +41,26 @@ FOLDER = Path("data/seen")
 Generator = np.random.Generator
 
 
-def load(split: str, root: Path | str | None = None) -> Source:
-    """The pictures of a split, digits and non-digits, from the folder seen/ beside the other sources, else from FOLDER.
-
-    Raises FileNotFoundError if they have not been made.
-    """
+def load(split: str) -> Source:
+    """The pictures of a split, digits and non-digits. Raises FileNotFoundError if they have not been made."""
     check_split(split)
-    beside = folder(root) / "seen"
-    with np.load(existing((beside if beside.is_dir() else FOLDER) / f"{split}.npz")) as file:
+    with np.load(existing(FOLDER / f"{split}.npz")) as file:
         images, labels, kinds = (file[name] for name in ("images", "labels", "kinds"))
-    return Source(partial(_take, images), labels, kinds, np.arange(len(labels)))
+    return Source(partial(mnist.take, images), labels, kinds, np.arange(len(labels)))
 
 
-def _take(images: np.ndarray, rows: np.ndarray, generator: Generator) -> np.ndarray:
-    return images[rows]
-
-
-def make(models: Path, root: Path | str | None = None, writers: Path | str | None = None, to: Path = FOLDER) -> bool:
+def make(models: Path, root: Path | str | None = None, writers: Path | str | None = None) -> bool:
     """Make the pictures of all splits, unless it has been done with this ink network. Returns whether it did.
 
     models: the folder of the ink network; root: of MNIST; writers: of the other sources. It takes a quarter of an hour.
     """
-    to.mkdir(parents=True, exist_ok=True)
-    made_with, sha256 = to / "ink.sha256", hashlib.sha256((models / INK).read_bytes()).hexdigest()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made_with, sha256 = FOLDER / "ink.sha256", hashlib.sha256((models / INK).read_bytes()).hexdigest()
     if made_with.exists() and made_with.read_text() == sha256:
         return False
     finder = InkFinder(models / INK)
     for split in SPLITS:
-        np.savez_compressed(to / f"{split}.npz", **Making(split, root, writers, finder).make())
+        np.savez_compressed(FOLDER / f"{split}.npz", **Making(split, root, writers, finder).make())
     made_with.write_text(sha256)
     return True
 
@@ -83,12 +76,8 @@ class Making:
         self.split, self.finder = split, finder
         self.generator = np.random.default_rng([SEED, SPLITS.index(split)])
         self.photographs = _photographs(split, folder(writers))
-        images, labels = mnist.load(split, root)
-        self.mnist = Source(
-            lambda rows, generator: images[rows, 0].numpy(), labels.numpy(), labels.numpy(), labels.numpy()
-        )
         self.digits = (
-            self.mnist,
+            mnist.digits(split, root),
             unipen.digits(split, writers),
             uji.digits(split, writers),
             marred.styled(split, root),
