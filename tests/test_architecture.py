@@ -44,7 +44,6 @@ ALLOWED = {
         "training.scenes",
         "training.digits",
         "training.task",
-        "training.scenes",
         "training.data",
         "training.recipe",
         "service.picture",

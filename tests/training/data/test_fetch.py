@@ -1,7 +1,9 @@
 """Small files in the formats of the published data sets are converted to the form that the sources read."""
 
 import hashlib
+import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -78,3 +80,43 @@ def test_a_file_that_changed_is_refused(tmp_path):
     assert fetch.download(path.as_uri(), good) == b"content"
     with pytest.raises(ValueError, match=f"has SHA-256 {good}; expected 00."):
         fetch.download(path.as_uri(), "00")
+
+
+def test_detexify_drawings_that_a_review_rejected_are_left_out():
+    drawn = {"symbolId": "latex:upgreek:upalpha", "strokes": [[{"x": 0, "y": 1}, {"x": 0.5, "y": 0}], []]}
+    lines = [
+        drawn | {"id": str(number), "source": {"importedFrom": source}}
+        for number, source in enumerate(["detexify.sql.gz", "detexify.sql.gz", "local"])
+    ]
+    files = {
+        "samples/latex/upgreek/upalpha.jsonl": "\n".join(map(json.dumps, lines)).encode(),
+        "reviews/rejected-samples.json": b'{"version": 1, "rejected": {"1": {"reason": "bad-sample"}}}',
+    }
+    assert list(fetch.detexify_samples(files)) == [("upgreek:upalpha", "-1", "", [[(0, 1), (0.5, 0)]])]
+
+
+def test_a_sketch_that_is_cut_off_is_left_out(tmp_path):
+    drawn = {"word": "cat", "countrycode": "DE", "drawing": [[[0, 10], [0, 20], [0, 5]], [[3], [4], [9]]]}
+    content = f"{json.dumps(drawn)}\n{json.dumps(drawn)[:40]}".encode()
+    assert fetch.save_strokes(tmp_path / "drawings.npz", fetch.sketches({"cat.ndjson": content})) == 1
+    strokes = Strokes.load(tmp_path / "drawings.npz")
+    assert strokes.label.tolist() == ["cat"] and strokes.source.tolist() == ["DE"] and strokes.writer.tolist() == [-1]
+    assert strokes.stroke.tolist() == [0, 2, 3]
+
+
+def test_gestures_are_named_without_their_numbers():
+    gesture = b'<Gesture Name="check07" Subject="3" Speed="slow">'
+    text = gesture + b'<Point X="1" Y="2" T="0"/><Point X="4" Y="6" T="9"/></Gesture>'
+    assert list(fetch.gesture_samples({"s03/slow/check07.xml": text})) == [
+        ("check", "3", "slow", [[(1.0, 2.0), (4.0, 6.0)]])
+    ]
+
+
+def test_chosen_files_of_an_archive_are_unpacked():
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name in ("repository-1/data/a.txt", "repository-1/other/b.txt"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 3
+            archive.addfile(entry, io.BytesIO(b"abc"))
+    assert fetch.unpacked(file.getvalue(), ("data/",), "data/") == {"a.txt": b"abc"}
