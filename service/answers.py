@@ -14,7 +14,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 # Why an image, or a mark in it, is not accepted as a digit.
-Reason = Literal["no_ink", "several_digits", "faint", "unsure", "small", "letters"]
+Reason = Literal["no_ink", "several_digits", "no_digit", "faint", "unsure", "small", "letters"]
 
 
 class Answer(BaseModel):
@@ -90,6 +90,9 @@ class Prediction(Answer):
 
     digit: Digit
     confidence: Probability = Field(description="of the calibrated mean of the chosen models")
+    is_digit: Probability | None = Field(
+        None, description="how likely this is one clean digit, by a network of its own; `confidence` says which"
+    )
     accepted: bool = Field(description="false: probably no single digit, or hardly written; `digit` is the best guess")
     reason: Reason | None = Field(description="why it is not accepted; null if it is")
     note: str | None = Field(description="the reason as a sentence for people; null if it is accepted")

@@ -50,6 +50,7 @@ Picture = bytes | str | Path | np.ndarray | Image.Image
 NOTES: dict[Reason, str] = {
     "no_ink": "The image holds no ink.",
     "faint": "What stands out from the background is hardly writing.",
+    "no_digit": "This does not look like a digit.",
     "unsure": "The networks are not sure enough that this is a digit.",
 }
 
@@ -251,6 +252,8 @@ class Recogniser:
         verdict = batch.verdicts[index]
         reason = self._reason(seen, verdict)
         given: dict[str, Any] = {}
+        if verdict.is_digit is not None:
+            given["is_digit"] = round(verdict.is_digit, DECIMALS)
         if explain:
             given["explain"] = self._explanation(seen, names, verdict.digit, look)
         waited = (seen.begun - seen.came) + max(batch.started - seen.ready, 0)
@@ -281,7 +284,7 @@ class Recogniser:
             return "several_digits"
         if not seen.canonical.is_sure:
             return "faint"
-        return None if verdict.accepted else "unsure"
+        return verdict.reason
 
     def _explanation(self, seen: Seen, names: list[str], digit: int, look: bool) -> Explanation:
         ink = seen.canonical.ink
@@ -377,7 +380,7 @@ def _classified(images: np.ndarray, names: list[str], shares: list[Share]) -> Cl
     verdicts = [verdict for share in shares for verdict in share.verdicts]
     written = images.reshape(len(images), -1).max(1) > 0
     return Classified(
-        verdicts=[v if ink else replace(v, accepted=False) for v, ink in zip(verdicts, written, strict=True)],
+        verdicts=[v if ink else replace(v, reason="no_ink") for v, ink in zip(verdicts, written, strict=True)],
         mean=np.concatenate([share.mean for share in shares]),
         probabilities={name: np.concatenate([share.probabilities(name) for share in shares]) for name in names},
     )

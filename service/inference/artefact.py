@@ -13,6 +13,7 @@ from .device import PROVIDERS, CudaUnusable, open_session, reason_of
 
 Metadata = dict[str, Any]  # strings and numbers
 ANSWERS = "probabilities", "boxes", "scores"
+JUDGE = "is_digit"  # the network that says whether an image shows one digit, and its output
 
 
 class UnusableArtefact(RuntimeError):
@@ -88,6 +89,20 @@ def open_finder(path: Path, threads: int) -> InkFinder:
         raise UnusableArtefact(f"{path} {error}; {remedy(path)}") from error
     except Exception as error:  # as above
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
+
+
+def open_judge(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Load models/is_digit.onnx, which says of `images` how likely each `is_digit`. Raises UnusableArtefact."""
+    try:
+        session = open_session(read(path), "cpu", threads)
+    except UnusableArtefact:
+        raise
+    except Exception as error:  # as above
+        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
+    inputs, outputs = ([node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
+    if (inputs, outputs) != (["images"], [JUDGE]):
+        raise UnusableArtefact(f"{path} has inputs {inputs} and outputs {outputs}, not ['images'] and [{JUDGE!r}].")
+    return session
 
 
 def remedy(path: Path) -> str:

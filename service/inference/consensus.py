@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from ..answers import Reason
 from .artefact import UnusableArtefact, read, remedy
 
 FILE = "consensus.json"
@@ -42,8 +43,13 @@ def choices(names: Iterable[str]) -> list[str]:
 class Verdict:
     digit: int
     confidence: float
-    accepted: bool  # False: probably not a single digit
     agreement: int  # number of models that give this digit
+    is_digit: float | None = None  # how likely it is a digit at all, 0 to 1; None without the network that says so
+    reason: Reason | None = None  # why it is not accepted
+
+    @property
+    def accepted(self) -> bool:
+        return self.reason is None
 
 
 class Calibration(BaseModel):
@@ -51,6 +57,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    least_is_digit: float = 0.0  # least score of `is_digit` of an accepted image
     weight: dict[str, float] = {}  # of each model in the mean, by name; empty: all the same
 
     temperature: dict[str, float]  # by key(names)
@@ -60,23 +67,27 @@ class Calibration(BaseModel):
         """The weights of the models `names`; None if all are the same."""
         return [self.weight[name] for name in names] if self.weight else None
 
-    def decide(self, names: Sequence[str], probabilities: np.ndarray) -> tuple[list[Verdict], np.ndarray]:
+    def decide(
+        self, names: Sequence[str], probabilities: np.ndarray, is_digit: np.ndarray | None = None
+    ) -> tuple[list[Verdict], np.ndarray]:
         """One verdict for each image, and the calibrated mean (N, 10) behind it.
 
-        probabilities: (M, N, 10), of the models `names` in this order.
+        probabilities: (M, N, 10), of the models `names` in this order; is_digit: (N,), how likely each is a digit.
         """
         mean = mean_probabilities(probabilities, self.temperature[key(names)], self.weights(names))
         threshold = self.threshold[key(names)]
         digits, confidences = mean.argmax(1), mean.max(1)
         agreements = (np.argmax(probabilities, 2) == digits).sum(0)
+        foreign = np.zeros(len(digits), bool) if is_digit is None else is_digit < self.least_is_digit
         verdicts = [
             Verdict(
                 digit=int(digit),
                 confidence=float(confidence),
-                accepted=bool(confidence >= threshold),
                 agreement=int(agreement),
+                is_digit=None if is_digit is None else float(is_digit[index]),
+                reason="no_digit" if foreign[index] else None if confidence >= threshold else "unsure",
             )
-            for digit, confidence, agreement in zip(digits, confidences, agreements, strict=True)
+            for index, (digit, confidence, agreement) in enumerate(zip(digits, confidences, agreements, strict=True))
         ]
         return verdicts, mean
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnxruntime
 
-from .artefact import open_artefact, open_finder
+from .artefact import JUDGE, open_artefact, open_finder, open_judge
 from .consensus import Calibration, Verdict, load_consensus
 from .cuda import FixedShapes
 from .device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
@@ -130,6 +130,8 @@ class Predictor:
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
         self.finder = open_finder(models / "ink.onnx", threads)  # too small to be worth a copy to a GPU
+        # Like the finder, on the CPU. Folders of models that were made without it do without.
+        self.judge = open_judge(models / f"{JUDGE}.onnx", threads) if JUDGE in self.consensus.helpers else None
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
         self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
         if self.device == "cuda":  # a captured graph belongs to the thread that captured it
@@ -261,7 +263,10 @@ class Predictor:
         if self.observe is not None:
             self.observe(by_name)
         probabilities = np.stack([output.probabilities for output in by_name.values()])
-        verdicts, mean = self.calibration.decide(names, probabilities)
+        is_digit = None
+        if self.judge is not None:
+            is_digit = np.asarray(self.judge.run([JUDGE], {"images": images})[0])
+        verdicts, mean = self.calibration.decide(names, probabilities, is_digit)
         return Batch(
             by_name=by_name,
             mean=mean,

@@ -26,7 +26,12 @@ class Matcher:
         likeness = np.stack([self._unit(image[0]) for image in images]) @ self.typed.T
         sure = likeness.max(1) ** 8
         self.verdicts = [
-            Verdict(digit=int(digit), confidence=float(confidence), accepted=bool(confidence > 0.4), agreement=1)
+            Verdict(
+                digit=int(digit),
+                confidence=float(confidence),
+                agreement=1,
+                reason=None if confidence > 0.4 else "unsure",
+            )
             for digit, confidence in zip(likeness.argmax(1), sure, strict=True)
         ]
         return self
