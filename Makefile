@@ -5,8 +5,9 @@ UV := uv==0.13.9
 INSTALL := $(BIN)/uv pip install -q --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header pyproject.toml
 
-# Where there is an NVIDIA GPU, onnxruntime needs CUDA and cuDNN beside it.
-GPU := $(if $(shell command -v nvidia-smi 2>/dev/null),-r requirements/cuda.txt)
+# What serving needs: with CUDA and cuDNN where there is an NVIDIA GPU, and with CPU=1 no part for GPUs at all.
+SERVING := $(if $(CPU),cpu,$(if $(shell command -v nvidia-smi 2>/dev/null),cuda,serve))
+SIZE := $(if $(filter cpu,$(SERVING)),0.4 GB,$(if $(filter cuda,$(SERVING)),3 GB,0.7 GB; CPU=1 needs 0.4 GB))
 
 .PHONY: serve dev test lint data models pin clean
 
@@ -58,18 +59,21 @@ $(NETWORKS:%=$(MODELS)/%.onnx): $(MODELS)/%.onnx: $(RUNS)/%/done
 pin: .venv/uv.done  ## pin pyproject.toml into requirements/; UPGRADE=-U takes the newest releases
 	$(COMPILE) $(UPGRADE) --extra cuda --extra train --extra dev -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt --extra tracing -o requirements/serve.txt
+	echo onnxruntime-gpu | $(COMPILE) requirements/cpu.in --excludes /dev/stdin -c requirements/dev.txt --extra tracing -o requirements/cpu.txt
 	$(COMPILE) -c requirements/dev.txt --extra tracing --extra cuda -o requirements/cuda.txt
 
 clean:  ## remove the environment
 	rm -rf .venv
 
 .venv/uv.done:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Quintet needs Python 3.11 or newer, and $(PYTHON) is not: set PYTHON."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q $(UV)
 	touch $@
 
-.venv/serve.done: .venv/uv.done requirements/serve.txt requirements/cuda.txt
-	$(INSTALL) --require-hashes -r requirements/serve.txt $(GPU)
+.venv/serve.done: .venv/uv.done requirements/$(SERVING).txt
+	@echo "Installing what serving needs into .venv: $(SIZE), from Python's package index."
+	$(INSTALL) --require-hashes -r requirements/$(SERVING).txt
 	$(INSTALL) --no-deps -e .
 	touch $@
 
