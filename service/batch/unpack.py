@@ -247,6 +247,9 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, limit:
     content = archive.extractfile(member) if member.isfile() else None
     if content is None:
         return Image(path, None, "The member is not a file.")
+    if member.size > limit and not member.issparse():
+        while content.read(tarfile.RECORDSIZE):  # where the archive ends before it, the archive has the error
+            pass
     return _image(path, member.size, content, limit)
 
 

@@ -47,10 +47,8 @@ def only(tmp_path):
 def test_a_member_that_claims_exabytes_ends_its_archive(tmp_path, name):
     path = tmp_path / "a.tar"
     path.write_bytes(header(name, 2**60) + bytes(10_000))
-    *first, last = images(path)
-    assert last.path == str(path)
-    assert last.error == f"Reading stopped after {len(first)} image{'s' * (not first)}: unexpected end of data."
-    assert {image.error for image in first} <= {"The image has 1152921504606846976 bytes; the limit is 100."}
+    (image,) = images(path)
+    assert (image.path, image.error) == (str(path), "Reading stopped after 0 images: unexpected end of data.")
 
 
 def test_pipes_sockets_devices_and_broken_links_are_not_read(tmp_path):
