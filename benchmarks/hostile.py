@@ -1,121 +1,164 @@
-"""Measure hostile uploads: processor time, memory and log lines, and the worst of many files of each format.
+"""What does a hostile upload cost? The processor time and memory of the service for the worst of many of each format.
 
-    python -m benchmarks.hostile [--files N] [--seed S] [--record results/hostile.json]
+    python -m benchmarks.hostile [--files N] [--seed S] [--format TIFF] [--record results/hostile.json]
 
-Each upload is decoded and canonicalised as for /predict, without the models, in a process forked from a warm one.
-`rise` is the memory that the process needs beyond the warm one, including the upload. The last line is JSON.
+Uploads of up to 10 MB (tests/hostile/bombs.py) are sent one after another to a service of one worker: to /predict, to
+/read, and to /predict/batch as many times as fit. Costs are of the worker and all processes that it starts; memory is
+how far they rise above rest, each shared page counted once. The last line is JSON.
 """
 
 import argparse
 import json
 import os
-import resource
-import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
+import psutil
 from tqdm import tqdm
 
-from benchmarks import bombs
 from benchmarks.offline import hardware
-from service.inference.artefact import open_finder
-from service.picture.decode import FORMATS, grey_from_upload
-from service.picture.digit import canonicalise
-from service.picture.errors import InvalidImage
-from service.picture.ink import FILE, InkFinder
+from benchmarks.servers import serving
+from tests.hostile import bombs
 
-MAX_PIXELS = 16_000_000
-PAGE = os.sysconf("SC_PAGE_SIZE")
+SAMPLES = 0.004  # seconds between two looks at the memory
+BATCH = 32  # images in one call of /predict/batch
+ROUTES = "/predict", "/read", "/predict/batch"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     maker: str
     number: int  # of the file; with the seed, it makes the file again
+    route: str
     body_bytes: int
     cpu_s: float
     rise_mb: float
-    log_bytes: int
+    status: int
     answer: str
 
 
-@cache
-def finder() -> InkFinder:
-    return open_finder(Path("models") / FILE, threads=1)
+class Worker:
+    """The worker of a service, with the processes that it started."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.process = process
+
+    def family(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def seconds(self) -> float:
+        """Of processor time so far, with that of the children that have ended."""
+        total = 0.0
+        for process in self.family():
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def megabytes(self) -> float:
+        total = 0
+        for process in self.family():
+            try:
+                total += int(Path(f"/proc/{process.pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0])
+            except (OSError, IndexError):  # it has just ended
+                continue
+        return total * 1024 / 1e6
 
 
-def look(data: bytes) -> str:
-    """Prepare an upload as /predict does before it asks the models. Returns the outcome."""
+def worker_of(process: int) -> Worker:
+    for child in psutil.Process(process).children(recursive=True):
+        if "_bentoml_impl.worker.service" in child.cmdline():
+            return Worker(child)
+    raise LookupError("no worker")
+
+
+def form(files: list[bytes]) -> tuple[bytes, str]:
+    """A multipart body of images, and its type."""
+    head = b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\n'
+    return b"".join(head + data + b"\r\n" for data in files) + b"--b--\r\n", "multipart/form-data; boundary=b"
+
+
+def send(address: str, route: str, data: bytes) -> tuple[int, str]:
+    """The status of an upload, and the sentence or the beginning of the answer."""
+    body, kind = data, "application/octet-stream"
+    if route == "/predict/batch":
+        body, kind = form([data] * max(1, min(BATCH, bombs.BODY // (len(data) + 100))))
+    request = urllib.request.Request(address + route, body, {"Content-Type": kind})
     try:
-        canonicalise(grey_from_upload(data, MAX_PIXELS, FORMATS)[0], finder())
-    except InvalidImage as error:
-        return f"{type(error).__name__}: {error}"
-    return "read"
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return answer.status, answer.read()[:200].decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
-def cost(data: bytes, maker: str = "", number: int = 0, limit_s: int = 60) -> Cost:
-    """Decode an upload in a child process, which is killed after `limit_s` seconds of processor time."""
-    with tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as said:
-        child = os.fork()
-        if not child:
-            os.dup2(log.fileno(), 2)
-            resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
-            before = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
-            start = time.process_time()
-            answer = look(data)
-            spent = time.process_time() - start
-            rise = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before + len(data)
-            os.write(said.fileno(), json.dumps([spent, rise / 1e6, answer]).encode())
-            os._exit(0)
-        _, status, usage = os.wait4(child, 0)
-        said.seek(0)
-        failed = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3, f"ended with status {status}"
-        spent, rise, answer = json.loads(said.read()) if status == 0 else failed
-        return Cost(
-            maker=maker,
-            number=number,
-            body_bytes=len(data),
-            cpu_s=round(spent, 3),
-            rise_mb=round(rise, 1),
-            log_bytes=log.seek(0, os.SEEK_END),
-            answer=answer,
-        )
+def cost(address: str, worker: Worker, route: str, data: bytes) -> tuple[float, float, int, str]:
+    """Processor seconds, the rise in megabytes, the status and the answer of one upload."""
+    rest, before = worker.megabytes(), worker.seconds()
+    highest, done = rest, threading.Event()
 
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(SAMPLES):
+            highest = max(highest, worker.megabytes())
 
-def search(kind: str, files: int, seed: int) -> list[Cost]:
-    """The costs of `count` files of a format, made by its functions in turn."""
-    makers = bombs.MAKERS[kind]
-    costs = []
-    for number in tqdm(range(files), desc=kind, leave=False):
-        maker = makers[number % len(makers)]
-        data = maker(np.random.default_rng([seed, number]))
-        costs.append(cost(data, maker.__name__, number))
-    return costs
+    watching = threading.Thread(target=watch)
+    watching.start()
+    status, answer = send(address, route, data)
+    done.set()
+    watching.join()
+    time.sleep(0.02)  # processes that ended have been waited for
+    return worker.seconds() - before, highest - rest, status, answer
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--files", type=int, default=60, help="hostile files of each format; default: 60")
+    parser.add_argument("--files", type=int, default=30, help="hostile files of each format; default: 30")
     parser.add_argument("--seed", type=int, default=0, help="of the files; default: 0")
+    parser.add_argument("--format", choices=bombs.MAKERS, help="default: all")
+    parser.add_argument("--route", choices=ROUTES, help="default: all")
     parser.add_argument("--record", type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
-    cv2.setNumThreads(1)  # a forked child has only the thread that forked
-    look((Path("examples") / "seven.png").read_bytes())  # loads everything that a look needs
-    setting = {"hardware": hardware(), "files": arguments.files, "seed": arguments.seed, "max_pixels": MAX_PIXELS}
-    print(", ".join(f"{key} {value}" for key, value in setting.items()))
-    print(f"{'format':8}{'worst CPU s':>12}{'worst rise MB':>15}{'worst log bytes':>17}  refused")
+    setting = {"hardware": hardware(), "files": arguments.files, "seed": arguments.seed}
     rows = {}
-    for kind in bombs.MAKERS:
-        costs = search(kind, arguments.files, arguments.seed)
-        worst = {key: max(costs, key=lambda one: getattr(one, key)) for key in ("cpu_s", "rise_mb", "log_bytes")}
-        refused = sum(one.answer != "read" for one in costs)
-        rows[kind] = {"refused": refused} | {f"most_{key}": asdict(one) for key, one in worst.items()}
-        figures = [worst[key] for key in ("cpu_s", "rise_mb", "log_bytes")]
-        print(f"{kind:8}{figures[0].cpu_s:12.2f}{figures[1].rise_mb:15.0f}{figures[2].log_bytes:17}  {refused}")
+    with serving("service", workers=1, threads=len(os.sched_getaffinity(0))) as (port, process, _):
+        address, worker = f"http://127.0.0.1:{port}", worker_of(process.pid)
+        for route in ROUTES:  # what the first of each loads is no cost of an upload
+            send(address, route, (Path("examples") / "seven.png").read_bytes())
+            send(address, route, bombs.encode(bombs.Image.new("L", (64, 64)), "TIFF"))
+        print(f"{'format':8}{'route':16}{'worst CPU s':>12}{'worst rise MB':>15}  statuses")
+        for kind in [arguments.format] if arguments.format else bombs.MAKERS:
+            makers = bombs.MAKERS[kind]
+            costs: dict[str, list[Cost]] = {route: [] for route in ROUTES if arguments.route in (None, route)}
+            for number in tqdm(range(arguments.files), desc=kind, leave=False):
+                maker = makers[number % len(makers)]
+                data = maker(np.random.default_rng([arguments.seed, number]))[: bombs.BODY]
+                for route, found in costs.items():
+                    cpu_s, rise_mb, status, answer = cost(address, worker, route, data)
+                    found.append(
+                        Cost(
+                            maker=maker.__name__,
+                            number=number,
+                            route=route,
+                            body_bytes=len(data),
+                            cpu_s=round(cpu_s, 2),
+                            rise_mb=round(rise_mb, 1),
+                            status=status,
+                            answer=answer,
+                        )
+                    )
+            rows[kind] = {}
+            for route, found in costs.items():
+                cpu, rise = max(found, key=lambda one: one.cpu_s), max(found, key=lambda one: one.rise_mb)
+                rows[kind][route] = {"most_cpu_s": asdict(cpu), "most_rise_mb": asdict(rise)}
+                statuses = {status: sum(one.status == status for one in found) for status in {o.status for o in found}}
+                print(f"{kind:8}{route:16}{cpu.cpu_s:12.2f}{rise.rise_mb:15.0f}  {statuses} {cpu.maker} {rise.maker}")
     result = {"setting": setting, "formats": rows}
     if arguments.record:
         arguments.record.write_text(json.dumps(result, indent=1) + "\n")

@@ -30,6 +30,7 @@ from .http.pages import EXAMPLES
 from .http.requests import Listener, Requests
 from .inference.consensus import load_consensus
 from .inference.device import DeviceLost, choose_device
+from .picture import isolation
 from .recogniser import Recogniser
 
 ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"  # either one asks for traces
@@ -92,6 +93,7 @@ class Quintet:
         # The thread that ran a batch waits so long for the interpreter's lock while other requests are worked on.
         sys.setswitchinterval(SWITCH)
         worker = (bentoml.server_context.worker_index or 1) - 1
+        isolation.shared().start()  # the processes that decode pictures get ready while the models are loaded
         try:
             self.recogniser = Recogniser(settings=settings, worker=worker)
         except RuntimeError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .picture.decode import FORMATS, Format
+from .picture.container import FORMATS, Format
 
 PREFIX = "QUINTET_"
 PACKAGE = Path(__file__).parent
@@ -50,8 +50,12 @@ class Settings(BaseSettings):
         ge=1,
         description="threads of one inference; at most one image more is decoded at once",
     )
-    max_bytes: int = Field(default=10_000_000, ge=1, description="largest image, as uploaded")
-    max_pixels: int = Field(default=16_000_000, ge=1, description="largest image, width times height")
+    max_bytes: int = Field(default=25_000_000, ge=1, description="largest image, as uploaded")
+    max_pixels: int = Field(
+        default=200_000_000,
+        ge=1,
+        description="largest image, width times height; all but JPEG have at most 64 million, by their memory",
+    )
     max_batch: int = Field(default=32, ge=1, description="most images in one call of /predict/batch")
     max_images: int = Field(default=1_024, ge=1, description="most images in one call of /classify")
     formats: Annotated[tuple[Format, ...], *Listed] = Field(

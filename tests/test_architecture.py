@@ -58,6 +58,7 @@ ALLOWED = {
         "service.http",
         "service.recogniser",
         "service.inference",
+        "service.picture",
         "service.lifecycle",
         "service.settings",
     },

@@ -7,12 +7,13 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageFile
 
-BODY = 10_000_000  # bytes: the largest upload that the service takes
-SIDE = 4_000  # pixels: the service takes at most SIDE * SIDE
+BODY = 10_000_000  # bytes of an upload
+SIDE = 8_000  # pixels: the service takes at most SIDE * SIDE, and more of a JPEG
 ImageFile.MAXBLOCK = 2**27  # bytes that Pillow may write at once: a progressive JPEG of noise needs them
 Maker = Callable[[np.random.Generator], bytes]
 
@@ -39,6 +40,19 @@ def shape(generator: np.random.Generator, most: int = SIDE * SIDE) -> tuple[int,
 def jpeg_shape(generator: np.random.Generator, most: int) -> tuple[int, int]:
     height, width = shape(generator, most)
     return min(height, 65_000), min(width, 65_000)
+
+
+def jpeg_huge(generator: np.random.Generator) -> bytes:
+    """A photograph of the largest phones, of 1 to 4 bands; a progressive one has fewer pixels."""
+    progressive = bool(generator.integers(2))
+    height, width = jpeg_shape(generator, SIDE * SIDE * (1 if progressive else 3))
+    mode = str(generator.choice(["L", "RGB", "CMYK"]))
+    block = noise(generator, 512, 512, len(mode), 4)
+    block = block.convert(mode) if mode != "CMYK" else block
+    image = Image.new(mode, (width, height), 200 if mode == "L" else (200,) * len(mode))
+    image.paste(block, (width // 3, height // 3))
+    subsampling = int(generator.choice([0, 2]))
+    return encode(image, "JPEG", progressive=progressive, quality=75, subsampling=subsampling)[:BODY]
 
 
 def jpeg_segments(generator: np.random.Generator) -> bytes:
@@ -180,18 +194,74 @@ def gif(generator: np.random.Generator) -> bytes:
     return start + filler[: BODY - 100_000] + graphics + (frame + body)[: max(100, BODY - len(start + filler) - 100)]
 
 
-def tiff(tags: dict[int, tuple[int, list[int]]], data: bytes = b"") -> bytes:
-    """A TIFF with these tags, each with its type and values; `data` begins at byte 8."""
+Tag = tuple[int, list[int]] | tuple[int, list[int], int]  # type, values, and how many there are said to be
+TYPES = {1: "u1", 2: "u1", 3: "<u2", 4: "<u4", 5: "<u4", 7: "u1", 16: "<u8", 17: "<i8"}
+
+
+def tiff(tags: dict[int, Tag], data: bytes = b"", big: bool = False) -> bytes:
+    """A TIFF, or a BigTIFF, with these tags. `data` begins at byte 8, or 16."""
+    start, inline = (16, 8) if big else (8, 4)
+    number = "<Q" if big else "<I"
     entries, body = [], data
-    for tag, (kind, numbers) in sorted(tags.items()):
-        packed = np.array(numbers, {1: "u1", 3: "<u2", 4: "<u4", 5: "<u4"}[kind]).tobytes()
-        if len(packed) > 4:
-            at, body = 8 + len(body), body + packed
-            packed = struct.pack("<I", at)
-        count = len(numbers) // (2 if kind == 5 else 1)
-        entries.append(struct.pack("<HHI", tag, kind, count) + packed.ljust(4, b"\0"))
-    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
+    for tag, (kind, numbers, *said) in sorted(tags.items()):
+        packed = np.array(numbers, TYPES[kind]).tobytes()
+        if len(packed) > inline:
+            at, body = start + len(body), body + packed
+            packed = struct.pack(number, at)
+        count = said[0] if said else len(numbers) // (2 if kind == 5 else 1)
+        entries.append(struct.pack("<HH", tag, kind) + struct.pack(number, count) + packed.ljust(inline, b"\0"))
+    directory = struct.pack("<Q" if big else "<H", len(entries)) + b"".join(entries) + bytes(inline)
+    head = b"II\x2b\0\x08\0\0\0" if big else b"II*\0"
+    return head + struct.pack(number, start + len(body)) + body + directory
+
+
+SMALL = {256: (4, [64]), 257: (4, [64]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 277: (3, [1])}
+
+
+def tiff_lies(generator: np.random.Generator) -> bytes:
+    """A tag of millions of values that are not there, at a place that is not there; 174 bytes took 650 MB."""
+    big = bool(generator.integers(2))
+    kind = int(generator.choice([1, 2, 7, 3, 4, 16 if big else 4]))
+    count = int(generator.choice([20_000_000, 60_000_000, 2**31, 2**32 - 1] + [2**40, 2**62] * big))
+    place = int(generator.choice([8, 2**31, 2**32 - 1] + [2**63 - 1] * big))
+    tag = int(generator.choice([256, 257, 273, 278, 279, 282, 322, 324, 325, 320, 700, 34665]))
+    tags: dict[int, Tag] = SMALL | {273: (4, [8]), 278: (4, [64]), 279: (4, [4_096])}
+    tags[tag] = 16 if big else 4, [place]
+    data = bytearray(tiff(tags, bytes(4_096 * int(generator.integers(2))), big))
+    at = data.rindex(struct.pack("<HH", tag, 16 if big else 4))
+    data[at : at + 12 if big else at + 8] = struct.pack("<HHQ" if big else "<HHI", tag, kind, count)
+    return bytes(data)
+
+
+def tiff_rows(generator: np.random.Generator) -> bytes:
+    """A strip for each of millions of rows, their places and lengths in a byte each: 300 kB took 3.5 s."""
+    height = int(10 ** generator.uniform(4, 6.6))
+    width, kind = int(generator.choice([1, 8, 16])), int(generator.choice([1, 3]))
+    compression = int(generator.choice([1, 5, 8, 32773]))
+    tags: dict[int, Tag] = SMALL | {256: (4, [width]), 257: (4, [height]), 259: (3, [compression]), 278: (4, [1])}
+    tags |= {273: (kind, [8] * height), 279: (kind, [int(generator.choice([1, 20]))] * height)}
+    return tiff(tags, bytes(64))[:BODY]
+
+
+def tiff_tiles(generator: np.random.Generator) -> bytes:
+    """Tiles whose sides have a type that few readers know, larger than the picture: 2 MB took 2 GB."""
+    side = int(generator.choice([16_384, 32_768, 46_336, 65_520]))
+    data = zlib.compress(bytes(int(10 ** generator.uniform(6, 9))), 1)[:BODY]
+    tags: dict[int, Tag] = SMALL | {259: (3, [8]), 322: (17, [side]), 323: (17, [side])}
+    tags |= {324: (16, [16]), 325: (16, [len(data)])}
+    return tiff(tags, data, big=True)
+
+
+def tiff_jpegs(generator: np.random.Generator) -> bytes:
+    """Strips that are one and the same JPEG of 85 scans: 86 kB took 3.4 s."""
+    side = int(generator.choice([256, 512, 1_024]))
+    jpeg = encode(noise(generator, side, side, 1, 16), "JPEG", progressive=True, quality=50)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    stream = jpeg[:-2] + last * 75 + jpeg[-2:]
+    strips = max(1, min(SIDE * SIDE // side**2, 10 ** int(generator.integers(1, 4))))
+    tags: dict[int, Tag] = SMALL | {256: (4, [side]), 257: (4, [side * strips]), 259: (3, [7]), 278: (4, [side])}
+    tags |= {273: (4, [8] * strips), 279: (4, [len(stream)] * strips)}
+    return tiff(tags, stream)[:BODY]
 
 
 def tiff_strips(generator: np.random.Generator) -> bytes:
@@ -220,8 +290,7 @@ def tiff_strips(generator: np.random.Generator) -> bytes:
 
 def tiff_tags(generator: np.random.Generator) -> bytes:
     """A tag with millions of values, or a directory of thousands of tags."""
-    tags = {256: (4, [64]), 257: (4, [64]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 277: (3, [1])}
-    tags |= {273: (4, [8]), 278: (4, [64]), 279: (4, [4_096])}
+    tags: dict[int, Tag] = SMALL | {273: (4, [8]), 278: (4, [64]), 279: (4, [4_096])}
     count = int(10 ** generator.uniform(1, 6))
     kind = generator.integers(3)
     if kind == 0:
@@ -276,11 +345,49 @@ def tiff_fax(generator: np.random.Generator) -> bytes:
     return bytes(data)
 
 
+@cache
+def phone(kind: str, mode: str) -> bytes:
+    """A picture of many pixels as phones write it, in HEIC or AVIF."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    image = noise(np.random.default_rng(0), SIDE // 2, SIDE // 2, len(mode), 64)
+    return encode(image.convert(mode), kind, quality=30, **({"speed": 10} if kind == "AVIF" else {}))
+
+
+def damaged_phone(generator: np.random.Generator, kind: str) -> bytes:
+    """A picture of a phone of which some bytes are changed, more of them in its boxes than in its pixels."""
+    data = bytearray(phone(kind, str(generator.choice(["RGB", "RGBA", "L"]))))
+    for _ in range(int(generator.choice([0, 1, 4, 16]))):
+        data[int(generator.integers(8, int(generator.choice([600, len(data)]))))] = int(generator.integers(256))
+    return bytes(data)
+
+
+def heic(generator: np.random.Generator) -> bytes:
+    return damaged_phone(generator, "HEIF")
+
+
+def avif(generator: np.random.Generator) -> bytes:
+    return damaged_phone(generator, "AVIF")
+
+
 MAKERS: dict[str, tuple[Maker, ...]] = {
-    "JPEG": (jpeg_segments, jpeg_junk, jpeg_scans, jpeg_large),
+    "JPEG": (jpeg_segments, jpeg_junk, jpeg_scans, jpeg_large, jpeg_huge),
     "PNG": (png_metadata, png_pixels, png_empty_blocks),
     "WEBP": (webp, webp_canvas),
     "BMP": (bmp,),
     "GIF": (gif,),
-    "TIFF": (tiff_strips, tiff_tags, tiff_large, tiff_sixteen_bits, tiff_fax),
+    "TIFF": (
+        tiff_strips,
+        tiff_tags,
+        tiff_lies,
+        tiff_rows,
+        tiff_tiles,
+        tiff_jpegs,
+        tiff_large,
+        tiff_sixteen_bits,
+        tiff_fax,
+    ),
+    "HEIC": (heic,),
+    "AVIF": (avif,),
 }

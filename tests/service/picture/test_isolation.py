@@ -1,0 +1,268 @@
+"""What is not plainly a PNG, JPEG or WebP is decoded in a process that dies in place of the service."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from contextlib import closing
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from service.picture import isolation
+from service.picture.container import DAMAGED
+from service.picture.decode import grey_from_upload
+from service.picture.decoder import HEAVY, SLOW, packed, unpacked
+from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime, TooMuchWork
+from service.picture.isolation import SECONDS, Budget, Decoders
+from tests.conftest import REPOSITORY
+from tests.hostile.bombs import SMALL, noise, tiff
+from tests.service.picture.test_decode import encode
+
+LIMIT = 200_000_000
+STRIPS = SMALL | {273: (4, [8]), 278: (4, [64]), 279: (4, [4_096])}
+PIXELS = bytes(4_096)
+WAIT = 60  # seconds at most until a busy machine has done what is waited for
+
+
+def shared_jpeg(scans, strips):
+    """A TIFF whose strips are one and the same JPEG of many scans: 86 kB took 3.4 s."""
+    jpeg = encode(noise(np.random.default_rng(0), 1_024, 1_024, 1, 16), "JPEG", progressive=True, quality=50)
+    stream = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * scans + jpeg[-2:]
+    tags = SMALL | {256: (4, [1_024]), 257: (4, [1_024 * strips]), 259: (3, [7]), 278: (4, [1_024])}
+    return tiff(tags | {273: (4, [8] * strips), 279: (4, [len(stream)] * strips)}, stream)
+
+
+def gif(side):
+    """43 bytes, for which Pillow allocates what they claim as soon as it opens them."""
+    frame = b"!\xf9\4\x08\0\0\0\0," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x44\x01\0;"
+    return b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0, 0, 0) + frame
+
+
+def runs(height):
+    """A BMP whose run-length coding Pillow undoes in Python: 10 MB took 5.5 s."""
+    info = struct.pack("<IiiHHIIiiII", 40, 30_000, height, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 1_078) + info + bytes(1_024) + b"\1\1" * 4_000_000
+
+
+TILES = {322: (17, [32_768]), 323: (17, [32_768]), 324: (16, [16]), 325: (16, [50_000])}
+ATTACKS = {
+    "BYTE values of 20 million": tiff(STRIPS | {282: (1, [8], 20_000_000)}, PIXELS),
+    "BYTE values of 60 million": tiff(STRIPS | {256: (1, [8], 60_000_000)}, PIXELS),
+    "174 bytes": tiff(STRIPS | {273: (2, [8], 2**32 - 1)}, b""),
+    "offset of 2^63": tiff(STRIPS | {273: (16, [2**63 - 1])}, PIXELS, big=True),
+    "values of 2^40": tiff(STRIPS | {279: (16, [4_096], 2**40)}, PIXELS, big=True),
+    "a strip a row, in a byte": tiff(
+        SMALL
+        | {257: (4, [3_000_000]), 256: (4, [8]), 278: (4, [1]), 273: (1, [8] * 3_000_000), 279: (1, [8] * 3_000_000)},
+        PIXELS,
+    ),
+    "tile sides of type 17": tiff(SMALL | {259: (3, [8])} | TILES, zlib.compress(bytes(2**25)), big=True),
+    "tiles beyond the picture": tiff(
+        SMALL | {256: (4, [1]), 257: (4, [1_000_000]), 322: (4, [4_000]), 323: (4, [16]), 324: (4, [8]), 325: (4, [8])}
+    ),
+    "a shared JPEG of 85 scans": shared_jpeg(75, 60),
+    "twice the same tag": tiff(STRIPS, PIXELS).replace(struct.pack("<HH", 257, 4), struct.pack("<HH", 256, 4)),
+    "2,000 tags": tiff(STRIPS | {tag: (3, [1]) for tag in range(1_000, 3_000)}, PIXELS),
+    "1.2 million strips": tiff(STRIPS | {273: (4, [8] * 1_200_000)}, PIXELS),
+    "GIF of 65,535 a side": gif(65_535),
+    "GIF of comments": b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b"!\xfe" + 4_000_000 * b"\1a" + b"\0;",
+    "BMP of runs": runs(1_200),
+    "BMP of 2^31 pixels": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 46_341, 46_341, 1, 24, *[0] * 6),
+    "HEIC of nothing": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100_000),
+}
+
+
+@pytest.fixture(scope="module")
+def decoders():
+    with closing(Decoders()) as decoders:
+        yield decoders
+
+
+def look(data, decoders, budget=None):
+    return grey_from_upload(data, LIMIT, budget=budget, decoders=decoders)
+
+
+def process_of(parent=None):
+    """The decoder process of this process, or of another."""
+    return [child for child in psutil.Process(parent).children() if "service.picture.decoder" in child.cmdline()]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_hostile_picture_is_read_or_refused_in_a_sentence(attack, decoders):
+    try:
+        picture, _ = look(ATTACKS[attack], decoders)
+    except InvalidImage as error:
+        assert str(error) in (DAMAGED, SLOW, HEAVY) or "pixels; the limit " in str(error), error
+    else:
+        assert max(picture.shape) <= 1_024
+    assert look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)[0].shape == (30, 30)  # the next one is read
+
+
+COSTS = """
+import json, resource, sys
+from contextlib import closing
+from service.picture.decode import grey_from_upload
+from service.picture.errors import InvalidImage
+from service.picture.isolation import Decoders
+data = sys.stdin.buffer.read()
+with closing(Decoders()) as decoders:
+    try:
+        said = grey_from_upload(data, 200_000_000, decoders=decoders)[0].shape
+    except InvalidImage as error:
+        said = str(error)
+theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
+own = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+print(json.dumps([said, theirs.ru_utime + theirs.ru_stime, theirs.ru_maxrss / 1e3, own / 1e3]))
+"""
+START = 2.0  # seconds of processor time that the start of two interpreters may take
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_hostile_picture_costs_two_seconds_and_300_megabytes_at_most(attack):
+    """Seconds of processor time, which does not depend on what else the machine does, are limited by the kernel."""
+    command = [sys.executable, "-c", COSTS]
+    found = subprocess.run(command, input=ATTACKS[attack], cwd=REPOSITORY, capture_output=True, check=True)
+    _, seconds, theirs, own = json.loads(found.stdout)
+    assert seconds < 2 + START
+    assert theirs < 300 + 60 and own < 200  # of libraries, theirs has 60 at rest, and ours with numpy 120
+
+
+def test_death_by_time_is_too_much_work(decoders):
+    budget = Budget()
+    with pytest.raises(TooMuchWork) as error:
+        look(shared_jpeg(75, 60), decoders, budget)
+    assert str(error.value) == "The image takes too long to decode; save it smaller, or as an ordinary JPEG."
+    with pytest.raises(TooMuchWork) as error:
+        look(encode(Image.new("L", (30, 30))), decoders, budget)
+    assert str(error.value) == f"The images take more than {SECONDS:g} seconds to decode together; send fewer."
+
+
+def test_death_by_memory_is_too_large(decoders):
+    with pytest.raises(ImageTooLarge) as error:
+        look(gif(40_000), decoders)
+    assert str(error.value) == (
+        "The image takes more memory to decode than a picture may; save it smaller, or as an ordinary JPEG."
+    )
+
+
+def test_pictures_of_one_request_share_its_budget(decoders):
+    budget, data = Budget(seconds=0.3), encode(Image.new("RGB", (4_000, 4_000)), "TIFF", compression="tiff_lzw")
+    with pytest.raises(TooMuchWork, match=r"^The images take more than 0\.3 seconds to decode together; send fewer\.$"):
+        for _ in range(20):
+            look(data, decoders, budget)
+    assert look(data, decoders)[0].shape == (1_024, 1_024)
+
+
+def test_a_decoder_that_is_killed_is_replaced(decoders):
+    data = encode(Image.new("L", (30, 30), 9), "GIF")
+    look(data, decoders)
+    (first,) = process_of()
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait(WAIT)
+    assert (look(data, decoders)[0] == 9).all()
+    (second,) = process_of()
+    assert second.pid != first.pid
+
+
+def test_a_decoder_that_is_killed_at_work_is_a_damaged_image(decoders):
+    look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
+    (process,) = process_of()
+
+    def kill():
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline and not process.children():
+            time.sleep(0.01)  # the poll's interval
+        os.kill(process.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(InvalidImage, match=r"^The upload is a damaged or truncated image\.$"):
+        look(shared_jpeg(75, 60), decoders)
+    killer.join()
+    assert (look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)[0] == 9).all()
+
+
+def test_nobody_waits_for_a_decoder_beyond_the_deadline(decoders):
+    data = encode(Image.new("L", (30, 30), 9), "GIF")
+    with pytest.raises(OutOfTime):
+        look(data, decoders, Budget(deadline=time.perf_counter() - 1))
+    busy = threading.Thread(target=lambda: pytest.raises(TooMuchWork, look, shared_jpeg(75, 60), decoders))
+    busy.start()
+    while not any(child.children() for child in process_of()):
+        time.sleep(0.01)  # the poll's interval
+    with pytest.raises(OutOfTime):
+        look(data, decoders, Budget(deadline=time.perf_counter() + 0.1))
+    busy.join()
+
+
+def test_a_picture_that_takes_too_long_by_the_clock_is_ended(monkeypatch):
+    """On a system without limits of processor time, as Windows, the clock is the only one."""
+    with closing(Decoders()) as decoders:
+        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
+        monkeypatch.setattr(isolation, "PATIENCE", 0.2)
+        with pytest.raises(TooMuchWork) as error:
+            look(shared_jpeg(75, 60), decoders, Budget(seconds=60))
+        assert str(error.value) == SLOW
+
+
+def test_many_threads_share_a_decoder(decoders):
+    said = {}
+
+    def one(level):
+        said[level] = look(encode(Image.new("L", (30, 30), level), "BMP"), decoders)[0].mean()
+
+    threads = [threading.Thread(target=one, args=(level,)) for level in range(0, 250, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == {level: level for level in range(0, 250, 10)}
+
+
+def test_no_decoder_outlives_the_process_that_started_it():
+    program = "from service.picture import isolation; isolation.shared().start(); print(flush=True); input()"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        parent.stdout.readline()
+        (decoder,) = process_of(parent.pid)
+        parent.kill()
+    decoder.wait(WAIT)
+
+
+def test_a_decoder_knows_neither_the_key_nor_the_models(monkeypatch):
+    monkeypatch.setenv("QUINTET_API_KEY", "secret")
+    with closing(Decoders()) as decoders:
+        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
+        process = process_of()[-1]
+        assert "QUINTET_API_KEY" not in process.environ()
+        assert not any("onnxruntime" in one.path or "cv2" in one.path for one in process.memory_maps())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"{}\n",
+        b"[]\n",
+        b'{"error": "SystemExit", "says": ""}\n',
+        b'{"mode": "L", "size": [9, 9], "width": 9}\nabc',
+    ],
+)
+def test_a_reply_that_cannot_be_true_is_a_damaged_image(reply):
+    with pytest.raises(InvalidImage, match="damaged"):
+        unpacked(reply)
+
+
+def test_an_error_comes_through_the_pipe_as_it_was():
+    with pytest.raises(TooMuchWork) as error:
+        unpacked(packed(TooMuchWork("It is so.")))
+    assert str(error.value) == "It is so."
