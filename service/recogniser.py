@@ -39,6 +39,7 @@ from .inference.shapes import LARGEST
 from .picture.decode import grey_from_upload
 from .picture.digit import Canonical, canonicalise
 from .picture.errors import InvalidImage, OutOfTime
+from .picture.isolation import SECONDS, Budget
 from .reading.crowd import count_digits
 from .reading.reader import read
 from .settings import Settings
@@ -175,7 +176,9 @@ class Recogniser:
     async def predict_async(self, data: bytes, names: list[str], explain: bool = False) -> Prediction:
         """`predict` for the bytes of an image and the chosen `names`."""
         came = time.perf_counter()
-        seen, running = await asyncio.wrap_future(self._decoding.submit(self._see_and_submit, data, names, came))
+        budget = self._budget(came, len(data))
+        work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
+        seen, running = await asyncio.wrap_future(work)
         share = running.result() if running.done() else await asyncio.wrap_future(running)
         if not explain:
             return self._predict(seen, share, names)
@@ -189,10 +192,11 @@ class Recogniser:
         explain: add the 28x28 image to each.
         """
         came = time.perf_counter()
+        budget = self._budget(came, sum(map(len, files)))
 
         async def one(data: bytes) -> Prediction | Error:
             try:
-                work = self._decoding.submit(self._see_and_submit, data, names, came)
+                work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
                 seen, running = await asyncio.wrap_future(work)
                 share = await asyncio.wrap_future(running)
             except InvalidImage as error:
@@ -215,9 +219,13 @@ class Recogniser:
 
     # From a picture to what the models see.
 
-    def _see(self, picture: Picture, came: float) -> Seen:
+    def _budget(self, came: float, size: int) -> Budget:
+        """What the pictures of a request of `size` bytes may take together."""
+        return Budget(SECONDS * max(1, size / 10_000_000), came + self.settings.timeout)
+
+    def _see(self, picture: Picture, came: float, budget: Budget | None = None) -> Seen:
         begun = time.perf_counter()
-        grey, reduced = self._grey(picture)
+        grey, reduced = self._grey(picture, budget)
         decoded = time.perf_counter()
         canonical = canonicalise(grey, self.predictor.finder)
         digits = 1 if canonical.crowd is None else count_digits(canonical.crowd, self.predictor)
@@ -226,11 +234,11 @@ class Recogniser:
             canonical=canonical, reduced=reduced, digits=digits, came=came, begun=begun, decoded=decoded, ready=ready
         )
 
-    def _grey(self, picture: Picture) -> tuple[np.ndarray, float]:
+    def _grey(self, picture: Picture, budget: Budget | None = None) -> tuple[np.ndarray, float]:
         """The grey picture (H, W) uint8, upright and reduced, and the pixels of the upload per pixel of it."""
         if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.dtype == np.uint8 and picture.size:
             return picture, 1.0
-        return grey_from_upload(_bytes_of(picture), self.settings.max_pixels, self.settings.formats)
+        return grey_from_upload(_bytes_of(picture), self.settings.max_pixels, self.settings.formats, budget)
 
     def _try(self, picture: Picture, came: float) -> Seen | Error:
         try:
@@ -238,8 +246,8 @@ class Recogniser:
         except InvalidImage as error:
             return Error(error=str(error), status=error.status)
 
-    def _see_and_submit(self, data: bytes, names: list[str], came: float) -> tuple[Seen, Future[Share]]:
-        seen = self._see(data, came)
+    def _see_and_submit(self, data: bytes, names: list[str], came: float, budget: Budget) -> tuple[Seen, Future[Share]]:
+        seen = self._see(data, came, budget)
         return seen, self.predictor.submit(seen.images, names)
 
     # From what the models say to an answer.
@@ -298,7 +306,7 @@ class Recogniser:
         begun = time.perf_counter()
         if deadline is not None and begun > deadline:
             raise OutOfTime  # it waited that long for its thread
-        grey, reduced = self._grey(picture)
+        grey, reduced = self._grey(picture, Budget(deadline=deadline))
         decoded = time.perf_counter()
         page = read(grey, self.predictor, self.predictor.finder, names, deadline)
         finished = time.perf_counter()

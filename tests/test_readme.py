@@ -159,7 +159,7 @@ def test_examples_work_as_written(released, monkeypatch):
         for example in [example for page in pages for example in blocks(page, "python")]:
             exec(example.replace("http://localhost:3000", address), names)
     assert names["prediction"]["digit"] == 7
-    assert names["errors"] == ["The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."]
+    assert names["errors"] == ["This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."]
     assert list(names["probabilities"]) == VOTERS
 
 

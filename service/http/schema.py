@@ -33,7 +33,7 @@ SENTENCE = {  # an example of the sentence for each status
     401: "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'.",
     404: "Unknown model 'resnet'; served models: alexnet, cnn, faster_rcnn, vgg16, vit.",
     408: "The body did not arrive within 60 s.",
-    413: "The image has 20000 x 20000 pixels; the limit is 16000000 in all.",
+    413: "The image has 20000 x 20000 pixels; the limit is 200000000 in all.",
     415: "A body without a Content-Type is not allowed; "
     "send the image as the multipart field 'image' or as an image/* body.",
     422: "The multipart field 'image' is missing; the fields sent: 'file'.",

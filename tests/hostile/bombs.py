@@ -359,7 +359,8 @@ def damaged_phone(generator: np.random.Generator, kind: str) -> bytes:
     """A picture of a phone of which some bytes are changed, more of them in its boxes than in its pixels."""
     data = bytearray(phone(kind, str(generator.choice(["RGB", "RGBA", "L"]))))
     for _ in range(int(generator.choice([0, 1, 4, 16]))):
-        data[int(generator.integers(8, int(generator.choice([600, len(data)]))))] = int(generator.integers(256))
+        end = min(len(data), int(generator.choice([600, len(data)])))
+        data[int(generator.integers(8, end))] = int(generator.integers(256))
     return bytes(data)
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def test_file_that_is_no_image_gets_the_sentence_of_the_service(page):
     page.set_input_files("#file", REPOSITORY / "README.md")
-    expect_sentence(page, "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.")
+    expect_sentence(page, "This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF.")
     expect(page.locator("#unshown")).to_be_hidden()  # one message, not three
     expect(page.locator("#advice")).to_be_hidden()
     page.click("#clear")

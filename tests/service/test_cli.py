@@ -98,7 +98,7 @@ def test_image_that_cannot_be_read_is_one_sentence_and_hurts_no_other(folder, ca
     assert main(["predict", "--json", "text.png", "nowhere.png", "blank.png", ".", "pipe.png", "seven.png"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines() == [
-        "text.png: The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image.",
+        "text.png: This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF.",
         "nowhere.png: No such file or directory.",
         "blank.png: The image is blank: no ink stands out from the background.",
         ".: Is a directory.",

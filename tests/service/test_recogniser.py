@@ -68,7 +68,7 @@ def test_unsure_networks_are_the_reason(recogniser):
 def test_image_that_cannot_be_read_is_an_error_among_others(recogniser):
     data = encode(Image.fromarray(draw("7")))
     one, damaged, other = recogniser.predict_many([data, b"no image", data])
-    assert damaged.status == 400 and damaged.error.startswith("The upload is not a PNG")
+    assert damaged.status == 400 and damaged.error.startswith("This is text; send a picture, as PNG")
     assert said(one) == said(other)
 
 

@@ -62,9 +62,9 @@ BAD_ARRAYS = [
         )
     ),
     (
-        {"content": bytes(10_000_001), "headers": JSON},
+        {"content": bytes(25_000_001), "headers": JSON},
         413,
-        "The upload has at least 10000001 bytes; the limit is 10000000.",
+        "The upload has at least 25000001 bytes; the limit is 25000000.",
     ),
 ]
 

@@ -18,7 +18,7 @@ def test_lists_are_separated_by_commas(monkeypatch):
         (
             "FORMATS",
             "PNG,EPS",
-            "QUINTET_FORMATS is 'EPS': input should be 'PNG', 'JPEG', 'WEBP', 'BMP', 'GIF' or 'TIFF'.",
+            "QUINTET_FORMATS is 'EPS': input should be 'PNG', 'JPEG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'HEIC' or 'AVIF'.",
         ),
         ("FORMATS", "", "QUINTET_FORMATS is empty; give it a value or leave it out."),
         ("CONCURRENCY", "0", "QUINTET_CONCURRENCY is '0': input should be greater than or equal to 1."),

@@ -70,9 +70,9 @@ def raw(content, content_type="image/png"):
     return {"content": content, "headers": {"Content-Type": content_type}}
 
 
-NO_IMAGE = "The upload is not a PNG, JPEG, WebP, BMP, GIF or TIFF image."
+NO_IMAGE = "This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
 BLANK = "The image is blank: no ink stands out from the background."
-EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF."
+EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
 JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)), "JPEG")
 
 
@@ -91,7 +91,7 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
         (
             raw(encode(Image.new("1", (20_000, 20_000)))),
             413,
-            "The image has 20000 x 20000 pixels; the limit is 16000000 in all.",
+            "The image has 20000 x 20000 pixels; the limit is 200000000 in all.",
         ),
         (raw(bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
         (form(image=bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
