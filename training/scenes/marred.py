@@ -1,6 +1,6 @@
 """Pictures that are not one clean digit though digits or pieces of ink are in them, and digits in foreign styles.
 
-Both are composed from digits and letters of real people (`training.data.photographs.Hands`) and framed by the service's
+Both are composed from digits and letters of real people (`training.scenes.scene.Hands`) and framed by the service's
 own code. Of the first, no picture may be accepted as one digit: a 7 in a ring is a list's number, an underlined 7 is a
 total, a struck 7 does not count, 7a is a house. Of the second, each is one digit: MNIST has almost no slashed zeros,
 crossed sevens and ones with an upstroke, and no typed digits.
@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 
 from service.picture.framing import SIZE, frame
-from training.data import mnist, pens
-from training.data.fonts import FONTS
-from training.data.photographs import Hands
+from training.data import mnist
 from training.data.writers import Source, check_split
 from training.recipe import NONE
+from training.scenes import pens
+from training.scenes.pens import FONTS
+from training.scenes.scene import Hands
 
 HEIGHT = 48  # pixels of a digit before everything is framed
 ROOM = 60  # pixels around it for what is drawn there

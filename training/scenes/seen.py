@@ -21,10 +21,10 @@ from service.picture.errors import BlankImage
 from service.picture.framing import frame
 from service.picture.ink import FILE as INK
 from service.picture.ink import InkFinder
-from training.data import camera, drawings, glyphs, mnist, omniglot, paper, pens, printed, uji, unipen
+from training.data import drawings, glyphs, mnist, omniglot, uji, unipen
 from training.data.writers import SPLITS, Source, check_split, existing, folder
 from training.recipe import NONE
-from training.scenes import marred
+from training.scenes import camera, marred, paper, pens, printed
 
 PHOTOGRAPHS = "photos_things", "photos.zip"
 BLOCK = 25  # photographs with neighbouring numbers show the same things, so they are in one split
