@@ -11,7 +11,7 @@ SIZE := $(if $(filter cpu,$(SERVING)),0.4 GB,$(if $(filter cuda,$(SERVING)),3 GB
 
 .PHONY: serve dev test lint data models pin clean
 
-serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000)
+serve: .venv/serve.done  ## set up what serving needs and serve on PORT (default 3000); CPU=1 leaves out what GPUs need
 	$(BIN)/python -m service serve --port $(PORT)
 
 dev: .venv/dev.done  ## set up everything, without running the tests
