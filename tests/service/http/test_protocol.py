@@ -1,15 +1,18 @@
 """Connections to uvicorn with our protocol: request heads that are too large, too slow, or just allowed."""
 
 import asyncio
+import contextlib
 import json
+import logging
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from service.http import protocol
-from service.http.protocol import MAX_HEAD, LimitedHeadProtocol
+from service.http.protocol import MAX_HEAD, LimitedProtocol
 
 TOO_LARGE = (431, {"error": "The head of the request is larger than the limit of 32768 bytes."})
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -24,16 +27,16 @@ async def echo(scope, receive, send):
         await JSONResponse([len(request.headers), body])(scope, receive, send)
 
 
-def talk(conversation):
-    """The result of `conversation(reader, writer)` with our server at the other end."""
+def talk(conversation, app=echo):
+    """The result of `conversation(reader, writer)` with our server, whose event loop is BentoML's, at the other end."""
 
     async def main():
-        config = uvicorn.Config(echo, http=LimitedHeadProtocol, lifespan="off", log_config=None)
+        config = uvicorn.Config(app, http=LimitedProtocol, lifespan="off", log_config=None)
         config.load()
         state = uvicorn.server.ServerState()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: LimitedHeadProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+            lambda: LimitedProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
         )
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
@@ -45,7 +48,7 @@ def talk(conversation):
             for connection in list(state.connections):
                 connection.transport.abort()
 
-    return asyncio.run(main())
+    return uvloop.run(main())
 
 
 async def answer(reader):
@@ -161,10 +164,81 @@ def test_head_that_does_not_arrive_is_408(monkeypatch, parts):
     assert talk(conversation) == (late, b"")
 
 
+@pytest.mark.parametrize("end", [b"", b"nonsense\r\n\r\n"], ids=["closed", "nonsense"])
+def test_pipelined_requests_of_a_client_that_left_leave_nothing_in_the_log(caplog, end):
+    """Bug: 496 bytes left 16 kB of tracebacks that end with "the handler is closed"."""
+    answered = []
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.05)
+        await JSONResponse(list(range(9_000)))(scope, receive, send)
+        answered.append(1)
+
+    async def conversation(reader, writer):
+        writer.write((GET + b"\r\n") * 16 + end)
+        await writer.drain()
+        writer.transport.abort()
+        await asyncio.sleep(0.3)
+
+    talk(conversation, slow)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert len(answered) <= 1
+
+
+def test_client_that_does_not_read_its_answer_is_dropped(monkeypatch):
+    """Bug: an answer that nobody read was kept for ever, with its connection."""
+    monkeypatch.setattr(protocol, "WRITE_TIMEOUT", 0.1)
+    ended = []
+
+    async def much(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+        ended.append(1)
+
+    async def conversation(reader, writer):
+        writer.transport.pause_reading()
+        writer.write(GET + b"\r\n")
+        while not ended:
+            await asyncio.sleep(0.01)
+        writer.transport.resume_reading()
+        got = 0
+        with contextlib.suppress(ConnectionError):
+            while part := await reader.read(100_000):
+                got += len(part)
+        return got
+
+    assert talk(conversation, much) < 100_000_000
+
+
+def test_client_that_reads_slowly_gets_its_whole_answer(monkeypatch):
+    monkeypatch.setattr(protocol, "WRITE_TIMEOUT", PATIENCE)
+    body = bytes(5_000_000)
+
+    async def much(scope, receive, send):
+        await Response(body)(scope, receive, send)
+
+    async def conversation(reader, writer):
+        writer.write(GET + b"Connection: close\r\n\r\n")
+        await asyncio.sleep(0.2)
+        return await reader.read()
+
+    assert talk(conversation, much).endswith(b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"\0" * 99, b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"],
+    ids=["zeros", "two lengths"],
+)
+def test_what_is_not_http_is_400(bad):
+    assert talk(sent(bad)) == ((400, {"error": "The request is not valid HTTP."}), True)
+
+
 def test_bentoml_serves_with_this_protocol():
     """BentoML has no option for the protocol, so ours is registered where uvicorn looks for it."""
     import service.bento  # noqa: F401
 
     config = uvicorn.Config(echo)  # as BentoML makes it
     config.load()
-    assert config.http_protocol_class is LimitedHeadProtocol
+    assert config.http_protocol_class is LimitedProtocol
