@@ -1,4 +1,4 @@
-"""The BentoML service: it owns workers, GPU, health and metrics, and mounts the HTTP application.
+"""The BentoML service: BentoML starts the workers, watches them and builds the image; requests go to our application.
 
 bentoml serve service.bento:Quintet
 """
@@ -7,29 +7,18 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Any, ClassVar, cast
 
 import bentoml
-import numpy as np
-from bentoml.validators import DType, Shape
-from fastapi import FastAPI
-from pydantic import BeforeValidator, Field
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import lifecycle
 from . import settings as environment
-from .http import logs, protocol
+from .http import observability, protocol
 from .http.app import create_app
-from .http.classify import NativeEndpoint, digit_images, is_fault
-from .http.gate import Gate
-from .http.known_paths import KnownPaths
-from .http.observability import Metrics, Traffic
 from .http.pages import EXAMPLES
-from .http.requests import Listener, Requests
 from .inference.consensus import load_consensus
-from .inference.device import DeviceLost, choose_device
+from .inference.device import choose_device
 from .picture import isolation
 from .recogniser import Recogniser
 
@@ -38,16 +27,17 @@ ENDPOINTS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" 
 SWITCH = 0.0005  # seconds; with Python's .005, 64 connections got a quarter fewer answers
 
 protocol.install()
-logging.getLogger("bentoml._internal.server.http_app").addFilter(is_fault)
-logging.getLogger("uvicorn.access").propagate = False  # else the parts of a line that nobody shows are gathered
+for name in ("uvicorn.access", "uvicorn.error", "circus"):  # their lines stood in the log twice, as the root's too
+    logging.getLogger(name).propagate = False
 
 
-def watch(settings: environment.Settings) -> list[Listener]:
-    """What is told of each request: a log of JSON, traces, or nothing. Raises ValueError if a package is missing."""
-    listeners: list[Listener] = []
+def watch(settings: environment.Settings) -> list[observability.Listener]:
+    """What is told of each request: the log, traces, or nothing. Raises ValueError if a package is missing."""
+    listeners: list[observability.Listener] = []
     if settings.log == "json":
-        logs.use_json()
-        listeners.append(logs.log_request)
+        observability.use_json()
+    if settings.log == "json" or settings.access_log:
+        listeners.append(observability.log_request)
     named = next((name for name in ENDPOINTS if os.environ.get(name)), None)
     if named is not None:
         try:
@@ -59,7 +49,7 @@ def watch(settings: environment.Settings) -> list[Listener]:
 
 
 try:
-    lifecycle.prepare()
+    lifecycle.check_command()
     settings = environment.load()
     listeners = watch(settings)
     # Here too, where `bentoml serve` can still stop: a worker that fails would be started again without end.
@@ -67,89 +57,54 @@ try:
     choose_device(settings.device)
 except (ValueError, RuntimeError) as error:
     lifecycle.give_up(error)
+lifecycle.supervise(settings.workers)
 
 
-def application() -> FastAPI:
-    """The HTTP application of this worker, once BentoML has made its service."""
-    return bentoml.get_current_service().app
+class Application:
+    """ASGI middleware of BentoML's that answers every request itself. BentoML's own routes would know no API key."""
 
+    answer: ClassVar[ASGIApp]  # of this worker, once its models are loaded
 
-async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
-    await application()(scope, receive, send)
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        else:
+            await Application.answer(scope, receive, send)
 
 
 @bentoml.service(
     name="quintet",
     workers=settings.workers,
-    logging={  # a content type that is not ASCII makes it fail
-        "access": {"enabled": settings.access_log and settings.log == "text", "request_content_type": False}
-    },
-    tracing={"excluded_urls": "."},  # all of them: docs/operations.md has what it costs
+    metrics={"enabled": False},  # ours count by matched route, in memory
+    logging={"access": {"enabled": False}},  # it prints whatever path a client sends
+    tracing={"excluded_urls": "."},  # all of them
     traffic={"timeout": settings.upload_timeout + settings.timeout + 10},  # the gate's limits come first
 )
-@bentoml.asgi_app(mounted, path="/")
 class Quintet:
     def __init__(self) -> None:
-        # The thread that ran a batch waits so long for the interpreter's lock while other requests are worked on.
+        # A worker thread waits this long for the interpreter's lock after each batch.
         sys.setswitchinterval(SWITCH)
         worker = (bentoml.server_context.worker_index or 1) - 1
         isolation.shared().start()  # the processes that decode pictures get ready while the models are loaded
         try:
-            self.recogniser = Recogniser(settings=settings, worker=worker)
+            recogniser = Recogniser(settings=settings, worker=worker)
         except RuntimeError as error:
             lifecycle.give_up(error)
-        metrics = Metrics(self.recogniser.predictor)
-        self.recogniser.predictor.observe = metrics.ran
-        self.health = lifecycle.Health()
-        self.app = create_app(self.recogniser, metrics.answered, self.health.fail)
-        self.app.state.health = self.health
-        # The first picture loads decoders and parts of OpenCV; no client should wait for that.
-        self.recogniser.predict(EXAMPLES / "seven.png")
+        # The first picture loads decoders and parts of OpenCV; no client should wait for that, and no metric count it.
+        recogniser.predict(EXAMPLES / "seven.png")
+        self.health = lifecycle.health()
+        Application.answer = create_app(recogniser, self.health, listeners, lifecycle.shared_metrics(worker))
         # What is loaded by now stays; looking through it for garbage again and again would stop all answers for .1 s.
         gc.collect()
         gc.freeze()
 
     @bentoml.on_startup
     async def end_gently(self) -> None:
-        self.health.end_gently(settings.drain)
-
-    async def __is_ready__(self) -> bool:
-        """BentoML answers /readyz with it."""
-        return self.health.is_ready
-
-    @bentoml.api(route="/classify")
-    async def classify(
-        self,
-        images: Annotated[
-            np.ndarray,
-            DType("uint8"),
-            Shape((-1, 28, 28)),
-            BeforeValidator(digit_images),
-            Field(description="28x28 images in MNIST's framing, 0 background to 255 ink"),
-        ],
-    ) -> dict[str, list[list[float]]]:
-        """Each model's probabilities (N, 10) for images (N, 28, 28) uint8."""
-        try:
-            said = await self.recogniser.classify_async(images[:, None], self.recogniser.names)
-        except DeviceLost:
-            self.health.fail()
-            raise
-        return {name: probabilities.tolist() for name, probabilities in said.probabilities.items()}
+        lifecycle.end_gently(self.health, settings.drain)
 
 
-def add_middleware(kind: Callable[..., ASGIApp], **options: Any) -> None:
-    """Put an ASGI middleware inside those that were added before it; it is made as `kind(app, **options)`.
-
-    The cast: BentoML's annotation knows only middlewares without options, but BentoML passes the options on.
-    """
-    Quintet.add_asgi_middleware(cast(Any, kind), **options)
-
-
-add_middleware(KnownPaths, mounted=application)
-add_middleware(Requests, listeners=listeners)
-if settings.cors_origins:
-    origins, methods = settings.cors_origins, ["GET", "POST"]
-    add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"])
-add_middleware(Traffic)
-add_middleware(Gate, settings=settings)
-add_middleware(NativeEndpoint, path="/classify", max_bytes=settings.max_bytes, max_images=settings.max_images)
+# The cast: BentoML's annotation wants a class of its own.
+Quintet.add_asgi_middleware(cast(Any, Application))

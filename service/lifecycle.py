@@ -1,7 +1,8 @@
 """How the service starts and ends: what BentoML's supervisor and its workers have to agree on.
 
 `bentoml serve` is the supervisor: it imports the service, opens the port and starts workers, each of which imports the
-service again and is started anew when it dies. Read in BentoML 1.4.39.
+service again and is started anew when it dies. Workers inherit the supervisor's file descriptors. Read in BentoML
+1.4.39.
 """
 
 import asyncio
@@ -10,33 +11,62 @@ import ipaddress
 import os
 import signal
 import socket
-import tempfile
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import bentoml
 import click
 
-# The supervisor's folder for the metrics of its workers. BentoML's own is one for all servers of a user, and emptied at
-# each start: it would empty the metrics of those that run.
-METRICS = "PROMETHEUS_MULTIPROC_DIR"  # BentoML and prometheus_client know it by this name
-OWN_METRICS = "OWN_PROMETHEUS_MULTIPROC_DIR"  # BentoML overwrites the other one for its workers
+from .http import metrics
+from .http.observability import Health
+
+# Environment variables that name file descriptors which workers inherit.
+METRICS = "_QUINTET_METRICS"  # memory for the metrics of all workers
+LIFELINE = "_QUINTET_LIFELINE"  # a pipe that ends when the supervisor does
 HOST, PORT = "0.0.0.0", 3000  # where `bentoml serve` listens without its options
-FAILED = signal.SIGUSR1  # a worker tells its supervisor that no other worker could start
+FAILED = getattr(signal, "SIGUSR1", signal.SIGTERM)  # a worker tells its supervisor that no other worker could start
 
 
-def prepare() -> None:
-    """Prepare this process, a supervisor, a worker or neither, for what follows the import of the service.
-
-    Raises ValueError if the supervisor cannot listen where it should.
-    """
-    context = click.get_current_context(silent=True)
-    if is_worker():
-        os.environ[METRICS] = os.environ.get(OWN_METRICS, os.environ.get(METRICS, ""))
-    elif context is not None and context.info_name == "serve" and "port" in context.params:
+def check_command() -> None:
+    """Raises ValueError if this is a supervisor that cannot listen where it should."""
+    context = _serve_command()
+    if context is not None:
         host, port = context.params["host"], context.params["port"]
         check_address(HOST if host is None else host, PORT if port is None else port)
-        _supervise(context)
+
+
+def supervise(workers: int) -> None:
+    """Prepare this process for its workers, if it is a supervisor."""
+    context = _serve_command()
+    if context is None:
+        return
+    if (descriptor := metrics.share(workers)) is not None:
+        os.environ[METRICS] = str(descriptor)
+    if os.name == "posix":
+        lifeline, _ = os.pipe()  # the other end stays open as long as this process lives
+        os.set_inheritable(lifeline, True)
+        os.environ[LIFELINE] = str(lifeline)
+    failed = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal failed
+        failed = True
+        signal.raise_signal(signal.SIGTERM)  # end all workers in order
+
+    def close() -> None:
+        if failed:
+            raise SystemExit("Quintet ends: its workers cannot start, for the reason above.")
+
+    signal.signal(FAILED, stop)
+    context.call_on_close(close)
+
+
+def _serve_command() -> click.Context | None:
+    """The command line of `bentoml serve` if this is its process, and no worker's."""
+    context = click.get_current_context(silent=True)
+    if is_worker() or context is None or context.info_name != "serve" or "port" not in context.params:
+        return None
+    return context
 
 
 def is_worker() -> bool:
@@ -46,7 +76,7 @@ def is_worker() -> bool:
 def give_up(reason: Exception) -> NoReturn:
     """End this process, and in a worker its supervisor too: it would start workers without end."""
     if is_worker():
-        os.kill(os.getppid(), FAILED if OWN_METRICS in os.environ else signal.SIGTERM)
+        os.kill(os.getppid(), FAILED if LIFELINE in os.environ else signal.SIGTERM)
     raise SystemExit(f"Quintet does not start: {reason}") from reason
 
 
@@ -68,50 +98,40 @@ def check_address(host: str, port: int) -> None:
             raise ValueError(f"cannot listen on port {port} of {host}: {reason}.") from error
 
 
-def _supervise(context: click.Context) -> None:
-    folder = tempfile.TemporaryDirectory(prefix="quintet-metrics-")
-    os.environ[OWN_METRICS] = folder.name
-    failed = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal failed
-        failed = True
-        signal.raise_signal(signal.SIGTERM)  # end all workers in order
-
-    def close() -> None:
-        folder.cleanup()
-        if failed:
-            raise SystemExit("Quintet ends: its workers cannot start, for the reason above.")
-
-    signal.signal(FAILED, stop)
-    context.call_on_close(close)
+def shared_metrics(worker: int) -> Any:
+    """The metrics of all workers, for `create_app`, and the number of this worker among them."""
+    descriptor = os.environ.get(METRICS)
+    return metrics.rows(int(descriptor) if is_worker() and descriptor else None, worker)
 
 
-class Health:
-    """Whether this worker should be sent requests: not while it ends, and not after its models failed for good."""
+def health() -> Health:
+    """That of this worker, which ends when its models have failed for good, so that the supervisor replaces it."""
+    return Health(on_failure=lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    def __init__(self) -> None:
-        self.is_ready = True
 
-    def end_gently(self, seconds: float) -> None:
-        """After SIGTERM, be unready for so many seconds before connections are refused. Call it in the event loop.
+def end_gently(health: Health, seconds: float) -> None:
+    """After SIGTERM, be unready for so many seconds before connections are refused. Call it in the event loop.
 
-        Load balancers notice the one before the other. A second SIGTERM ends the wait.
-        """
-        refuse, loop = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop()
-        assert callable(refuse)  # uvicorn's
+    Load balancers notice the one before the other. A second SIGTERM ends the wait. If the supervisor is killed, the
+    worker ends without waiting: nobody would end it later, and it would keep the port.
+    """
+    refuse, loop = signal.getsignal(signal.SIGTERM), asyncio.get_running_loop()
+    assert callable(refuse)  # uvicorn's
 
-        def begin(number: int, frame: FrameType | None) -> None:
-            if self.is_ready and seconds > 0:
-                self.is_ready = False
-                loop.call_soon_threadsafe(loop.call_later, seconds, refuse, number, None)
-            else:
-                refuse(number, frame)
+    def begin(number: int, frame: FrameType | None) -> None:
+        if health.is_ready and seconds > 0:
+            health.is_ready = False
+            loop.call_soon_threadsafe(loop.call_later, seconds, refuse, number, None)
+        else:
+            health.is_ready = False
+            refuse(number, frame)
 
-        signal.signal(signal.SIGTERM, begin)
+    signal.signal(signal.SIGTERM, begin)
+    if is_worker() and LIFELINE in os.environ:
+        lifeline = int(os.environ[LIFELINE])
 
-    def fail(self) -> None:
-        """The models failed for good: be unready, and end this worker so that the supervisor replaces it."""
-        if self.is_ready:
-            self.is_ready = False
-            os.kill(os.getpid(), signal.SIGTERM)
+        def lost() -> None:
+            loop.remove_reader(lifeline)
+            health.fail()
+
+        loop.add_reader(lifeline, lost)

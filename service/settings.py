@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         description="largest image, width times height; all but JPEG have at most 64 million, by their memory",
     )
     max_batch: int = Field(default=32, ge=1, description="most images in one call of /predict/batch")
-    max_images: int = Field(default=1_024, ge=1, description="most images in one call of /classify")
+    max_images: int = Field(default=1_024, ge=1, description="most 28x28 images in one call of /v2")
     formats: Annotated[tuple[Format, ...], *Listed] = Field(
         default=FORMATS, min_length=1, description="which decoders are tried"
     )
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], *Listed] = Field(
         default=(), description="whose pages may call, `*` for all"
+    )
+    frame_ancestors: Annotated[tuple[str, ...], *Listed] = Field(
+        default=(), description="origins whose pages may show ours in a frame"
     )
 
 

@@ -62,6 +62,7 @@ ALLOWED = {
         "service.lifecycle",
         "service.settings",
     },
+    "service.lifecycle": {"service.http"},
     "service.__main__": {"service.cli"},
     "service.cli": {"service.batch", "service.recogniser", "service.answers", "service.settings"},
     "service.batch": {
@@ -77,7 +78,6 @@ ALLOWED = {
         "service.inference",
         "service.picture",
         "service.settings",
-        "service.timeline",
     },
     "service.recogniser": {
         "service.reading",
@@ -89,9 +89,7 @@ ALLOWED = {
     "service.reading": {"service.inference", "service.picture", "service.answers"},
     "service.inference": {"service.picture", "service.answers"},
     "service.settings": {"service.picture"},
-    "service.lifecycle": set(),
     "service.picture": set(),
-    "service.timeline": set(),
     "service.answers": set(),
 }
 

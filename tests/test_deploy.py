@@ -12,7 +12,6 @@ import yaml
 
 from service.cli import GRACE
 from service.http.app import create_app
-from service.http.known_paths import paths_of
 from service.recogniser import Recogniser
 from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY
@@ -22,7 +21,6 @@ MONITORING = DEPLOY / "monitoring"
 OTHERS = {"kustomization.yaml", "adapter.yaml", "gpu.yaml"}  # kustomize's own, a chart's values, a patch
 MANIFESTS = sorted(path for path in DEPLOY.rglob("*.yaml") if path.name not in OTHERS)
 PORT = 3000  # the default of `quintet serve` and of BentoML's images
-BENTOML_PATHS = {"/livez", "/readyz", "/metrics"}
 CUSTOM = {"InferenceService", "PrometheusRule", "ServiceMonitor"}  # whose schemas are not Kubernetes' own
 
 
@@ -38,7 +36,7 @@ def rules():
 def asked():
     """The metrics that dashboard, alerts and autoscaler ask for."""
     texts = [path.read_text() for path in MONITORING.iterdir() if path.name != "kustomization.yaml"]
-    return set(re.findall(r"\b(?:quintet|bentoml_service)_\w+", " ".join(texts)))
+    return set(re.findall(r"\bquintet_\w+", " ".join(texts)))
 
 
 def containers():
@@ -89,8 +87,8 @@ def test_the_gpu_overlay_asks_for_cuda_and_one_gpu():
 
 
 def test_ports_paths_and_settings_are_those_of_the_service(small_models):
-    app = create_app(Recogniser(small_models, "cpu", threads=1))
-    paths = set(paths_of(app)) | BENTOML_PATHS
+    app = create_app(Recogniser(small_models, "cpu", threads=1)).app
+    paths = {route.path for route in app.routes}
     for _, container in containers():
         (port,) = container["ports"]
         assert port["containerPort"] == PORT
@@ -113,11 +111,11 @@ def test_a_pod_may_finish_what_it_began():
     (deployment,) = manifests("Deployment")
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     (drain,) = [float(entry["value"]) for entry in container["env"] if entry["name"] == "QUINTET_DRAIN"]
-    assert pod["terminationGracePeriodSeconds"] > wait + drain + GRACE
+    assert pod["terminationGracePeriodSeconds"] > drain + GRACE
     (inference,) = manifests("InferenceService")
     assert inference["spec"]["predictor"]["timeout"] >= Settings().timeout
+    assert inference["spec"]["predictor"]["terminationGracePeriodSeconds"] > Settings().drain + GRACE
 
 
 def test_everything_selects_the_pods_of_the_deployment():

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from service.http.app import create_app
 from service.recogniser import Recogniser

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
+from starlette.testclient import TestClient
 
 from service.http.app import create_app
 from service.inference.artefact import open_artefact

@@ -3,12 +3,11 @@
 import re
 import tomllib
 
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from service import __version__
 from service.http.app import create_app
-from service.inference.predictor import Predictor
-from service.settings import Settings
+from service.recogniser import Recogniser
 from tests.conftest import REPOSITORY
 
 RELEASE = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})$", re.MULTILINE)
@@ -39,7 +38,7 @@ def test_package_takes_its_version_from_the_service():
 
 
 def test_api_names_the_version(small_models):
-    app = create_app(Predictor(small_models, "cpu", threads=1), Settings(models=small_models))
+    app = create_app(Recogniser(small_models, "cpu", threads=1))
     assert TestClient(app).get("/openapi.json").json()["info"]["version"] == __version__
 
 

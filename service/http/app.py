@@ -1,35 +1,131 @@
-"""The HTTP application: routes, pages and error handlers around one recogniser."""
+"""The HTTP application: its routes around one recogniser.
 
-from collections.abc import Callable
+A route behind the API key is made by `gate.route`, one that reads images by `gate.work`. An exception that it raises is
+answered by `errors`. What reads images leaves its answers in `request.state.answers`, for metrics and traces.
+"""
 
-from fastapi import FastAPI
+import time
+from collections.abc import Sequence
+from typing import Any
 
-from .. import __version__
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..answers import Error, Model, Prediction, Text
 from ..recogniser import Recogniser
-from . import pages, routes, schema, v2
-from .errors import add_error_handlers
-from .serving import Observer, Serving
+from . import errors, openapi, pages, v2
+from .body import PredictOptions, ReadOptions, image_of, images_of, options_of
+from .gate import Gate
+from .metrics import Metrics
+from .observability import Health, Listener, Observer
+
+FIELD, BATCH_FIELD = "image", "images"  # names of the fields in a form or in JSON
+OPEN_TO_OTHERS = ["Retry-After", "X-Request-ID", v2.JSON_LENGTH]  # headers that pages of other origins may read
 
 
 def create_app(
     recogniser: Recogniser,
-    observe: Observer | None = None,
-    on_lost_device: Callable[[], None] | None = None,
-) -> FastAPI:
+    health: Health | None = None,
+    listeners: Sequence[Listener] = (),
+    shared: Any = None,
+) -> Observer:
     """The application that answers with `recogniser`.
 
-    observe: called with each answer, see `Metrics.answered`; on_lost_device: called when the models can no longer run.
+    listeners: called with each request; shared: the metrics of all workers, from `metrics.rows`.
     """
-    app = FastAPI(
-        title="Quintet",
-        version=__version__,
-        description=schema.DESCRIPTION,
-        docs_url=None,  # FastAPI's own page loads Swagger UI from another host
-        redoc_url=None,
+    health, settings, gate = health or Health(), recogniser.settings, Gate(recogniser.settings)
+    routes = [
+        gate.work("/predict", predict),
+        gate.work("/predict/batch", predict_batch),
+        gate.work("/read", read),
+        gate.route("/models", models),
+        gate.route("/metrics", metrics),
+        *(Route(path, v2.live) for path in ("/livez", "/healthz")),
+        *(Route(path, v2.ready) for path in ("/readyz", "/health")),
+        Route("/openapi.json", description),
+        *v2.routes(gate),
+        *pages.routes(settings.frame_ancestors),
+    ]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=OPEN_TO_OTHERS,
     )
-    app.state.serving = Serving(recogniser=recogniser, observe=observe)
-    add_error_handlers(app, on_lost_device)
-    # A router that is included is searched twice for each request, which costs a twentieth of all answers.
-    app.router.routes += [*routes.router.routes, *v2.routes(recogniser.names, app.version)]
-    pages.add_pages(app)
-    return app
+    app = Starlette(
+        routes=routes,
+        middleware=[cors] if settings.cors_origins else [],
+        exception_handlers=errors.handlers(health.fail),
+    )
+    app.state.recogniser, app.state.health = recogniser, health
+    paths = dict.fromkeys(route.path for route in routes)
+    app.state.metrics = Metrics(recogniser.predictor.artefacts, paths, shared)
+    recogniser.predictor.observe = app.state.metrics.ran
+    return Observer(app, health, app.state.metrics, listeners)
+
+
+async def predict(request: Request) -> Response:
+    """Send one image, as the multipart field `image`, as the raw body or as base64 in JSON."""
+    recogniser: Recogniser = request.app.state.recogniser
+    options = options_of(request, PredictOptions)
+    names = recogniser.predictor.choose(options.models)
+    data = await image_of(request, FIELD, recogniser.settings.max_bytes)
+    return _answer(request, await recogniser.predict_async(data, names, options.explain))
+
+
+async def predict_batch(request: Request) -> Response:
+    """Send the images as multipart fields `images`. Answers have the same order; a bad image affects no other."""
+    recogniser: Recogniser = request.app.state.recogniser
+    options, settings = options_of(request, PredictOptions), recogniser.settings
+    names = recogniser.predictor.choose(options.models)
+    files = await images_of(request, BATCH_FIELD, settings.max_bytes, settings.max_batch)
+    request.state.answers = await recogniser.predict_many_async(files, names, options.explain)
+    return _json(f"[{','.join(map(_text, request.state.answers))}]")
+
+
+async def read(request: Request) -> Response:
+    """Send one image, as for /predict; its digits come line by line."""
+    recogniser: Recogniser = request.app.state.recogniser
+    options = options_of(request, ReadOptions)
+    names = recogniser.predictor.choose(options.models)
+    data = await image_of(request, FIELD, recogniser.settings.max_bytes)
+    deadline = time.perf_counter() + recogniser.settings.timeout
+    return _answer(request, await recogniser.read_async(data, names, options.explain, deadline))
+
+
+async def models(request: Request) -> Response:
+    """Each artefact's own description, the hash of its file and where it runs."""
+    artefacts = request.app.state.recogniser.predictor.artefacts.items()
+    described = [
+        Model(name=name, sha256=artefact.sha256, device=artefact.device, metadata=artefact.metadata)
+        for name, artefact in artefacts
+    ]
+    return _json(f"[{','.join(map(_text, described))}]")
+
+
+async def metrics(request: Request) -> Response:
+    """Metrics in Prometheus' format, of all workers."""
+    content, media_type = request.app.state.metrics.page()
+    return Response(content, media_type=media_type)
+
+
+async def description(request: Request) -> Response:
+    return JSONResponse(openapi.description(request.app.routes, v2.names(request)))
+
+
+def _answer(request: Request, answer: Prediction | Text) -> Response:
+    request.state.answers = [answer]
+    return _json(_text(answer))
+
+
+def _text(answer: Prediction | Text | Error | Model) -> str:
+    return answer.model_dump_json(exclude_unset=True)
+
+
+def _json(content: str) -> Response:
+    return Response(content, media_type="application/json")

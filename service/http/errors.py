@@ -1,72 +1,73 @@
 """Turn every exception into an answer with a status and one sentence: `{"error": "..."}`.
 
-The sentences stand where the exceptions are raised: those about pictures in service/picture, about bodies in body.py,
+The sentences stand where the exceptions are raised: those about pictures in service/picture, about requests in body.py,
 about limits in gate.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 
 from ..inference.device import DeviceLost
 from ..inference.predictor import UnknownModel
-from ..picture.errors import ImageTooLarge, InvalidImage, OutOfTime
+from ..picture.errors import InvalidImage, OutOfTime
 
-STATUS: dict[type[Exception], int] = {
-    InvalidImage: InvalidImage.status,
-    UnknownModel: 404,
-    ImageTooLarge: ImageTooLarge.status,
-    OutOfTime: 504,
-}
 LOST = "The models failed and are being loaded again; try again."  # the sentence of a 503
 NO_ROUTE = "No such route; see /docs."
 FAILED = "The service failed; its log says why."  # the sentence of a 500
 
-
-def add_error_handlers(app: FastAPI, on_lost_device: Callable[[], None] | None = None) -> None:
-    """on_lost_device: called when the models can no longer run."""
-
-    async def lost(_request: Request, _error: Exception) -> Response:
-        if on_lost_device is not None:
-            on_lost_device()
-        return JSONResponse({"error": LOST}, 503)
-
-    app.add_exception_handler(DeviceLost, lost)
-    for kind, status in STATUS.items():
-        app.add_exception_handler(kind, _refusal(status))
-    app.add_exception_handler(HTTPException, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse_parameter)
-    app.add_exception_handler(ClientDisconnect, _give_up)
-    app.add_exception_handler(Exception, _fail)
+Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-def _refusal(status: int) -> Any:
-    async def refuse(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status)
+def handlers(on_lost_device: Callable[[], None]) -> dict[Any, Handler]:
+    """What answers each kind of exception. on_lost_device: called when the models can no longer run."""
 
-    return refuse
+    async def lost(_request: Request, _error: DeviceLost) -> Response:
+        on_lost_device()
+        return error(503, LOST)
+
+    return {
+        DeviceLost: lost,
+        InvalidImage: _refuse_image,
+        UnknownModel: _says(404),
+        OutOfTime: _says(504),
+        HTTPException: _refuse,
+        ClientDisconnect: _give_up,
+        Exception: _fail,
+    }
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+def error(status: int, sentence: str, headers: Any = None) -> Response:
+    return JSONResponse({"error": sentence}, status, headers)
 
 
-async def _refuse_parameter(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return JSONResponse({"error": f"Parameter {first['loc'][-1]!r}: {first['msg']}."}, 422)
+def _says(status: int) -> Handler:
+    async def say(_request: Request, found: Exception) -> Response:
+        return error(status, str(found))
+
+    return say
 
 
-async def _give_up(_request: Request, _error: Exception) -> Response:
+async def _refuse_image(_request: Request, found: InvalidImage) -> Response:
+    return error(found.status, str(found))
+
+
+async def _refuse(request: Request, found: HTTPException) -> Response:
+    sentence = found.detail
+    if (found.status_code, sentence) == (404, "Not Found"):  # Starlette's own words
+        sentence = NO_ROUTE
+    elif found.status_code == 405 and found.headers:
+        sentence = f"{request.method} is not allowed here; use {found.headers['Allow']}."
+    return error(found.status_code, sentence, found.headers)
+
+
+async def _fail(_request: Request, _found: Exception) -> Response:
+    """Answer 500. Starlette raises the exception again afterwards, so that uvicorn logs its traceback."""
+    return error(500, FAILED)
+
+
+async def _give_up(_request: Request, _found: ClientDisconnect) -> Response:
     return Response(status_code=400)  # nobody reads it, because the client has disconnected
-
-
-async def _fail(_request: Request, _error: Exception) -> Response:
-    """Answer 500. Starlette raises the error again afterwards, so that uvicorn logs its traceback."""
-    return JSONResponse({"error": FAILED}, 500)

@@ -1,61 +1,72 @@
-"""The gate in front of every route, BentoML's own included: the API key, the number of requests, and time limits."""
+"""The gate in front of a route: the API key, the number of requests, and time limits."""
 
 import asyncio
 import hmac
-import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..settings import Settings
-from . import v2
-from .errors import NO_ROUTE
-from .exchange import Exchange
-from .known_paths import UNKNOWN
+from .observability import Exchange
 
-# Paths that need no key: health, and the files of the page and of the API description, which hold no secret.
-OPEN = {"/", "/livez", "/readyz", "/healthz", "/docs", "/results", "/openapi.json", UNKNOWN, *v2.OPEN}
-OPEN_FOLDER = "/page/"
-WORK = "POST"  # the method of all routes that read images
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 RETRY = 1  # seconds that a refused client should wait
 PATIENCE = 0.2  # seconds that a request takes before the gate watches whether its client disconnects
 GONE = 499  # status for a disconnected client; only the metrics see it
-CROWD = 4  # requests in a worker; from this number on, another worker may be less busy
-RELIEF = 0.05  # least seconds between two connections that a busy worker closes
 ARRIVING = 8  # incomplete bodies for each request that may be answered at once; slow clients need many
 BODIES = 256_000_000  # maximum number of bytes of all bodies together
 PERIOD = 5.0  # seconds over which RATE is measured
 RATE = 1_000  # least bytes a second of an arriving body
+MISSING = "The API key is missing; send it as a header: 'Authorization: Bearer KEY'."
+WRONG = "The API key is wrong; send the right one as a header: 'Authorization: Bearer KEY'."
 
 
 class Gate:
-    """ASGI middleware. Requests whose body is incomplete do not take the places of complete ones."""
+    """What the gates of all routes share. Requests whose body is incomplete do not take the places of complete ones."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app, self.settings = app, settings
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.key = settings.api_key.get_secret_value().encode() if settings.api_key else None
         self.arriving = 0  # requests whose body is incomplete
         self.inside = 0  # requests whose body is complete, but whose answer is not
         self.held = 0  # bytes of the bodies of both
-        self.relieved = 0.0  # time of the last closed connection, by time.monotonic
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        exchange = Exchange(scope, receive, send)
-        if not self._may_ask(scope["path"], scope["headers"]):
-            message = "The API key is missing or wrong; send it as a header: 'Authorization: Bearer KEY'."
-            await exchange.refuse(401, message, {"WWW-Authenticate": "Bearer"})
-        elif scope["path"] == UNKNOWN:
-            await exchange.refuse(404, NO_ROUTE)
-        elif scope["method"] != WORK:
-            await self.app(scope, exchange.receive, exchange.send)
-        elif self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
-            await exchange.refuse(429, self.busy(), {"Retry-After": str(RETRY)})
-        else:
-            await Visit(self, exchange).run()
+    def keyed(self, app: ASGIApp) -> ASGIApp:
+        """An application behind the API key."""
+
+        async def check(scope: Scope, receive: Receive, send: Send) -> None:
+            sentence = self._refusal(scope["exchange"].headers)
+            if sentence is None:
+                await app(scope, receive, send)
+            else:
+                await _error(401, sentence, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+
+        return app if self.key is None else check
+
+    def working(self, app: ASGIApp) -> ASGIApp:
+        """An application behind the API key and the limits for requests with a body."""
+
+        async def limit(scope: Scope, receive: Receive, send: Send) -> None:
+            if self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
+                await _error(429, self.busy(), {"Retry-After": str(RETRY)})(scope, receive, send)
+            else:
+                await Visit(self, scope, receive, send).run(app)
+
+        return self.keyed(limit)
+
+    def route(self, path: str, endpoint: Endpoint, methods: Sequence[str] = ("GET",)) -> Route:
+        """A route behind the API key."""
+        return Route(path, endpoint, methods=methods, middleware=[Middleware(self.keyed)])
+
+    def work(self, path: str, endpoint: Endpoint) -> Route:
+        """A route for POST behind the API key and all limits."""
+        return Route(path, endpoint, methods=["POST"], middleware=[Middleware(self.working)])
 
     def is_full(self) -> bool:
         return self.inside >= self.settings.concurrency
@@ -64,21 +75,12 @@ class Gate:
         count = self.inside + self.arriving
         return f"The service is busy with {count} request{'s' * (count != 1)}; try again in {RETRY} s."
 
-    def is_crowded(self) -> bool:
-        """Whether a connection should close after its answer, so that its client reconnects to an idle worker.
-
-        Without this, the worker that accepts connections fastest gets all that are opened together, and keeps them.
-        """
-        if self.settings.workers == 1 or self.inside < CROWD or time.monotonic() < self.relieved + RELIEF:
-            return False
-        self.relieved = time.monotonic()
-        return True
-
-    def _may_ask(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        if self.key is None or path in OPEN or path.startswith(OPEN_FOLDER):
-            return True
-        scheme, _, key = dict(headers).get(b"authorization", b"").partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(key, self.key)  # in constant time
+    def _refusal(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """Why a request with these headers may not pass; None if it may."""
+        scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not key:
+            return MISSING
+        return None if self.key is not None and hmac.compare_digest(key, self.key) else WRONG  # in constant time
 
 
 class Visit:
@@ -88,18 +90,20 @@ class Visit:
     that works for the request: the client is answered in time, and the request keeps its place until the thread ends.
     """
 
-    def __init__(self, gate: Gate, exchange: Exchange) -> None:
-        self.gate, self.exchange, self.settings = gate, exchange, gate.settings
+    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        self.gate, self.settings = gate, gate.settings
+        self.scope, self.receive, self.send = scope, receive, send
+        self.exchange: Exchange = scope["exchange"]
         self.loop = asyncio.get_running_loop()
         self.stop = anyio.CancelScope()
-        self.is_inside = False
+        self.is_inside = self.is_refused = False
         self.refusal: asyncio.Task[None] | None = None
         self.watcher: asyncio.Task[None] | None = None
         self.timers: list[asyncio.TimerHandle] = []
         self.began = self.loop.time()
         self.received = 0  # bytes that had arrived when the rate was last checked
 
-    async def run(self) -> None:
+    async def run(self, app: ASGIApp) -> None:
         gate, exchange = self.gate, self.exchange
         gate.arriving += 1
         exchange.on_progress, exchange.on_arrival = self._progress, self._arrive
@@ -109,7 +113,7 @@ class Visit:
             else:
                 self._check_later()
             with self.stop:
-                await gate.app(exchange.scope, exchange.receive, exchange.send)
+                await app(self.scope, self.receive, self._pass_on)
         finally:
             exchange.on_progress = exchange.on_arrival = None
             for timer in self.timers:
@@ -123,6 +127,11 @@ class Visit:
                 self.watcher.cancel()
             if self.refusal is not None:
                 await self.refusal
+
+    async def _pass_on(self, message: Message) -> None:
+        """Send what the application answers, unless the gate has answered instead."""
+        if not self.is_refused:
+            await self.send(message)
 
     def _progress(self, size: int) -> None:
         self.gate.held += size
@@ -152,7 +161,6 @@ class Visit:
         self.gate.arriving -= 1
         self.gate.inside += 1
         self.is_inside = True
-        self.exchange.closes = self.gate.is_crowded()
         limit = self.settings.timeout
         late = f"The answer took longer than {limit:g} s; try again."
         self.timers = [
@@ -164,12 +172,21 @@ class Visit:
         self.watcher = self.loop.create_task(self._wait_for_disconnect())
 
     async def _wait_for_disconnect(self) -> None:
-        while (await self.exchange.receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         self._give_up(GONE, "The client disconnected before it was answered.")
 
     def _give_up(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
+        """Answer instead of the application, unless its answer has begun."""
         if self.refusal is None:
             self.stop.cancel()
-            self.exchange.mute()
-            self.refusal = self.loop.create_task(self.exchange.refuse(status, sentence, headers))
+            self.is_refused = not self.exchange.is_answered
+            self.refusal = self.loop.create_task(self._refuse(status, sentence, headers))
+
+    async def _refuse(self, status: int, sentence: str, headers: dict[str, str] | None) -> None:
+        if self.is_refused:
+            await _error(status, sentence, headers)(self.scope, self.receive, self.send)
+
+
+def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status, headers)

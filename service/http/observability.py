@@ -1,115 +1,186 @@
-"""Metrics beyond BentoML's own: the time of each stage, the answers, and the requests that wait."""
+"""What is noted of each request: its id, its numbers in the metrics, its line in the log, its trace."""
 
-from functools import cached_property
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..answers import Prediction, Text
-from ..inference.predictor import Output, Predictor
+from ..answers import Error, Prediction, Text
+from .metrics import UNMATCHED, Metrics
 
-SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-BYTES = tuple(float(4**power) for power in range(4, 13))  # 256 B to 16 MiB
+logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 
-# prometheus_client is imported where it is used, because BentoML sets the folder that its workers share only after this
-# module is imported.
+ID = b"x-request-id"
+SANE = re.compile(rb"[A-Za-z0-9._:=+/-]{1,128}")  # a client's own id that is kept; any other is replaced
+WORK = "POST"  # the method of all routes that read images
+LINGER = 2.0  # seconds that a client gets to read an answer that it receives before it has sent everything
 
-
-class Metrics:
-    """Prometheus metrics of one worker. /metrics adds up all workers; BentoML's own metrics count errors by status."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        from prometheus_client import Counter, Gauge, Histogram
-
-        stage = Histogram(
-            "quintet_stage_seconds",
-            "Time of one image before the models: decode, canonicalise, queue",
-            ["stage"],
-            buckets=SECONDS,
-        )
-        self.stages = {name: stage.labels(name) for name in ("decode", "canonicalise", "queue")}
-        inference = Histogram(
-            "quintet_inference_seconds", "Time of one model for one batch", ["model"], buckets=SECONDS
-        )
-        self.inference = {name: inference.labels(name) for name in predictor.names}
-        self.batch = Histogram("quintet_batch_images", "Images in one batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
-        images = Counter("quintet_images", "Images answered, by whether they were accepted as a digit", ["accepted"])
-        self.images = {True: images.labels("true"), False: images.labels("false")}
-        self.confidence = Histogram(
-            "quintet_confidence_ratio",
-            "Confidence of an image's answer, 0 to 1",
-            buckets=(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999),
-        )
-        self.agreement = Histogram(
-            "quintet_agreement_models",
-            "Models that agree with the answer for an image",
-            buckets=range(len(predictor.names) + 1),
-        )
-        pages = Counter(
-            "quintet_pages", "Pages of /read: every mark accepted as a digit, some of them, or none", ["accepted"]
-        )
-        self.pages = {name: pages.labels(name) for name in ("all", "some", "none")}
-        info = Gauge(
-            "quintet_model_info",
-            "1 for each served model, its file and where it runs",
-            ["model", "sha256", "device"],
-            multiprocess_mode="livemax",
-        )
-        for name, artefact in predictor.artefacts.items():
-            info.labels(name, artefact.sha256, artefact.device).set(1)
-
-    def ran(self, by_name: dict[str, Output]) -> None:
-        """Count a batch that the models have run."""
-        for name, answer in by_name.items():
-            self.inference[name].observe(answer.milliseconds / 1e3)
-        self.batch.observe(max(len(answer.probabilities) for answer in by_name.values()))
-
-    def answered(self, answer: Prediction | Text) -> None:
-        """Count the answer for an image or for a page."""
-        if isinstance(answer, Text):
-            accepted = {mark.accepted for mark in answer.digits}
-            self.pages["some" if len(accepted) == 2 else "all" if True in accepted else "none"].inc()
-            return
-        for name, stage in self.stages.items():
-            stage.observe(getattr(answer.timing_ms, name) / 1e3)
-        self.images[answer.accepted].inc()
-        self.confidence.observe(answer.confidence)
-        self.agreement.observe(answer.agreement)
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)  # id of the current request
 
 
-class Traffic:
-    """ASGI middleware that counts the requests with a body that are not answered yet, and measures their sizes."""
+@dataclass
+class Health:
+    """Whether this worker should be sent requests: not while it ends, and not after its models failed for good."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    is_ready: bool = True
+    on_failure: Callable[[], None] = lambda: None  # called once, when the models failed for good
 
-    @cached_property
-    def _inside(self) -> Any:
-        from prometheus_client import Gauge
+    def fail(self) -> None:
+        if self.is_ready:
+            self.is_ready = False
+            self.on_failure()
 
-        return Gauge("quintet_requests_waiting", "Requests not answered yet", multiprocess_mode="livesum")
 
-    @cached_property
-    def _bytes(self) -> Any:
-        from prometheus_client import Histogram
+class Exchange:
+    """A request and its answer, from the first byte of the one to the last of the other.
 
-        return Histogram("quintet_request_bytes", "Bytes of a request's body, as far as it was read", buckets=BYTES)
+    An answer that begins before the body is complete closes the connection after LINGER: closing it at once would reset
+    it, and the client could lose the answer. So does every answer of a worker that ends, because a client whose next
+    request finds no worker gets no answer. Times are seconds by time.perf_counter.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, is_ready: bool) -> None:
+        self.scope, self._receive, self._send, self._is_ready = scope, receive, send, is_ready
+        self.started = time.perf_counter()
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(ID, b"")
+        self.id = given if SANE.fullmatch(given) else secrets.token_hex(16).encode()
+        is_empty = self.headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in self.headers
+        self.arrived = self.started if is_empty else 0.0  # when the body was complete; 0 if it never was
+        self.finished = 0.0
+        self.received = 0  # bytes of the body that have arrived
+        self.status = 500  # of the answer, or 500 if an exception was raised before it began
+        self.is_answered = False  # whether the answer has begun
+        self.on_progress: Callable[[int], None] | None = None  # called for each part of the body, with its bytes
+        self.on_arrival: Callable[[], None] | None = None  # called once, when the whole body has arrived
+        self._is_early = False
+
+    @property
+    def method(self) -> str:
+        return self.scope["method"]
+
+    @property
+    def route(self) -> str:
+        """The path of the route that matched, which no client can choose: it is safe in metrics and log."""
+        route = self.scope.get("route")
+        return UNMATCHED if route is None else route.path
+
+    @property
+    def answers(self) -> Sequence[Prediction | Text | Error]:
+        """What the route has answered, if it reads images."""
+        return self.scope.get("state", {}).get("answers", ())
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if self.arrived or message["type"] != "http.request":
+            return message
+        size = len(message.get("body", b""))
+        self.received += size
+        if self.on_progress is not None:
+            self.on_progress(size)
+        if not message.get("more_body", False):
+            self.arrived = time.perf_counter()
+            if self.on_arrival is not None:
+                self.on_arrival()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.is_answered, self.status = True, message["status"]
+            self._is_early = not self.arrived
+            headers = [*message.get("headers", ()), (ID, self.id), (b"x-content-type-options", b"nosniff")]
+            if self._is_early or not self._is_ready:
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        elif self._is_early and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            self.on_progress = self.on_arrival = None
+            with anyio.move_on_after(LINGER):
+                while not self.arrived and (await self.receive())["type"] == "http.request":
+                    pass
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+
+Listener = Callable[[Exchange], None]
+
+
+class Observer:
+    """ASGI middleware around everything else.
+
+    It makes an id for each request or takes the client's, and tells metrics and `listeners` of the request. Inside, the
+    `Exchange` is in the scope.
+    """
+
+    def __init__(self, app: ASGIApp, health: Health, metrics: Metrics, listeners: Sequence[Listener] = ()) -> None:
+        self.app, self.health, self.metrics, self.listeners = app, health, metrics, listeners
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        size = 0
-
-        async def count() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            return message
-
-        self._inside.inc()
+        exchange = scope["exchange"] = Exchange(scope, receive, send, self.health.is_ready)
+        # It is not reset: each request has its own context, and the server logs an exception after this returns.
+        request_id.set(exchange.id.decode())
+        works = exchange.method == WORK
+        self.metrics.waiting.add(amount=works)
         try:
-            await self.app(scope, count, send)
+            await self.app(scope, exchange.receive, exchange.send)
         finally:
-            self._inside.dec()
-            self._bytes.observe(size)
+            exchange.finished = time.perf_counter()
+            self.metrics.waiting.add(amount=-works)
+            seconds = exchange.finished - (exchange.arrived or exchange.started)
+            self.metrics.took(exchange.route, exchange.status, seconds, exchange.received if works else None)
+            for answer in exchange.answers:
+                self.metrics.answered(answer)
+            for tell in self.listeners:
+                tell(exchange)
+
+
+class JsonFormatter(logging.Formatter):
+    """Each line is an object with time, level, logger and message, and with request_id, fields and exception if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (own := request_id.get()) is not None:
+            line["request_id"] = own
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def use_json() -> None:
+    """Make every handler of this process write lines of JSON."""
+    names = [name for name, found in logging.root.manager.loggerDict.items() if isinstance(found, logging.Logger)]
+    for handler in {handler for name in [None, *names] for handler in logging.getLogger(name).handlers}:
+        handler.setFormatter(JsonFormatter())
+
+
+def log_request(exchange: Exchange) -> None:
+    """Write the line of a request into the log."""
+    seconds = exchange.finished - exchange.started
+    fields = {
+        "request_id": exchange.id.decode(),
+        "method": exchange.method,
+        "route": exchange.route,
+        "status": exchange.status,
+        "seconds": round(seconds, 6),
+    }
+    text = "%s %s %d in %.1f ms, request %s"
+    what = exchange.method, exchange.route, exchange.status, seconds * 1e3, exchange.id.decode()
+    logger.info(text, *what, extra={"fields": fields})

@@ -1,53 +1,67 @@
 """The web pages and their files. They load nothing from another host."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
-from fastapi.staticfiles import StaticFiles
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
 
 from ..settings import PACKAGE, find
 
 PAGE = PACKAGE / "page"
 RESULTS = find("results")
 EXAMPLES = find("examples")
-HEADERS = {
-    # No inline script or style, and no frame around a page. Images may be data: and blob: URLs, because they come from
-    # the clipboard and from answers too.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # files are revalidated by ETag, because an old script fails with a new page
-}
+SWAGGER = "swagger-ui.css", "swagger-ui-bundle.js"  # of its folder, which has pages of its own too
+
+
+def headers_for(frame_ancestors: Sequence[str]) -> dict[str, str]:
+    """The headers of every page and file. frame_ancestors: origins whose pages may show ours in a frame."""
+    ancestors = " ".join(frame_ancestors) or "'none'"
+    return {
+        # No inline script or style. Images may be data: and blob: URLs, because they come from the clipboard and from
+        # answers too.
+        "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; "
+        f"form-action 'none'; frame-ancestors {ancestors}",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",  # files are revalidated by ETag, because an old script fails with a new page
+    }
 
 
 class Files(StaticFiles):
-    """Static files with HEADERS, because some of them are pages."""
+    """Static files with `headers`, because some of them are pages; `only` these names, if it is given."""
+
+    def __init__(self, directory: Path, headers: dict[str, str], only: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(directory=directory, **options)
+        self.headers, self.only = headers, only
+
+    def lookup_path(self, path: str) -> Any:
+        return super().lookup_path(path) if not self.only or path in self.only else ("", None)
 
     def file_response(self, *arguments: Any, **keywords: Any) -> Response:
         response = super().file_response(*arguments, **keywords)
-        response.headers.update(HEADERS)
+        response.headers.update(self.headers)
         return response
 
 
-async def page() -> FileResponse:
-    return FileResponse(PAGE / "index.html", headers=HEADERS)
+def routes(frame_ancestors: Sequence[str]) -> list[BaseRoute]:
+    headers = headers_for(frame_ancestors)
 
+    def page(path: str, file: str) -> Route:
+        async def show(_request: Request) -> Response:
+            return FileResponse(PAGE / file, headers=headers)
 
-async def results() -> FileResponse:
-    return FileResponse(PAGE / "results.html", headers=HEADERS)
+        return Route(path, show, name=file)
 
-
-async def docs() -> FileResponse:
-    return FileResponse(PAGE / "docs.html", headers=HEADERS)
-
-
-def add_pages(app: FastAPI) -> None:
-    app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
-    app.add_api_route("/docs", docs, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/results", results, methods=["GET"], include_in_schema=False)
-    app.mount("/page/results", Files(directory=RESULTS, check_dir=False), name="results")  # some installations lack it
-    app.mount("/page/examples", Files(directory=EXAMPLES), name="examples")
-    app.mount("/page/swagger", Files(packages=[("fastapi_standalone_docs", "static/swagger")]), name="swagger")
-    app.mount("/page", Files(directory=PAGE), name="page")
+    return [
+        page("/", "index.html"),
+        page("/docs", "docs.html"),
+        page("/results", "results.html"),
+        Mount("/page/results", Files(RESULTS, headers, check_dir=False)),  # some installations lack it
+        Mount("/page/examples", Files(EXAMPLES, headers)),
+        Mount("/page/swagger", Files(Path(str(swagger_ui_path)), headers, SWAGGER)),
+        Mount("/page", Files(PAGE, headers)),
+    ]

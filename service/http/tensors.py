@@ -10,20 +10,23 @@ import base64
 import binascii
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # pydantic wants this one before Python 3.12
+)
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
+from typing_extensions import TypedDict
+
+from .body import bounded_json
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 DATATYPES = {"BOOL": "?", "UINT8": "u1", "INT64": "<i8", "FP32": "<f4"}  # numpy's types; BYTES are lists of bytes
-WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}  # "deflate" is a zlib stream, RFC 9110
 REFUSED = {"sequence_id": "sequences", "shared_memory_region": "shared memory", "classification": "classification"}
 NAMES = 200  # characters of each kind in COUNTED that a request may need besides its data
-COUNTED = {b",": "commas", b"[": "opening brackets", b"{": "opening braces", b'"': "quotation marks"}
 
 
 class InvalidRequest(ValueError):
@@ -42,51 +45,48 @@ class Spec:
     datatype: str
     shape: tuple[int, ...]  # -1: any size
 
-    def describe(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
-
-class _Tensor(BaseModel):
-    """An input, or a requested output."""
-
+class RequestedOutput(BaseModel):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="`binary_data`: whether it follows the answer's JSON"
+    )
 
 
-class _Input(_Tensor):
+class InputTensor(BaseModel):
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict, description="`binary_data_size`: its bytes after the JSON")
     datatype: str
     shape: list[int] = Field(max_length=8)
-    data: Any = None
+    data: Any = Field(None, description="the elements, nested like the shape or flat; images as base64")
 
 
 class Infer(BaseModel):
     """The JSON of an inference request."""
 
     id: str | None = None
-    parameters: dict[str, Any] = {}
-    inputs: list[_Input]
-    outputs: list[_Tensor] = []
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="`binary_data_output`: as `binary_data`, of all"
+    )
+    inputs: list[InputTensor]
+    outputs: list[RequestedOutput] = Field(default_factory=list, description="all of the model's if it is empty")
 
 
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """The decompressed body of a request whose Content-Encoding is `encoding`; "" and "identity" mean none.
+class OutputTensor(TypedDict):
+    name: str
+    datatype: str
+    shape: list[int]
+    data: NotRequired[list[int | float | bool]]
+    parameters: NotRequired[dict[str, int]]
 
-    Raises InvalidRequest, and RequestTooLarge as soon as more than `limit` bytes are decompressed.
-    """
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in WINDOW:
-        raise InvalidRequest(f"Content-Encoding {encoding[:40]!r} is not supported; use gzip, deflate or none.")
-    stream = zlib.decompressobj(WINDOW[encoding])
-    try:
-        content = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise InvalidRequest(f"The body is not a valid {encoding} stream.") from error
-    if len(content) > limit:
-        raise RequestTooLarge(f"The decompressed body is larger than the limit of {limit} bytes.")
-    if not stream.eof or stream.unused_data:
-        raise InvalidRequest(f"The {encoding} stream in the body is cut off, or other bytes follow it.")
-    return content
+
+class InferAnswer(TypedDict):
+    """The JSON of an inference answer."""
+
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    outputs: list[OutputTensor]
 
 
 def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tuple[Infer, Any]:
@@ -95,18 +95,16 @@ def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tupl
     json_length: the header JSON_LENGTH, or None if the whole body is JSON.
     most: maximum number of elements along the tensor's first axis.
     The tensor is an array of the wanted type and shape, or a list of bytes for BYTES.
-    Raises InvalidRequest, RequestTooLarge.
+    Raises InvalidRequest, RequestTooLarge, and the errors of `bounded_json`.
     """
     text, rest = _split(body, json_length)
-    _count(text, wanted, most)
+    content = bounded_json(text, _counts(wanted, most))
     try:
-        request = Infer.model_validate(json.loads(text))
+        request = Infer.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][:4]) or "request"
         raise InvalidRequest(f"The JSON of the request is wrong at {place[:60]!r}: {first['msg']}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The JSON of the request cannot be parsed.") from error
     for parameters in (request.parameters, *(tensor.parameters for tensor in (*request.inputs, *request.outputs))):
         for parameter in REFUSED.keys() & parameters:
             raise InvalidRequest(f"Parameter {parameter!r}: this service does not support {REFUSED[parameter]}.")
@@ -119,28 +117,31 @@ def parse(body: bytes, json_length: str | None, wanted: Spec, most: int) -> tupl
 
 
 def reply(
-    request: Infer, head: Mapping[str, Any], outputs: Mapping[str, tuple[Spec, np.ndarray]]
+    request: Infer, model: str, version: str, outputs: Mapping[str, tuple[Spec, np.ndarray]]
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and the length of its JSON, which is None if the whole body is JSON.
 
-    head: entries such as `model_name`; outputs: all outputs of the model, in its order.
+    outputs: all outputs of the model, in its order.
     Raises InvalidRequest if the request names an output that the model does not have.
     """
-    described, tail = [], []
+    described: list[OutputTensor] = []
+    tail: list[bytes] = []
     everywhere = request.parameters.get("binary_data_output") is True
-    asked = request.outputs or [_Tensor(name=name) for name in outputs]
+    asked = request.outputs or [RequestedOutput(name=name) for name in outputs]
     for output in asked:
         if output.name not in outputs:
             raise InvalidRequest(f"Unknown output {output.name[:40]!r}; the outputs are: {', '.join(outputs)}.")
         spec, values = outputs[output.name]
-        entry = spec.describe() | {"shape": list(values.shape)}
+        entry = OutputTensor(name=spec.name, datatype=spec.datatype, shape=list(values.shape))
         if output.parameters.get("binary_data", everywhere) is True:
             tail.append(values.astype(DATATYPES[spec.datatype]).tobytes())
             entry["parameters"] = {"binary_data_size": len(tail[-1])}
         else:
             entry["data"] = values.ravel().tolist()
         described.append(entry)
-    answer = dict(head) | ({"id": request.id} if request.id is not None else {}) | {"outputs": described}
+    answer = InferAnswer(model_name=model, model_version=version, outputs=described)
+    if request.id is not None:
+        answer["id"] = request.id
     text = json.dumps(answer, separators=(",", ":")).encode()
     return text + b"".join(tail), len(text) if tail else None
 
@@ -155,18 +156,15 @@ def _split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
     return body[: int(json_length)], body[int(json_length) :]
 
 
-def _count(text: bytes, wanted: Spec, most: int) -> None:
-    """Refuse JSON with more values than the largest request needs, because parsing makes an object of each."""
+def _counts(wanted: Spec, most: int) -> dict[bytes, int]:
+    """How often characters of COUNTED may occur in the JSON of the largest request."""
     numbers = most * math.prod(wanted.shape[1:])
     lists = most * (1 + sum(math.prod(wanted.shape[1:axis]) for axis in range(1, len(wanted.shape))))
     strings = 2 * most if wanted.datatype == "BYTES" else 0
-    for character, allowed in {b",": numbers, b"[": lists, b"{": 0, b'"': strings}.items():
-        if (count := text.count(character)) > allowed + NAMES:
-            message = f"The JSON has {count} {COUNTED[character]}; the largest request needs {allowed + NAMES}."
-            raise RequestTooLarge(message)
+    return {b",": numbers + NAMES, b"[": lists + NAMES, b"{": NAMES, b'"': strings + NAMES}
 
 
-def _check(tensor: _Input, wanted: Spec, most: int) -> None:
+def _check(tensor: InputTensor, wanted: Spec, most: int) -> None:
     if tensor.datatype != wanted.datatype:
         raise InvalidRequest(f"Input {wanted.name!r} has datatype {tensor.datatype[:20]!r}; it is {wanted.datatype}.")
     fits = len(tensor.shape) == len(wanted.shape) and all(
@@ -180,7 +178,7 @@ def _check(tensor: _Input, wanted: Spec, most: int) -> None:
         raise RequestTooLarge(f"There are {str(tensor.shape[0])[:20]} images; the limit is {most}.")
 
 
-def _read(tensor: _Input, rest: bytes) -> Any:
+def _read(tensor: InputTensor, rest: bytes) -> Any:
     size = tensor.parameters.get("binary_data_size")
     if size is None:
         if rest:
@@ -199,7 +197,7 @@ def _read(tensor: _Input, rest: bytes) -> Any:
     return np.frombuffer(rest, dtype).reshape(tensor.shape)
 
 
-def _elements(tensor: _Input, rest: bytes) -> list[bytes]:
+def _elements(tensor: InputTensor, rest: bytes) -> list[bytes]:
     elements, at = [], 0
     while at < len(rest) and len(elements) <= tensor.shape[0]:
         length, start = int.from_bytes(rest[at : at + 4], "little"), at + 4
@@ -212,7 +210,7 @@ def _elements(tensor: _Input, rest: bytes) -> list[bytes]:
     return elements
 
 
-def _texts(tensor: _Input) -> list[bytes]:
+def _texts(tensor: InputTensor) -> list[bytes]:
     """The elements of a BYTES tensor in JSON, which are base64, because JSON has no bytes."""
     data = tensor.data
     if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
@@ -226,7 +224,7 @@ def _texts(tensor: _Input) -> list[bytes]:
         raise InvalidRequest(message) from error
 
 
-def _numbers(tensor: _Input) -> np.ndarray:
+def _numbers(tensor: InputTensor) -> np.ndarray:
     """The numbers of a tensor in JSON, which may be nested like the shape, or flat."""
     try:
         # float64 keeps 0.5 and 256, which are refused below, and does not copy strings.
@@ -243,5 +241,5 @@ def _numbers(tensor: _Input) -> np.ndarray:
     return exact.reshape(tensor.shape)
 
 
-def _mismatch(tensor: _Input, found: str) -> str:
+def _mismatch(tensor: InputTensor, found: str) -> str:
     return f"Input {tensor.name!r} has shape {tensor.shape}, but {found}."

@@ -5,8 +5,7 @@ into the service's verdicts; and `photograph`, which turns encoded images into v
 supported.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -15,18 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from .. import __version__
 from ..answers import Error
 from ..picture.errors import ImageTooLarge
-from .body import FRAMING, body_of
+from ..recogniser import Recogniser
+from .body import FRAMING, QUICK, body_of
 from .errors import NO_ROUTE
-from .serving import Serving, serving_of
-from .tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, decompress, parse, reply
+from .gate import Gate
+from .tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, parse, reply
 
 VERSION = "1"  # version of every model
-UNKNOWN_MODEL = "/v2/models/{model}"  # the path that `known_paths` gives all requests for unknown models
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
-OPEN = ("/v2/health/live", "/v2/health/ready")  # paths that need no API key, because probes have none
 
 DIGIT = Spec(name="digit", datatype="INT64", shape=(-1,))
 CONFIDENCE = Spec(name="confidence", datatype="FP32", shape=(-1,))
@@ -40,65 +40,128 @@ VERDICT = (DIGIT, CONFIDENCE, ACCEPTED, AGREEMENT)
 Outputs = dict[str, tuple[Spec, np.ndarray]]
 
 
-def routes(artefacts: Iterable[str], version: str) -> list[Route]:
-    """All routes for these artefacts. Each path is spelt out, so that the metrics have a label for each model."""
-    names = (*artefacts, CONSENSUS, PHOTOGRAPH)
+class Live(TypedDict):
+    live: bool
+
+
+class Ready(TypedDict):
+    """The specification names the field `live`, but KServe's client reads `ready`."""
+
+    live: bool
+    ready: bool
+
+
+class Server(TypedDict):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class Listed(TypedDict):
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+class ModelReady(TypedDict):
+    name: str
+    ready: bool
+
+
+class Tensor(TypedDict):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class Metadata(TypedDict):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+
+class ConfigTensor(TypedDict):
+    name: str
+    data_type: str
+    dims: list[int]
+
+
+class Config(TypedDict):
+    """It is not in the specification, but Triton's perf_analyzer requests it."""
+
+    name: str
+    platform: str
+    max_batch_size: int
+    input: list[ConfigTensor]
+    output: list[ConfigTensor]
+    dynamic_batching: dict[str, Any]
+
+
+def routes(gate: Gate) -> list[Route]:
+    behind_key, working = gate.route, gate.work
     found = [
-        Route("/v2", partial(_server, version)),
-        Route("/v2/health/live", _live),
-        Route("/v2/health/ready", _ready),
-        Route("/v2/repository/index", partial(_index, names), methods=["POST"]),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
+        behind_key("/v2", server),
+        working("/v2/repository/index", index),
     ]
-    for name in names:
-        for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{VERSION}"):
-            found += [
-                Route(path, _about(name, _metadata)),
-                Route(f"{path}/ready", _about(name, _model_ready)),
-                Route(f"{path}/config", _about(name, _config)),
-                Route(f"{path}/infer", _about(name, _infer), methods=["POST"]),
-            ]
-    unknown = partial(_unknown, names)
-    methods = ["GET", "POST"]
-    found += [Route(path, unknown, methods=methods) for path in (UNKNOWN_MODEL, f"{UNKNOWN_MODEL}/{{rest:path}}")]
-    return found
+    for path in ("/v2/models/{model}", f"/v2/models/{{model}}/versions/{VERSION}"):
+        found += [
+            working(f"{path}/infer", infer),
+            behind_key(path, metadata),
+            behind_key(f"{path}/ready", model_ready),
+            behind_key(f"{path}/config", config),
+        ]
+    anything = "/v2/models/{model}", "/v2/models/{model}/{rest:path}"
+    return found + [behind_key(path, _unknown, ["GET", "POST"]) for path in anything]
 
 
-async def _unknown(names: tuple[str, ...], request: Request) -> Response:
-    if request.path_params["model"] in names:
-        raise HTTPException(404, NO_ROUTE)
-    raise HTTPException(404, f"Unknown model; the models are: {', '.join(names)}.")
+def _name(request: Request) -> str:
+    """The model that the path names. Raises HTTPException 404 with those that there are."""
+    name, known = request.path_params["model"], names(request)
+    if name not in known:
+        raise HTTPException(404, f"Unknown model; the models are: {', '.join(known)}.")
+    return name
 
 
-def _about(
-    name: str, handler: Callable[[Request, str], Awaitable[Response]]
-) -> Callable[[Request], Awaitable[Response]]:
-    async def handle(request: Request) -> Response:
-        return await handler(request, name)
-
-    return handle
+def names(request: Request) -> list[str]:
+    """The models that /v2 knows."""
+    return [*request.app.state.recogniser.names, CONSENSUS, PHOTOGRAPH]
 
 
-async def _server(version: str, _request: Request) -> Response:
-    return JSONResponse({"name": "quintet", "version": version, "extensions": ["binary_tensor_data"]})
+async def _unknown(request: Request) -> Response:
+    _name(request)
+    raise HTTPException(404, NO_ROUTE)
 
 
-async def _live(_request: Request) -> Response:
-    return JSONResponse({"live": True})
+async def server(_request: Request) -> Response:
+    """Name, version and extensions of the protocol."""
+    return JSONResponse(Server(name="quintet", version=__version__, extensions=["binary_tensor_data"]))
 
 
-async def _ready(request: Request) -> Response:
-    """Whether the service is ready. The specification names the field `live`, but KServe's client reads `ready`."""
-    health = getattr(request.app.state, "health", None)  # the state behind /readyz; None outside BentoML's service
-    ready = health is None or health.is_ready
-    return JSONResponse({"live": True, "ready": ready}, 200 if ready else 503)
+async def live(_request: Request) -> Response:
+    """Whether the process answers."""
+    return JSONResponse(Live(live=True))
 
 
-async def _index(names: tuple[str, ...], _request: Request) -> Response:
-    return JSONResponse([{"name": name, "version": VERSION, "state": "READY", "reason": ""} for name in names])
+async def ready(request: Request) -> Response:
+    """Whether the service should be sent requests."""
+    is_ready = request.app.state.health.is_ready
+    return JSONResponse(Ready(live=True, ready=is_ready), 200 if is_ready else 503)
 
 
-async def _model_ready(_request: Request, name: str) -> Response:
-    return JSONResponse({"name": name, "ready": True})
+async def index(request: Request) -> Response:
+    """All models."""
+    listed = [Listed(name=name, version=VERSION, state="READY", reason="") for name in names(request)]
+    return JSONResponse(listed)
+
+
+async def model_ready(request: Request) -> Response:
+    """Whether a model answers."""
+    return JSONResponse(ModelReady(name=_name(request), ready=True))
 
 
 def _takes(name: str) -> Spec:
@@ -115,57 +178,61 @@ def _platform(name: str) -> str:
     return "ensemble" if name in (CONSENSUS, PHOTOGRAPH) else "onnx_onnxv1"
 
 
-async def _metadata(_request: Request, name: str) -> Response:
-    return JSONResponse(
-        {
-            "name": name,
-            "versions": [VERSION],
-            "platform": _platform(name),
-            "inputs": [_takes(name).describe()],
-            "outputs": [spec.describe() for spec in _gives(name)],
-        }
+async def metadata(request: Request) -> Response:
+    """The tensors that a model takes and gives; -1 is any size."""
+    name = _name(request)
+
+    def described(spec: Spec) -> Tensor:
+        return Tensor(name=spec.name, datatype=spec.datatype, shape=list(spec.shape))
+
+    answer = Metadata(
+        name=name,
+        versions=[VERSION],
+        platform=_platform(name),
+        inputs=[described(_takes(name))],
+        outputs=[described(spec) for spec in _gives(name)],
     )
+    return JSONResponse(answer)
 
 
-async def _config(request: Request, name: str) -> Response:
-    """The model's configuration, which is not in the specification, but which Triton's perf_analyzer requests.
+async def config(request: Request) -> Response:
+    """The configuration of a model in Triton's form. If `max_batch_size` is 0, `dims` includes the first axis."""
+    name = _name(request)
+    batch = 0 if name == PHOTOGRAPH else request.app.state.recogniser.settings.max_images
 
-    If `max_batch_size` is 0, `dims` includes the first axis.
-    """
-    batch = 0 if name == PHOTOGRAPH else serving_of(request).recogniser.settings.max_images
-
-    def described(spec: Spec) -> dict[str, Any]:
+    def described(spec: Spec) -> ConfigTensor:
         dims = list(spec.shape[1:] or (1,)) if batch else list(spec.shape)
         kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
-        return {"name": spec.name, "data_type": f"TYPE_{kind}", "dims": dims}
+        return ConfigTensor(name=spec.name, data_type=f"TYPE_{kind}", dims=dims)
 
-    return JSONResponse(
-        {
-            "name": name,
-            "platform": _platform(name),
-            "max_batch_size": batch,
-            "input": [described(_takes(name))],
-            "output": [described(spec) for spec in _gives(name)],
-            "dynamic_batching": {},
-        }
+    answer = Config(
+        name=name,
+        platform=_platform(name),
+        max_batch_size=batch,
+        input=[described(_takes(name))],
+        output=[described(spec) for spec in _gives(name)],
+        dynamic_batching={},
     )
+    return JSONResponse(answer)
 
 
-async def _infer(request: Request, name: str) -> Response:
-    serving = serving_of(request)
-    settings = serving.recogniser.settings
-    limit = settings.max_bytes + FRAMING
+async def infer(request: Request) -> Response:
+    """Classify 28x28 images, or read encoded images with the model `photograph`."""
+    name, recogniser = _name(request), request.app.state.recogniser
+    settings = recogniser.settings
     most = settings.max_batch if name == PHOTOGRAPH else settings.max_images
-    body = await body_of(request, limit)
-    encoding = request.headers.get("content-encoding", "").strip().lower()
+    body = await body_of(request, settings.max_bytes, settings.max_bytes + FRAMING)
 
     def read() -> tuple[Infer, Any]:
-        return parse(decompress(body, encoding, limit), request.headers.get(JSON_LENGTH), _takes(name), most)
+        return parse(body, request.headers.get(JSON_LENGTH), _takes(name), most)
 
     try:
-        asked, tensor = await anyio.to_thread.run_sync(read)
-        outputs = await (_photographs(serving, tensor) if name == PHOTOGRAPH else _arrays(serving, name, tensor))
-        content, json_length = reply(asked, {"model_name": name, "model_version": VERSION}, outputs)
+        asked, tensor = read() if len(body) <= QUICK else await anyio.to_thread.run_sync(read)
+        if name == PHOTOGRAPH:
+            outputs = await _photographs(request, recogniser, tensor)
+        else:
+            outputs = await _arrays(recogniser, name, tensor)
+        content, json_length = reply(asked, name, VERSION, outputs)
     except InvalidRequest as error:
         raise HTTPException(413 if isinstance(error, RequestTooLarge) else 400, str(error)) from error
     if json_length is None:
@@ -173,32 +240,28 @@ async def _infer(request: Request, name: str) -> Response:
     return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH: str(json_length)})
 
 
-async def _arrays(serving: Serving, name: str, images: np.ndarray) -> Outputs:
+async def _arrays(recogniser: Recogniser, name: str, images: np.ndarray) -> Outputs:
     """The outputs of an artefact, or of the consensus, for images (N, 1, 28, 28) uint8."""
-    recogniser = serving.recogniser
     said = await recogniser.classify_async(images, recogniser.names if name == CONSENSUS else [name])
     if name != CONSENSUS:
         return {PROBABILITIES.name: (PROBABILITIES, said.probabilities[name])}
     return _columns(said.verdicts) | {PROBABILITIES.name: (PROBABILITIES, said.mean)}
 
 
-async def _photographs(serving: Serving, files: list[bytes]) -> Outputs:
+async def _photographs(request: Request, recogniser: Recogniser, files: list[bytes]) -> Outputs:
     """The verdicts of POST /predict for encoded images.
 
     If several images are bad, the error is that of the first, because the protocol has only one for each request.
     """
-    recogniser = serving.recogniser
-    if (largest := max(map(len, files))) > recogniser.settings.max_bytes:
-        raise RequestTooLarge(f"An image has {largest} bytes; the limit is {recogniser.settings.max_bytes}.")
+    limit = recogniser.settings.max_bytes
+    if max(map(len, files)) > limit:
+        raise RequestTooLarge(f"An image is larger than the limit of {limit:,} bytes.")
     answers = await recogniser.predict_many_async(files, recogniser.names)
     for number, answer in enumerate(answers):
         if isinstance(answer, Error):
             kind = RequestTooLarge if answer.status == ImageTooLarge.status else InvalidRequest
             raise kind(f"Image {number}: {answer.error}")
-    if serving.observe is not None:
-        for answer in answers:
-            if not isinstance(answer, Error):
-                serving.observe(answer)
+    request.state.answers = answers
     return _columns(answers)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from service.http.schema import PREDICTION
+from service.http.openapi import PREDICTION
 from tests.conftest import REPOSITORY, VOTERS
 from tests.serving import serving
 

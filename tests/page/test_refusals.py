@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from service.http.schema import PREDICTION
+from service.http.openapi import PREDICTION
 from tests.conftest import REPOSITORY
 from tests.page.conftest import NETWORKS, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from PIL import Image
+from starlette.testclient import TestClient
 
 from service.http.app import create_app
+from service.http.observability import Observer
 from service.recogniser import Recogniser
 from service.settings import Settings
 from tests.conftest import draw, write_artefact, write_consensus
@@ -36,12 +36,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def app(small_models: Path) -> FastAPI:
+def app(small_models: Path) -> Observer:
     return create_app(Recogniser(settings=Settings(models=small_models, device="cpu", threads=1, max_bytes=100_000)))
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: Observer) -> Iterator[TestClient]:
     yield TestClient(app, raise_server_exceptions=False)
 
 

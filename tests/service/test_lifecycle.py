@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from service import lifecycle
-from service.lifecycle import Health, check_address
+from service.lifecycle import check_address, end_gently, health
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,7 @@ def test_address_that_bentoml_is_not_given_is_its_own(monkeypatch):
     context = SimpleNamespace(info_name="serve", params={"host": None, "port": None})
     monkeypatch.setattr(lifecycle.click, "get_current_context", lambda silent: context)
     monkeypatch.setattr(lifecycle, "check_address", lambda *address: seen.append(address))
-    monkeypatch.setattr(lifecycle, "_supervise", lambda context: None)
-    lifecycle.prepare()
+    lifecycle.check_command()
     assert seen == [("0.0.0.0", 3000)]
 
 
@@ -50,23 +49,23 @@ def told():
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize("seconds, signals, ready", [(3600, 1, False), (3600, 2, False), (0, 1, True)])
-def test_readiness_falls_at_the_first_sigterm_and_the_worker_ends_at_the_second(told, seconds, signals, ready):
+@pytest.mark.parametrize("seconds, signals", [(3600, 1), (3600, 2), (0, 1)])
+def test_readiness_falls_at_the_first_sigterm_and_the_worker_ends_at_the_second(told, seconds, signals):
     async def end():
-        health = Health()
-        health.end_gently(seconds)
+        own = health()
+        end_gently(own, seconds)
         for _ in range(signals):
             signal.raise_signal(signal.SIGTERM)
             await asyncio.sleep(0)
-        return health.is_ready
+        return own.is_ready
 
-    assert asyncio.run(end()) == ready
+    assert asyncio.run(end()) is False
     assert told == [signal.SIGTERM] * (signals - 1 if seconds else signals)
 
 
 def test_worker_ends_after_its_time(told):
     async def end():
-        Health().end_gently(0.01)
+        end_gently(health(), 0.01)
         signal.raise_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             while not told:
@@ -78,11 +77,11 @@ def test_worker_ends_after_its_time(told):
 
 def test_failed_models_end_the_worker_at_once(told):
     async def fail():
-        health = Health()
-        health.end_gently(3600)
-        health.fail()
-        health.fail()
-        return health.is_ready
+        own = health()
+        end_gently(own, 3600)
+        own.fail()
+        own.fail()
+        return own.is_ready
 
     assert asyncio.run(fail()) is False
     assert told == [signal.SIGTERM]

@@ -1,4 +1,4 @@
-"""The gate around applications that wait, fail to read or answer at once."""
+"""The gate in front of applications that wait, fail to read or answer at once."""
 
 import anyio
 from starlette.requests import Request
@@ -6,6 +6,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from service.http.gate import Gate
+from service.http.metrics import Metrics
+from service.http.observability import Health, Observer
 from service.settings import Settings
 
 
@@ -24,19 +26,24 @@ async def never_answer(scope, receive, send):
     await anyio.sleep_forever()
 
 
+def behind(gate, app=answer):
+    """An application behind the gate, as a route for POST."""
+    return Observer(gate.working(app), Health(), Metrics({}, []))
+
+
 def client(app=answer, **settings):
-    return TestClient(Gate(app, Settings(**settings)))
+    return TestClient(behind(Gate(Settings(**settings)), app))
 
 
-async def exchange(gate, receive):
-    """Post a body, `receive` after `receive`; the messages that the gate sends."""
+async def exchange(front, receive):
+    """Post a body, `receive` after `receive`; the messages that are sent."""
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"transfer-encoding", b"chunked")]}
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    await gate(scope, receive, send)
+    await front(scope, receive, send)
     return sent
 
 

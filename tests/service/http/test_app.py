@@ -1,16 +1,19 @@
 """The application without a server: exact statuses and sentences."""
 
-from base64 import b64decode
+import gzip
+import zlib
+from base64 import b64decode, b64encode, encodebytes
 from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
+from starlette.testclient import TestClient
 
-from service.http import schema
+from service.http import openapi
 from service.http.app import create_app
+from service.http.observability import Health
 from service.recogniser import Recogniser
 from tests.conftest import ANSWER, draw
 from tests.service.picture.test_decode import encode
@@ -70,6 +73,9 @@ def raw(content, content_type="image/png"):
     return {"content": content, "headers": {"Content-Type": content_type}}
 
 
+GZIP, BROTLI = ({"headers": {"Content-Type": "image/png", "Content-Encoding": name}} for name in ("gzip", "br"))
+TOO_LARGE = "The upload is larger than the limit of 100,000 bytes."
+NO_BASE64 = "The JSON field 'image' holds text, but no base64; send the file itself (an address is never fetched)."
 NO_IMAGE = "This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
 BLANK = "The image is blank: no ink stands out from the background."
 EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
@@ -93,20 +99,41 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
             413,
             "The image has 20000 x 20000 pixels; the limit is 200000000 in all.",
         ),
-        (raw(bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
-        (form(image=bytes(100_001)), 413, "The upload has at least 100001 bytes; the limit is 100000."),
+        (raw(bytes(100_001)), 413, TOO_LARGE),
+        (form(image=bytes(100_001)), 413, TOO_LARGE),
+        (raw(gzip.compress(bytes(10**6))) | GZIP, 413, TOO_LARGE),
         (form(file=b"x"), 422, "The multipart field 'image' is missing; the fields sent: 'file'."),
         (
             form(image=(None, "http://127.0.0.1:1/digit.png")),
             422,
-            "The multipart field 'image' holds text; send the file itself (an address is never fetched).",
+            NO_BASE64.replace("JSON", "multipart"),
         ),
         (
-            raw(b"{}", "application/json"),
+            raw(b"x", "text/plain"),
             415,
-            "Content-Type 'application/json' is not allowed; "
-            "send the image as the multipart field 'image' or as an image/* body.",
+            "Content-Type 'text/plain' is not allowed; "
+            "send the image as the multipart field 'image', as an image/* body or as base64 in JSON.",
         ),
+        (raw(b"{", "application/json"), 400, "The JSON of the request cannot be parsed."),
+        (
+            raw(b"[" * 10_000, "application/json"),
+            413,
+            "The JSON has 10000 opening brackets; the largest request needs 20.",
+        ),
+        ({"json": []}, 422, "The JSON of the body is not an object with the field 'image'."),
+        ({"json": {"picture": ""}}, 422, "The JSON field 'image' is missing; the fields sent: 'picture'."),
+        ({"json": {"image": 7}}, 422, "The JSON field 'image' must hold base64 or a data: URL."),
+        ({"json": {"image": "data:image/png;base64,?"}}, 422, NO_BASE64),
+        ({"json": {"image": "http://127.0.0.1:1/digit.png"}}, 422, NO_BASE64),
+        ({"json": {"image": b64encode(b"I am text").decode()}}, 400, NO_IMAGE),
+        ({"json": {"image": b64encode(bytes(100_001)).decode()}}, 413, TOO_LARGE),
+        (raw(b"no stream") | GZIP, 400, "The body is not a valid gzip stream."),
+        (
+            raw(gzip.compress(b"x" * 99)[:-9]) | GZIP,
+            400,
+            "The gzip stream in the body is cut off, or other bytes follow it.",
+        ),
+        (raw(b"x") | BROTLI, 415, "Content-Encoding 'br' is not allowed; send gzip, deflate or none."),
         (raw(b"x", "multipart/form-data"), 400, "The multipart body is damaged: Missing boundary in multipart."),
     ],
 )
@@ -150,7 +177,7 @@ def test_body_without_a_declared_length_is_counted(client):
 
     answer = client.post("/predict", content=chunks(), headers={"Content-Type": "image/png"})
     assert answer.status_code == 413
-    assert answer.json() == {"error": "The upload has at least 110000 bytes; the limit is 100000."}
+    assert answer.json() == {"error": TOO_LARGE}
 
 
 @pytest.mark.parametrize("body", [b"", b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99])
@@ -179,10 +206,17 @@ def test_batch_answers_in_order_and_a_bad_image_affects_no_other(client, seven):
     [
         ({}, 400, "The upload is empty; send the images as multipart fields 'images'."),
         ({"files": [("images", b"x")] * 33}, 413, "There are 33 images; the limit is 32."),
-        ({"files": [("images", b"x")] * 50}, 413, "There are more than 42 files; the limit is 32."),
+        ({"files": [("images", b"x")] * 50}, 413, "There are more than 42 fields; the limit is 32 images."),
         (form(image=b"x"), 422, "The multipart field 'images' is missing; the fields sent: 'image'."),
-        (raw(b"x"), 415, "Content-Type 'image/png' is not allowed; send the images as multipart fields 'images'."),
-        ({"files": [("images", bytes(90_000))] * 2}, 413, "The upload has at least 180330 bytes; the limit is 165536."),
+        (
+            raw(b"x"),
+            415,
+            "Content-Type 'image/png' is not allowed; "
+            "send the images as multipart fields 'images' or as a list of base64 in JSON.",
+        ),
+        ({"files": [("images", bytes(60_000))] * 2}, 413, TOO_LARGE),
+        ({"json": {"images": ["AAAA"] * 33}}, 413, "There are 33 images; the limit is 32."),
+        ({"json": {"images": [7]}}, 422, "The JSON field 'images' must hold base64 or a data: URL."),
     ],
 )
 def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, message):
@@ -201,15 +235,51 @@ def test_unknown_model_is_404(client, seven):
     assert answer.json() == {"error": "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit."}
 
 
-def test_bad_parameter_is_422(client, seven):
-    answer = client.post("/predict?explain=perhaps", files={"image": seven})
-    assert answer.status_code == 422
-    assert answer.json()["error"].startswith("Parameter 'explain':")
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/read"])
+@pytest.mark.parametrize(
+    "query, sentence",
+    [
+        ("model=cnn", "Unknown parameter 'model'; did you mean 'models'?"),
+        ("x=1", "Unknown parameter 'x'; there are: models, explain."),
+        ("models=cnn&models=vit", "Parameter 'models' is given twice."),
+        (
+            "explain=perhaps",
+            "Parameter 'explain': Input should be a valid boolean, unable to interpret input.",
+        ),
+    ],
+)
+def test_wrong_parameter_is_422(client, seven, path, query, sentence):
+    """Bug: `?model=cnn` was ignored, and all models answered."""
+    answer = client.post(f"{path}?{query}", files={"image": seven})
+    assert (answer.status_code, answer.json()) == (422, {"error": sentence})
+
+
+@pytest.mark.parametrize("route", ["/predict", "/read"])
+@pytest.mark.parametrize("start", ["", "data:image/png;base64,", "data:;base64,"])
+@pytest.mark.parametrize("encode_", [b64encode, encodebytes], ids=["one line", "lines"])
+def test_image_as_base64_is_read(client, seven, route, start, encode_):
+    text = start + encode_(seven).decode()
+    for request in ({"json": {"image": text}}, {"files": {"image": (None, text)}}):
+        answer = client.post(route, **request)
+        assert answer.status_code == 200 and answer.json()["digits_seen"] == 1
+
+
+def test_batch_as_base64_is_read(client, seven):
+    texts = [b64encode(data).decode() for data in (seven, b"text")]
+    first, second = client.post("/predict/batch", json={"images": texts}).json()
+    assert (first["digit"], second["error"]) == (7, NO_IMAGE)
+
+
+@pytest.mark.parametrize("name, compress", [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)])
+def test_compressed_body_is_read(client, seven, name, compress):
+    headers = {"Content-Type": "image/png", "Content-Encoding": name}
+    answer = client.post("/predict", content=compress(seven), headers=headers)
+    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
 def test_wrong_method_gets_one_sentence(client):
     answer = client.get("/predict")
-    assert (answer.status_code, answer.json()) == (405, {"error": "Method Not Allowed"})
+    assert (answer.status_code, answer.json()) == (405, {"error": "GET is not allowed here; use POST."})
 
 
 def test_fault_of_the_service_gets_one_sentence(app, client, seven, monkeypatch):
@@ -218,7 +288,7 @@ def test_fault_of_the_service_gets_one_sentence(app, client, seven, monkeypatch)
     def fail(*_):
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(app.state.serving.recogniser.predictor, "choose", fail)
+    monkeypatch.setattr(app.app.state.recogniser.predictor, "choose", fail)
     answer = client.post("/predict", files={"image": seven})
     assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; its log says why."})
 
@@ -234,10 +304,14 @@ def test_lost_device_is_503_and_is_reported(small_models, seven):
 
     artefacts = recogniser.predictor.artefacts
     artefacts["cnn"] = replace(artefacts["cnn"], session=Failing())
-    app = create_app(recogniser, on_lost_device=lambda: told.append(1))
-    answer = TestClient(app).post("/predict", files={"image": seven})
-    assert (answer.status_code, answer.json()) == (503, {"error": schema.SENTENCE[503]})
+    health = Health(on_failure=lambda: told.append(1))
+    client = TestClient(create_app(recogniser, health))
+    for _ in range(2):
+        answer = client.post("/predict", files={"image": seven})
+        assert (answer.status_code, answer.json()) == (503, {"error": openapi.SENTENCE[503]})
     assert told == [1]
+    assert [client.get(path).status_code for path in ("/readyz", "/health", "/v2/health/ready")] == [503] * 3
+    assert client.get("/livez").status_code == 200
 
 
 def test_models_describe_themselves(client):

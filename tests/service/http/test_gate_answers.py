@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from service.http.gate import Gate
 from service.settings import Settings
-from tests.service.http.gated import answer, client, exchange, never_answer, slow
+from tests.service.http.gated import answer, behind, client, exchange, never_answer, slow
 
 
 def test_late_answer_is_504():
@@ -36,9 +36,10 @@ def test_504_comes_in_time_and_the_place_is_kept_while_the_thread_works():
             if message["type"] == "http.response.body":
                 told.set()
 
-        gate = Gate(work, Settings(timeout=0.05))
+        gate = Gate(Settings(timeout=0.05))
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
         async with anyio.create_task_group() as group:
-            group.start_soon(gate, {"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send)
+            group.start_soon(behind(gate, work), scope, receive, send)
             await told.wait()
             places = gate.inside
             finish.set()
@@ -58,7 +59,7 @@ def test_failure_of_the_application_is_passed_on():
 
 
 def test_slow_upload_is_not_counted_as_slow_answer():
-    start, *_ = anyio.run(exchange, Gate(answer, Settings(timeout=0.05)), slow)
+    start, *_ = anyio.run(exchange, behind(Gate(Settings(timeout=0.05))), slow)
     assert start["status"] == 200
 
 
@@ -71,8 +72,8 @@ def test_one_request_too_many_is_429_at_once():
             await leave.wait()
             await answer(scope, receive, send)
 
-        gate = Gate(wait, Settings(concurrency=1))
-        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(gate), base_url="http://gate")
+        gate = Gate(Settings(concurrency=1))
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(behind(gate, wait)), base_url="http://gate")
         async with client, anyio.create_task_group() as group:
 
             async def first():
@@ -98,8 +99,8 @@ def test_request_of_a_disconnected_client_is_cancelled(monkeypatch):
     async def receive():
         return messages.pop(0) if messages else await anyio.sleep_forever()
 
-    gate = Gate(never_answer, Settings())
-    start, _ = anyio.run(exchange, gate, receive)
+    gate = Gate(Settings())
+    start, _ = anyio.run(exchange, behind(gate, never_answer), receive)
     assert (start["status"], gate.inside) == (499, 0)
 
 
@@ -117,7 +118,7 @@ def test_no_timer_starts_after_an_upload_that_took_too_long(monkeypatch):
         return await anyio.sleep_forever()
 
     async def story():
-        sent = await exchange(Gate(answer, Settings(upload_timeout=0.02)), receive)
+        sent = await exchange(behind(Gate(Settings(upload_timeout=0.02))), receive)
         await anyio.sleep(0.1)
         return sent
 
@@ -140,5 +141,5 @@ def test_client_that_waits_is_answered(monkeypatch):
         return await anyio.sleep_forever()
 
     asked = []
-    start, body = anyio.run(exchange, Gate(slowly, Settings()), receive)
+    start, body = anyio.run(exchange, behind(Gate(Settings()), slowly), receive)
     assert (start["status"], body["body"]) == (200, b"fine")
