@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.batch import output
 from service.cli import main
-from service.recogniser import Recogniser
+from service.picture.decode import grey_from_upload
 from tests.conftest import REPOSITORY, draw
 from tests.service.picture.test_decode import encode
 
@@ -182,15 +182,14 @@ def test_rows_are_those_of_hostile_files_too(engine, scans, environment, tmp_pat
 
 def test_a_fault_with_one_image_costs_one_row(scans, environment, tmp_path, monkeypatch):
     """Bug: offsets of 2^63 in a TIFF stopped the run."""
-    see = Recogniser._grey
     bad = (scans / "3.png").read_bytes()
 
-    def fail(recogniser, picture):
-        if picture == bad:
+    def fail(data, *arguments, **options):
+        if data == bad:
             raise OverflowError("Python int too large to convert to C long")
-        return see(recogniser, picture)
+        return grey_from_upload(data, *arguments, **options)
 
-    monkeypatch.setattr(Recogniser, "_grey", fail)
+    monkeypatch.setattr("service.recogniser.grey_from_upload", fail)
     assert main(["batch", str(scans), "--out", str(tmp_path / "out"), "--engine", "plain"]) == 0
     errors = {row["path"]: row["error"] for row in rows(tmp_path / "out")}
     assert errors[str(scans / "3.png")] == (
