@@ -80,10 +80,7 @@ class Composer:
             turned = 2
         if not text:
             return self._empty(height)
-        hand = Hand(self._signs, g)
-        marks = self._marks(text, hand, height)
-        self._place(marks, height)
-        ink, label = self._written(marks, hand, height)
+        hand, marks, ink, label = self.written(text, height)
         if turned:
             ink, label = np.ascontiguousarray(np.rot90(ink, turned)), OTHER
         x0, y0, x1, y1 = _extent(ink)
@@ -95,6 +92,13 @@ class Composer:
         return Line(self._shown(page, box, height), label)
 
     # What is written
+
+    def written(self, text: str, height: float) -> tuple[Hand, list[_Mark], np.ndarray, str]:
+        """A text in some hand, digits `height` pixels high: the hand, its marks, all ink (H, W) uint8, and its label."""
+        hand = Hand(self._signs, self._generator)
+        marks = self._marks(text, hand, height)
+        self._place(marks, height)
+        return hand, marks, *self._drawn(marks, hand, height)
 
     def _marks(self, text: str, hand: Hand, height: float) -> list[_Mark]:
         g = self._generator
@@ -174,7 +178,7 @@ class Composer:
             reached[top : top + rows] = np.maximum(reached[top : top + rows], own)
             end = max(end, x + wide) if not by_contour else x + wide
 
-    def _written(self, marks: list[_Mark], hand: Hand, height: float) -> tuple[np.ndarray, str]:
+    def _drawn(self, marks: list[_Mark], hand: Hand, height: float) -> tuple[np.ndarray, str]:
         """All ink on one sheet (H, W), with what is drawn around it and through it, and the line's text."""
         g = self._generator
         side, above = int(1.3 * height) + 4, int(0.75 * height) + 4

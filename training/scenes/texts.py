@@ -40,16 +40,16 @@ def digits(generator: Generator, count: int | None = None) -> str:
     return number
 
 
-def _several(generator: Generator) -> str:
+def several(generator: Generator) -> str:
     """Numbers apart, as in columns."""
     return " ".join(digits(generator, int(generator.integers(1, 5))) for _ in range(int(generator.integers(2, 5))))
 
 
-def _whole(generator: Generator) -> str:
+def whole(generator: Generator) -> str:
     return NUMBER if generator.random() < 0.8 else f"{NUMBER}{_pick(generator, '.,-/+= ')}{NUMBER}"
 
 
-def _amount(generator: Generator) -> str:
+def amount(generator: Generator) -> str:
     whole = digits(generator, int(generator.integers(1, 4)))
     thousands, point = (",", ".") if generator.random() < 0.5 else (".", ",")
     if generator.random() < 0.3:
@@ -61,12 +61,12 @@ def _amount(generator: Generator) -> str:
     return f"{before}{' ' if before and generator.random() < 0.2 else ''}{whole}{end}{after}"
 
 
-def _fenced(generator: Generator) -> str:
+def fenced(generator: Generator) -> str:
     fence = _pick(generator, ["#", "-", "=", "("])
-    return f"{fence}{_pick(generator, [digits, _amount])(generator)}{')' if fence == '(' else fence}"
+    return f"{fence}{_pick(generator, [digits, amount])(generator)}{')' if fence == '(' else fence}"
 
 
-def _date(generator: Generator) -> str:
+def date(generator: Generator) -> str:
     day, month = generator.integers(1, (32, 13))
     year = int(generator.integers(1930, 2036))
     between = _pick(generator, "//.-")
@@ -77,18 +77,18 @@ def _date(generator: Generator) -> str:
     return between.join(order)
 
 
-def _fraction(generator: Generator) -> str:
+def fraction(generator: Generator) -> str:
     return f"{digits(generator, int(generator.integers(1, 4)))}/{digits(generator, int(generator.integers(1, 4)))}"
 
 
-def _sum(generator: Generator) -> str:
+def calculation(generator: Generator) -> str:
     parts = [digits(generator, int(generator.integers(1, 4))) for _ in range(int(generator.integers(2, 4)))]
     sign = _pick(generator, "+-x:/+")
     line = sign.join(parts)
     return f"{line}={digits(generator, int(generator.integers(1, 4)))}" if generator.random() < 0.7 else line
 
 
-def _decimal(generator: Generator) -> str:
+def decimal(generator: Generator) -> str:
     sign = _pick(generator, ["", "", "-", "+"])
     point = _pick(generator, ".,")
     return (
@@ -99,24 +99,24 @@ def _decimal(generator: Generator) -> str:
     )
 
 
-def _percentage(generator: Generator) -> str:
+def percentage(generator: Generator) -> str:
     number = digits(generator, int(generator.integers(1, 4)))
     return f"{number}{'.' + digits(generator, 1) if generator.random() < 0.2 else ''}%"
 
 
-def _telephone(generator: Generator) -> str:
+def telephone(generator: Generator) -> str:
     area = digits(generator, int(generator.integers(2, 4)))
     gap = _pick(generator, [" ", "-", ""])
     rest = digits(generator, 3) + gap + digits(generator, int(generator.integers(2, 5)))
     return f"({area}) {rest}" if generator.random() < 0.7 else f"+{area} {rest}"
 
 
-def _time(generator: Generator) -> str:
+def time(generator: Generator) -> str:
     hour, minute = generator.integers((0, 0), (24, 60))
     return f"{hour}:{minute:02}"
 
 
-def _with_unit(generator: Generator) -> str:
+def with_unit(generator: Generator) -> str:
     """A number with a unit, or a house number: 12 kg, 5cm, 12a, A4."""
     number = digits(generator, int(generator.integers(1, 5)))
     unit = _word(generator, int(generator.integers(1, 4)))
@@ -124,13 +124,13 @@ def _with_unit(generator: Generator) -> str:
     return f"{number}{gap}{unit}" if generator.random() < 0.8 else f"{unit}{gap}{number}"
 
 
-def _numbered(generator: Generator) -> str:
+def numbered(generator: Generator) -> str:
     """#12, 3), 4., No 7:"""
     number = digits(generator, int(generator.integers(1, 5)))
     return _pick(generator, [f"#{number}", f"{number})", f"{number}.", f"({number})", f"{number}:", f"{number}-"])
 
 
-def _scattered(generator: Generator) -> str:
+def scattered(generator: Generator) -> str:
     """Signs anywhere, so that none is known by its place alone."""
     signs = ".,-+/:%=()x€$#"
     number = list(digits(generator, int(generator.integers(2, 8))))
@@ -147,29 +147,29 @@ def _word(generator: Generator, count: int) -> str:
     return word[:1].upper() + word[1:] if generator.random() < 0.2 else word
 
 
-def _words(generator: Generator) -> str:
+def words(generator: Generator) -> str:
     return " ".join(_word(generator, int(generator.integers(2, 8))) for _ in range(int(generator.integers(1, 4))))
 
 
-def _letter(generator: Generator) -> str:
+def letter(generator: Generator) -> str:
     return _pick(generator, "acdefhkmnprtuvwyACEFHKLMNPRTUVWXY?&@*<")
 
 
-def _words_and_numbers(generator: Generator) -> str:
+def words_and_numbers(generator: Generator) -> str:
     parts = [_word(generator, int(generator.integers(2, 7))), digits(generator, int(generator.integers(1, 6)))]
     if generator.random() < 0.5:
         parts.reverse()
     return " ".join(parts)
 
 
-def _drawings(generator: Generator) -> str:
+def drawings(generator: Generator) -> str:
     if generator.random() < 0.25:  # beside a number
         parts = [DRAWING, digits(generator, int(generator.integers(1, 5)))]
         return " ".join(parts if generator.random() < 0.5 else parts[::-1])
     return " ".join(DRAWING * int(generator.integers(1, 4))) if generator.random() < 0.7 else DRAWING * 3
 
 
-def _nothing(generator: Generator) -> str:
+def nothing(generator: Generator) -> str:
     return ""
 
 
@@ -178,15 +178,15 @@ def _pick(generator: Generator, choices: Sequence[Choice]) -> Choice:
 
 
 KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
-    *((digits, 0.36), (_several, 0.05), (_whole, 0.07)),
-    *((_amount, 0.07), (_fenced, 0.02), (_date, 0.05), (_fraction, 0.03), (_sum, 0.04), (_decimal, 0.03)),
+    *((digits, 0.36), (several, 0.05), (whole, 0.07)),
+    *((amount, 0.07), (fenced, 0.02), (date, 0.05), (fraction, 0.03), (calculation, 0.04), (decimal, 0.03)),
     *(
-        (_percentage, 0.02),
-        (_telephone, 0.02),
-        (_time, 0.015),
-        (_with_unit, 0.03),
-        (_numbered, 0.02),
-        (_scattered, 0.025),
+        (percentage, 0.02),
+        (telephone, 0.02),
+        (time, 0.015),
+        (with_unit, 0.03),
+        (numbered, 0.02),
+        (scattered, 0.025),
     ),
-    *((_words, 0.045), (_letter, 0.015), (_words_and_numbers, 0.02), (_drawings, 0.04), (_nothing, 0.04)),
+    *((words, 0.045), (letter, 0.015), (words_and_numbers, 0.02), (drawings, 0.04), (nothing, 0.04)),
 )  # and how often each is written
