@@ -94,7 +94,7 @@ class Composer:
     # What is written
 
     def written(self, text: str, height: float) -> tuple[Hand, list[_Mark], np.ndarray, str]:
-        """A text in some hand, digits `height` pixels high: the hand, its marks, all ink (H, W) uint8, and its label."""
+        """A text in some hand, digits `height` pixels high: the hand, its marks, all ink (H, W) uint8, its label."""
         hand = Hand(self._signs, self._generator)
         marks = self._marks(text, hand, height)
         self._place(marks, height)
