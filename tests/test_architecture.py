@@ -43,7 +43,6 @@ ALLOWED = {
     "training.networks": {
         "training.scenes",
         "training.digits",
-        "training.scenes",
         "training.task",
         "training.data",
         "training.recipe",

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data import omniglot, uji, unipen
+from training.data import drawings, omniglot, uji, unipen
 from training.data.mnist import load as load_mnist
 from training.data.strokes import Strokes
-from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, at_most, folder
+from training.data.writers import Source, at_most
 from training.scenes import pens
 from training.scenes.pens import FONTS
 from training.scenes.texts import DRAWING
@@ -18,7 +18,6 @@ from training.scenes.texts import DRAWING
 Generator = np.random.Generator
 A_WRITER = 150  # samples of each kind, at most: three writers would be a quarter of all
 OWN = 8  # digits, at least, of a writer who writes whole lines
-DRAWN = ("detexify/symbols.npz", "quickdraw345/drawings.npz")  # drawings as strokes, where they are
 TYPED, BITMAPS, ONE_WRITER = 0.06, 0.22, 0.45  # shares of the lines; the rest takes each sign from anybody
 LEAST_PEN = 1.0  # pixels
 # Height and width of a sign, at most, each between two shares of a digit's height; and its middle, from the top.
@@ -64,7 +63,7 @@ class Signs:
         for chosen, strokes in (
             *(unipen.samples(split, writers, kind) for kind in (unipen.DIGITS, unipen.LETTERS, unipen.NUMBERS)),
             uji.samples(split, writers),
-            _drawings(split, folder(writers)),
+            *(_rows_of(source(split, writers)) for source in (drawings.symbols, drawings.doodles)),
         ):
             if len(parts) < 2:
                 chosen = at_most(chosen, strokes.writer, strokes.label, A_WRITER)
@@ -85,33 +84,20 @@ class Signs:
                 if len(own := digits[people[digits] == person]) >= OWN
             ],
             numbers=rows[2],
-            drawings=rows[4],
+            drawings=np.concatenate(rows[4:]),
             bitmaps={str(digit): images[names == digit, 0].numpy() for digit in range(10)},
             characters=pictures,
         )
 
 
+def _rows_of(source: Source) -> tuple[np.ndarray, Strokes]:
+    """The strokes that a source draws, and the rows of its split in them."""
+    strokes, rows = source.draw.args  # type: ignore[attr-defined]  # partial(draw_some, strokes, rows)
+    return rows, strokes
+
+
 def _by_label(labels: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
     return {str(label): rows[labels[rows] == label] for label in np.unique(labels[rows])}
-
-
-def _drawings(split: str, writers: Path) -> tuple[np.ndarray, Strokes]:
-    """Drawings that look like no digit; who drew them is not known, so that they are split one by one."""
-    parts, usable = [], []
-    for path in (writers / name for name in DRAWN):
-        if path.is_file():
-            parts.append(Strokes.load(path))
-            with np.load(path) as file:
-                usable.append(file["lookalike"] == "")
-    if not parts:
-        nothing = np.zeros(0, int)
-        empty = np.zeros(1, int)
-        return nothing, Strokes(np.zeros((0, 2)), empty, empty, nothing.astype(str), nothing, nothing.astype(str))
-    strokes = Strokes.joined(parts)
-    turns = np.arange(len(strokes)) % TURNS
-    held_out = {"validation": np.isin(turns, VALIDATION_TURNS), "test": np.isin(turns, TEST_TURNS)}
-    held_out["train"] = ~(held_out["validation"] | held_out["test"])
-    return np.flatnonzero(held_out[split] & np.concatenate(usable)), strokes
 
 
 class Hand:
