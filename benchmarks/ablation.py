@@ -35,7 +35,6 @@ Change = tuple[object, str, object]  # an attribute of a module and what takes i
 
 PREDICT: dict[str, list[Change]] = {
     "mixture of colours": [(decode, "_mixture", lambda image: None)],
-    "dirt on an empty page": [(digit, "TINY", 0)],
     "closer look where nothing is seen": [(digit, "CLOSER", digit.LOOK)],
     "second look": [(digit, "ZOOM", 0)],
     "nearly framed": [(digit, "_is_nearly_framed", lambda *found: False)],

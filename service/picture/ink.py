@@ -74,13 +74,22 @@ def _levels(picture: np.ndarray) -> np.ndarray:
 
     Strokes a pixel or two wide have no edges that a network could see, and their grey levels say how broad they are.
     """
-    rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    paper = float(np.median(rim))
+    paper = float(np.median(rim(picture)))
     away = picture - paper
     if -away.min() > away.max():  # dark ink on light paper
         away = -away
     full = float(away.max())
     return (away * (255 / full)).clip(0, 255).astype(np.uint8) if full >= FAINTEST else np.zeros_like(picture)
+
+
+def rim(picture: np.ndarray) -> np.ndarray:
+    """The outermost pixels of a picture (H, W)."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def is_even(pixels: np.ndarray) -> bool:
+    """Whether pixels, uint8, are of one level, as an empty paper is."""
+    return bool(np.abs(pixels - np.median(pixels)).max() <= FAINTEST)
 
 
 def written(ink: np.ndarray) -> np.ndarray:
