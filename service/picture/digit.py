@@ -61,8 +61,8 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
     """
     if is_framed(picture):
         return _unchanged(picture)
-    if picture.shape == (SIZE, SIZE) and not is_even(rim(picture)):
-        return _unchanged(255 - picture if _is_light(picture) else picture)  # fog, stripes: no frame is told in it
+    if picture.shape == (SIZE, SIZE) and not is_even(rim(picture)) and not _is_light(picture):
+        return _unchanged(picture)  # MNIST's, with fog, stripes or noise in which no frame can be told
     page, scale = finder.find(picture, LOOK)
     try:
         mask, crowded = _digit(page)
@@ -119,7 +119,8 @@ def _is_nearly_framed(ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
     off = max(abs(value / scale - SIZE / 2) for value in centre_of_mass(ink))
     least, most, apart = NEARLY
     longest = max(right - left, bottom - top)
-    return least <= longest <= most and off <= apart and breadth(mask) / scale >= THIN * INK_SIZE
+    plausible = longest > SIZE - 1.5 or least <= longest <= most and off <= apart  # across all of it: a line, no digit
+    return plausible and breadth(mask) / scale >= THIN * INK_SIZE
 
 
 def _digit(ink: np.ndarray) -> tuple[np.ndarray, bool]:
