@@ -11,15 +11,18 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import anyio.to_thread
-from pydantic import BaseModel, Field, ValidationError
-from starlette.datastructures import FormData, Headers, UploadFile
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
+REMEMBERED = 200  # bytes of a query whose options are remembered
 FIELDS = 10  # maximum number of fields in a multipart upload besides its images
 FRAMING = 65_536  # bytes that a body may have around its images
 QUICK = 65_536  # bytes of a body that is decoded in the event loop; more would hold up other requests
@@ -29,6 +32,8 @@ SPARE = 20  # values that JSON may hold besides its images
 
 
 class Options(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
 
 
@@ -53,8 +58,15 @@ class InMemory(MultiPartParser):
 
 def options_of(request: Request, kind: type[Kind]) -> Kind:
     """The parameters in the address of a request. Raises HTTPException 422 for one that is unknown, twice or wrong."""
+    query: bytes = request.scope["query_string"]
+    return _options(query, kind) if len(query) <= REMEMBERED else _options.__wrapped__(query, kind)
+
+
+@lru_cache(maxsize=256)
+def _options(query: bytes, kind: type[Kind]) -> Kind:
+    """They are remembered, because a client asks with the same ones each time."""
     given: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name not in kind.model_fields:
             close = get_close_matches(name, kind.model_fields, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(kind.model_fields)}."
@@ -78,7 +90,7 @@ async def image_of(request: Request, field: str, limit: int) -> bytes:
     content_type = content_type_of(request)
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return await body_of(request, limit)
-    if is_empty(request.headers):
+    if is_empty(request):
         return b""
     if content_type == "application/json":
         text = await _json_field(request, field, limit, 1)
@@ -99,7 +111,7 @@ async def images_of(request: Request, field: str, limit: int, most: int) -> list
     Raises the errors of `image_of`.
     """
     content_type = content_type_of(request)
-    if is_empty(request.headers):
+    if is_empty(request):
         raise HTTPException(400, f"The upload is empty; send the images as multipart fields {field!r}.")
     if content_type == "application/json":
         texts = await _json_field(request, field, limit, most)
@@ -217,13 +229,18 @@ def _missing(what: str, given: Mapping[str, Any]) -> HTTPException:
     return HTTPException(422, f"The {what} is missing; the fields sent: {fields}.")
 
 
-def is_empty(headers: Headers) -> bool:
-    """Whether a request with these headers has no body."""
-    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+def is_empty(request: Request) -> bool:
+    """Whether a request has no body."""
+    return header(request, b"content-length") in ("", "0") and not header(request, b"transfer-encoding")
 
 
 def content_type_of(request: Request) -> str:
-    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return header(request, b"content-type").partition(";")[0].strip().lower()
+
+
+def header(request: Request, name: bytes) -> str:
+    """A header by its name in small letters; "" if there is none."""
+    return next((value for own, value in request.scope["headers"] if own == name), b"").decode("latin-1")
 
 
 def wrong_type(content_type: str, remedy: str) -> HTTPException:
@@ -244,15 +261,19 @@ async def body_of(request: Request, limit: int, allowed: int | None = None) -> b
     one.
     """
     allowed = limit if allowed is None else allowed
-    encoding = request.headers.get("content-encoding", "").strip().lower()
+    encoding = header(request, b"content-encoding").strip().lower()
     if encoding not in ("", "identity", *WINDOWS):
         raise HTTPException(415, f"Content-Encoding {encoding[:40]!r} is not allowed; send gzip, deflate or none.")
-    declared = request.headers.get("content-length", "")
+    declared = header(request, b"content-length")
     if declared.isdecimal() and int(declared) > allowed:
         raise too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = bytearray(), True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > allowed:
             raise too_large(limit)
     if encoding in WINDOWS:
