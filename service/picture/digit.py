@@ -1,14 +1,15 @@
 """A grey picture of one digit to the 28x28 pixels that the models take: find the ink, choose the digit, frame it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from .errors import BlankImage
 from .framing import INK_SIZE, SIZE, THIN, breadth, centre_of_mass, extent, frame, is_framed
-from .ink import InkFinder, is_even, is_shown, is_sure, rim, written
+from .ink import SURELY, InkFinder, is_even, is_shown, is_sure, rim, written
 
 LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
 CLOSER = 1024  # where nothing was seen, as for a page: of 60 lone digits of 18 to 48 pixels, 52 are read instead of 15
@@ -45,6 +46,11 @@ class Canonical:
     crowd: Crowd | None = None  # None where there surely is but one digit
     is_sure: bool = True  # that what was framed is written: False for lines of a face or a texture
 
+    def inside(self, picture: np.ndarray, left: int, top: int) -> "Canonical":
+        """The same for a picture (H, W) in which the one that was canonicalised begins at left, top."""
+        x, y = self.x - left * self.scale, self.y - top * self.scale
+        return replace(self, x=x, y=y, size=picture.shape[::-1])
+
     def to_picture(self, box: Iterable[float]) -> list[float]:
         """(x_min, y_min, x_max, y_max) in pixels of `image` to pixels of the picture, and inside it."""
         offsets, limits = (self.x, self.y) * 2, self.size * 2
@@ -63,6 +69,11 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         return _unchanged(picture)
     if picture.shape == (SIZE, SIZE) and not is_even(rim(picture)) and not _is_light(picture):
         return _unchanged(picture)  # MNIST's, with fog, stripes or noise in which no frame can be told
+    field = _field(picture)
+    if field is not None:
+        with suppress(BlankImage):
+            left, top, right, bottom = field
+            return canonicalise(picture[top:bottom, left:right], finder).inside(picture, left, top)
     page, scale = finder.find(picture, LOOK)
     try:
         mask, crowded = _digit(page)
@@ -97,6 +108,29 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         crowd=crowd,
         is_sure=not is_shown(shown) or is_sure(page[mask]),
     )
+
+
+def _field(picture: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Where in a picture (H, W) uint8 another one is: an even field on even paper of another level.
+
+    So matplotlib saves an image, with or without axes: of 90 digits, 89 are read instead of 35. As left, top, right,
+    bottom, without the edge; None if there is no such field.
+    """
+    around = rim(picture)
+    if min(picture.shape) < 2 * SIZE or not is_even(around):
+        return None
+    differs = np.abs(picture.astype(np.int16) - int(np.median(around))) > SURELY // 2
+    spans = []
+    for filled in (differs.sum(0), differs.sum(1)):
+        along = np.flatnonzero(filled > filled.max() / 2) if filled.max() else np.zeros(1, int)
+        edge = 2 + (along[-1] - along[0]) // 50  # antialiased, and the line of an axis
+        spans.append((int(along[0] + edge), int(along[-1] + 1 - edge)))
+    (left, right), (top, bottom) = spans
+    if 2 * min(right - left, bottom - top) < min(picture.shape):
+        return None
+    edge = rim(picture[top:bottom, left:right])
+    other = abs(float(np.median(edge)) - float(np.median(around))) > SURELY // 2
+    return (left, top, right, bottom) if other and is_even(edge) else None
 
 
 def _unchanged(picture: np.ndarray) -> Canonical:

@@ -227,3 +227,35 @@ def test_a_lone_digit_of_a_twentieth_of_the_picture_is_found(side, mnist_root, f
         with suppress(InvalidImage):
             found += canonicalise(page, finder).image.any()
     assert found >= 18
+
+
+def saved(image, axes):
+    """A 28x28 image as matplotlib saves it with imshow: a square on white paper."""
+    figure = np.full((480, 640), 255, np.uint8)
+    figure[58:428, 143:513] = cv2.resize(image, (370, 370), interpolation=cv2.INTER_NEAREST)
+    if axes:
+        cv2.rectangle(figure, (143, 58), (513, 428), 0, 1)
+        for place in range(0, 370, 66):
+            cv2.line(figure, (138, 64 + place), (143, 64 + place), 0, 1)
+            cv2.putText(figure, "10", (110, 68 + place), cv2.FONT_HERSHEY_SIMPLEX, 0.35, 0, 1, cv2.LINE_AA)
+    return figure
+
+
+@pytest.mark.parametrize("axes", [False, True])
+def test_a_digit_that_matplotlib_saved_is_read_as_its_square_is(seven, finder, axes):
+    """Bug: the dark square was the digit."""
+    image = canonicalise(seven, finder).image
+    found = canonicalise(saved(image, axes), finder)
+    assert likeness(image, found.image) > 0.9
+    assert found.size == (640, 480)
+    left, top, right, bottom = found.to_picture((4, 4, 24, 24))
+    assert abs(left - 143 - 4 / 28 * 370) < 30 and abs(bottom - 58 - 24 / 28 * 370) < 30
+
+
+def test_a_box_around_a_digit_and_a_dark_shape_alone_are_no_picture_in_the_picture(seven, finder):
+    boxed = cv2.copyMakeBorder(seven, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=255)
+    cv2.rectangle(boxed, (30, 30), (250, 250), 0, 4)
+    assert canonicalise(boxed, finder).image.any()
+    shape = np.full((300, 300), 255, np.uint8)
+    shape[60:240, 60:240] = 20
+    assert canonicalise(shape, finder).image.any()
