@@ -16,8 +16,8 @@ from service.settings import PREFIX, Settings
 from tests.conftest import REPOSITORY, VOTERS
 from tests.serving import serving
 from training.data import mnist
-from training.results.records import Recorded
-from training.results.tables import comparison, elsewhere, summary
+from training.report.page import PARTS
+from training.report.records import Recorded
 
 README = REPOSITORY / "README.md"
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
@@ -95,12 +95,10 @@ def test_consensus_row_is_that_of_consensus_json(released):
     ]
 
 
-def test_results_are_those_recorded(released):
-    recorded = Recorded(released, REPOSITORY / "results")
-    readme = README.read_text()
-    assert f"<!-- summary -->\n{summary(recorded)}<!-- /summary -->" in readme
-    assert f"<!-- elsewhere -->\n{elsewhere(recorded)}<!-- /elsewhere -->" in readme
-    assert comparison(recorded) in (REPOSITORY / "docs" / "results.md").read_text()
+@pytest.mark.parametrize("path, name", [(path, name) for path, parts in PARTS.items() for name in parts])
+def test_results_are_those_recorded(released, path, name):
+    part = PARTS[path][name](Recorded(released, REPOSITORY / "results"))
+    assert f"<!-- {name} -->\n{part}<!-- /{name} -->" in (REPOSITORY / path).read_text()
 
 
 def test_trivial_baseline_is_the_share_of_ones(mnist_root):

@@ -7,7 +7,10 @@ A detector's Network has three more methods than a classifier's:
 - detect(images) -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box. Images may have any size; boxes
   are (x_min, y_min, x_max, y_max) in pixels of the input, best score first.
 
-Any of them can be used alone: `loss` replaces `training.recipe.cross_entropy`, and `compose` what comes before it.
+`compose` and `loss` can each be used alone: `loss` replaces `training.recipe.cross_entropy`.
+
+A network can show what it looks at: `explanations` names additional outputs of the artefact and describes them, and
+`detect`, or explain(images) -> logits, ... of a classifier, returns them at its end.
 """
 
 from functools import cached_property
@@ -168,10 +171,18 @@ class Classifier(Graph):
             "input": "images uint8 (N, 1, 28, 28), 0 background to 255 ink",
             "output": "probabilities float32 (N, 10)",
         }
+        explanations: dict[str, str] = getattr(network, "explanations", {})
+        self.outputs = (*type(self).outputs, *explanations)
+        self.explained = "".join(f"; {name} {what}" for name, what in explanations.items())
+        self.properties["output"] += self.explained
         self.validation: tuple[torch.Tensor, ...] = ()  # MNIST's images, their labels, and PyTorch's logits
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        return (self.network(mnist.to_unit(images)) / self.temperature).softmax(1)
+        images = mnist.to_unit(images)
+        if len(self.outputs) == 1:
+            return (self.network(images) / self.temperature).softmax(1)
+        logits, *explanations = self.network.explain(images)
+        return (logits / self.temperature).softmax(1), *explanations
 
     def trials(self) -> list[dict[str, torch.Tensor]]:
         images, blank = self.validation[0], torch.zeros(2, 1, mnist.SIZE, mnist.SIZE, dtype=torch.uint8)
@@ -209,12 +220,12 @@ class Detector(Classifier):
         self.properties |= {
             "input": "images uint8 (N, 1, H, W), 0 background to 255 ink",
             "output": "probabilities float32 (N, 10); boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; "
-            "scores float32 (N, K, 10)",
+            "scores float32 (N, K, 10)" + self.explained,
         }
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        boxes, scores, logits = self.network.detect(mnist.to_unit(images))
-        return (logits / self.temperature).softmax(1), boxes, scores
+        boxes, scores, logits, *explanations = self.network.detect(mnist.to_unit(images))
+        return (logits / self.temperature).softmax(1), boxes, scores, *explanations
 
     def trials(self) -> list[dict[str, torch.Tensor]]:
         images = self.validation[0]

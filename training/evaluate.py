@@ -1,18 +1,19 @@
-"""Measure the artefacts in models/ and fit their consensus: python -m training.evaluate.
+"""Measure the artefacts in models/ and fit their consensus: quintet evaluate.
 
-The command writes each artefact's figures into that artefact's metadata. It writes the temperatures, thresholds and
-file hashes that the service needs into models/consensus.json, and all measurements into results/, for training.report.
-With one or more NAMEs it measures only these artefacts and writes nothing.
+The command writes each artefact's figures into its metadata. It writes the weights, temperatures, thresholds and file
+hashes that the service needs into models/consensus.json, and all measurements into results/, for `quintet report`. With
+one or more NAMEs it measures only these artefacts and writes nothing.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0].removesuffix(": quintet evaluate."))
     parser.add_argument("names", metavar="NAME", nargs="*", help="measure only these and write nothing")
     parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
@@ -25,25 +26,30 @@ def main(argv: list[str] | None = None) -> None:
     models: Path = arguments.models
 
     from service.inference.artefact import UnusableArtefact
-    from training.measure.evaluation import add_numbers, evaluate, record, rounded, voters
-    from training.measure.summary import summary
+    from training.measure import evaluation
+    from training.measure.folder import labelled
+    from training.report import page
     from training.task import Data
 
-    names = arguments.names or voters(models)
+    names = arguments.names or evaluation.voters(models)
     if not names:
         sys.exit(f"{models} holds no artefact of a network that names digits; create one with: quintet export NAME")
     try:
-        data = Data(root=arguments.data, writers=arguments.writers)
-        found, answers = evaluate(names, models, data, arguments.images)
+        pictures = labelled(arguments.images) if arguments.images else []
+        found, answers = evaluation.evaluate(names, models, Data(root=arguments.data, writers=arguments.writers))
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch) if arguments.names else models
+            evaluation.release(found, answers, names, models, folder)
+            if pictures:
+                evaluation.measure_own(found, pictures, folder, names)
         if not arguments.names:
-            record(found, answers, names, models, arguments.results)
-            if arguments.images is not None:  # reading needs the consensus.json that `record` has just written
-                add_numbers(found, arguments.images, models)
-                record(found, answers, names, models, arguments.results)
+            evaluation.record(found, answers, names, arguments.results)
     except (FileNotFoundError, UnusableArtefact) as error:
         sys.exit(str(error))
-    print(summary(found))
-    print(json.dumps(rounded(found)))
+    print(page.by_model(found))
+    print(page.own(found))
+    print("\n".join(evaluation.weak(found)))
+    print(json.dumps(evaluation.rounded(found)))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from training import networks
-from training.loop import history
 
 RECORD = Path("results/runs.json")  # `training.report` writes it
 
 
 def plan(names: list[str], runs: Path) -> list[dict[str, Any]]:
     """For each network: name, epochs, done, seconds of an epoch (None if unknown), and the hardware that took them."""
+    from training.loop.fit import read_metrics
+
     recorded = {run["name"]: run for run in json.loads(RECORD.read_text())} if RECORD.exists() else {}
     rows = []
     for name in names:
-        metrics, hardware = history.read(runs / name), "here"
+        metrics, hardware = read_metrics(runs / name), "here"
         done = len(metrics)
         if not metrics and name in recorded:
             metrics, hardware = recorded[name]["metrics"], recorded[name]["hardware"]

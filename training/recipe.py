@@ -37,7 +37,7 @@ class Recipe:
 class Sources:
     """The share of each source in a batch; the shares sum to 1.
 
-    results/ablation_training.json shows the gain from other writers and letters. The shares were not tuned further.
+    An ablation (docs/training.md) shows the gain from other writers and letters. The shares were not tuned further.
     """
 
     mnist: float = 0.52

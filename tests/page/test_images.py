@@ -15,8 +15,7 @@ from playwright.sync_api import expect
 from tests.conftest import REPOSITORY, draw
 from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
 from tests.service.picture.test_decode import encode
-from training.measure.folder import load
-from training.recipe import NONE
+from training.measure.folder import labelled
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +102,7 @@ def test_many_files_become_a_gallery_with_the_doubtful_first(page):
     expect_answer(page, "7")
 
 
-def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tmp_path, finder):
+def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tmp_path):
     page.get_by_role("button", name="A star").click()
     expect(page.locator("#after")).to_be_visible()
     page.get_by_role("button", name="Keep").click()
@@ -120,8 +119,7 @@ def test_correction_is_downloaded_as_a_folder_that_the_evaluation_takes(page, tm
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
-    folder = load(tmp_path / "corrections", finder)
-    assert sorted(folder.labels) == [NONE, 5]
+    assert sorted(one.truth for one in labelled(tmp_path / "corrections")) == ["", "1969\n42", "5"]
     with open(tmp_path / "corrections" / "index.csv", newline="") as lines:
         assert [row["truth"] for row in csv.DictReader(lines)] == ["", "5", "1969|42"]
 

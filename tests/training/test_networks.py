@@ -98,7 +98,7 @@ def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
     monkeypatch.setattr(faster_rcnn, "PER_REGION", 1)  # look at as many regions as torchvision does
     monkeypatch.setattr(faster_rcnn, "AGAIN", 1_000)  # look again at none
     images = digits(10)[0]
-    boxes, scores, _ = trained.detect(images)
+    boxes, scores, *_ = trained.detect(images)
     features = {"features": trained.backbone(images)}
     sizes = [(28, 28)] * 10
     proposals, _ = trained.rpn(ImageList(images, sizes), features)
@@ -112,7 +112,7 @@ def test_faster_rcnn_finds_what_torchvision_finds(trained, monkeypatch):
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(16, 16), (30, 61), (64, 200)])
 def test_faster_rcnn_takes_any_size_and_its_boxes_stay_inside(trained, size):
-    boxes, scores, logits = trained.detect(torch.rand(2, 1, *size))
+    boxes, scores, logits, *_ = trained.detect(torch.rand(2, 1, *size))
     assert boxes.shape[0] == 2 and boxes.shape[2] == 4
     assert scores.shape == (*boxes.shape[:2], 10) and logits.shape == (2, 10)
     assert boxes.min() >= 0 and boxes[..., 2].max() <= size[1] and boxes[..., 3].max() <= size[0]

@@ -10,8 +10,7 @@ from tests.conftest import REPOSITORY
 from training import networks
 from training.loop import run as loop
 from training.loop.devices import pick_device
-from training.loop.fit import fit
-from training.loop.history import duration
+from training.loop.fit import duration, fit
 from training.loop.run import Run
 from training.recipe import MNIST_ALONE
 from training.task import Data

@@ -2,7 +2,7 @@
 
 `move` changes the writing and `degrade` the picture. They are separate functions because a detector places the moved
 digits on a page before it degrades the page. A recipe's `Augment` sets the amounts and probabilities. Each degradation
-improves the accuracy on pictures degraded in that way (results/ablation_training.json); none improves it on clean ones.
+improves the accuracy on pictures degraded in that way (docs/training.md); none improves it on clean ones.
 """
 
 import math

@@ -9,6 +9,8 @@ images.
 import fcntl
 import json
 import os
+import statistics
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +20,12 @@ from typing import Any
 import torch
 
 from training import networks
-from training.loop import devices, history
-from training.loop.provenance import commit
+from training.loop import devices
 from training.loop.run import Run
 from training.recipe import Recipe
 from training.task import Data, Task
 
-CHECKPOINT, WEIGHTS, LOCK = "checkpoint.pt", "averaged.pt", "lock"
+CHECKPOINT, WEIGHTS, METRICS, LOCK = "checkpoint.pt", "averaged.pt", "metrics.jsonl", "lock"
 
 
 def fit(
@@ -44,7 +45,7 @@ def fit(
         metrics: list[dict[str, Any]] = []
         if checkpoint.exists():
             run.load(torch.load(checkpoint, map_location=device, weights_only=True))
-            metrics = history.read(folder)[: run.epoch]
+            metrics = read_metrics(folder)[: run.epoch]
         origin = {"hardware": devices.hardware(device), "torch": str(torch.__version__), "commit": commit()}
         origin |= {"initial_weights": run.initial_weights, "settings": run.settings()}
         while run.epoch < recipe.epochs:
@@ -57,7 +58,7 @@ def fit(
             metrics.append(line)
             # The checkpoint is written last: a run that is killed in between trains the end of this epoch again.
             save(origin | {"network": run.averaged.state_dict()}, folder / WEIGHTS)
-            history.write(folder, metrics)
+            (folder / METRICS).write_text("".join(json.dumps(line) + "\n" for line in metrics))
             save(run.state(), checkpoint)
             print(json.dumps({"network": name} | line), flush=True)
     return metrics
@@ -80,3 +81,28 @@ def save(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The figures of a run's finished epochs, one dict each; none if there is no run."""
+    path = folder / METRICS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def duration(metrics: list[dict[str, Any]]) -> float:
+    """Seconds of all epochs of a run: their number times the median.
+
+    The sum would also count delays from other work on the machine.
+    """
+    return len(metrics) * statistics.median(line["seconds"] for line in metrics)
+
+
+def commit() -> str:
+    """The commit of the running code, with a "+" if tracked files differ from it; "unknown" outside a repository."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -17,14 +17,15 @@ from tqdm import tqdm
 from service.inference.artefact import Artefact, open_artefact, open_finder
 from service.inference.consensus import Calibration, key, mean_probabilities
 from service.inference.device import open_session
-from service.picture.ink import FILE as INK
+from service.picture.ink import FILE
+from service.recogniser import Recogniser
 from training.data import mnist
 from training.data.unipen import SLASHED
-from training.measure import detection, folder, numbers
+from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
+from training.measure.folder import Labelled, measure_digits, measure_numbers
 from training.measure.sets import Images, of_mnist, of_writers
 from training.release import consensus
-from training.release.artefact import ARITHMETIC_BITS, PRECISION
 from training.release.graph import set_properties
 from training.task import Data
 
@@ -32,27 +33,22 @@ MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
 BATCH = 250
 CONSENSUS = "consensus"  # its name beside the models' names
-OWN = "images"  # name of the set of the user's own images
 SPLITS = "validation", "test"  # of MNIST
+WEAK = 0.1  # share of an equal weight below which a network is said to be weak
 
 
-def evaluate(
-    names: list[str], models: Path, data: Data, images: Path | None = None
-) -> tuple[dict[str, Any], "Answers"]:
-    """Measure the artefacts `names` on MNIST, on the other writers' sets if they exist, and on the folder `images`.
+def evaluate(names: list[str], models: Path, data: Data) -> tuple[dict[str, Any], "Answers"]:
+    """Measure the artefacts `names` on MNIST, and on the other writers' sets if they exist.
 
     Returns the figures by name, with the consensus of all as one of the names, and the answers behind the figures.
     """
-    finder = open_finder(models / INK, os.cpu_count() or 1)
+    finder = open_finder(models / FILE, os.cpu_count() or 1)
     sets = dict(of_mnist(data.root, finder))
     try:
         sets |= of_writers(data.writers)
     except FileNotFoundError as error:
         tqdm.write(f"The other writers' sets are left out: {error}")
-    own = None if images is None else folder.load(images, finder)
-    if own is not None:
-        sets[OWN] = Images(own.images, own.labels[: len(own.images)])
-    answers = Answers(sets, own)
+    answers = Answers(sets)
     canvases = detection.pages(*mnist.load("test", data.root))
     found: dict[str, Any] = {}
     of_pages: dict[str, Any] = {}
@@ -79,8 +75,8 @@ class Answers:
     temperatures and thresholds are also fitted to their answers in floats.
     """
 
-    def __init__(self, sets: dict[str, Images], own: folder.Folder | None) -> None:
-        self.sets, self.own = sets, own
+    def __init__(self, sets: dict[str, Images]) -> None:
+        self.sets = sets
         self.of: dict[str, dict[str, np.ndarray]] = {}  # by model and set: probabilities (N, 10)
         self.in_floats: dict[str, np.ndarray] = {}  # by model: probabilities (N, 10) of the validation images
         self.on_cpu = self.floats = Calibration(temperature={}, threshold={})
@@ -114,8 +110,6 @@ class Answers:
         found["threshold"] = threshold
         of_test = said["test"].max(1)
         for title, images in self.sets.items():
-            if title == OWN:
-                continue
             accepted = said[title].max(1) >= threshold
             part: dict[str, Any] = {"refused": share(~accepted)}
             if images.writers is not None:
@@ -131,8 +125,6 @@ class Answers:
             else:
                 part["auroc"] = separation(of_test, said[title].max(1))
             found.setdefault("sets", {})[title] = part
-        if self.own is not None:
-            found[OWN] = self.own.figures(said[OWN], threshold)
         return found
 
 
@@ -144,9 +136,8 @@ def voters(models: Path) -> list[str]:
 
 def in_8_bits(artefact: Artefact) -> bool:
     """Whether a CPU computes the artefact in 8 bits."""
-    bits = artefact.metadata.get(ARITHMETIC_BITS)
-    # Artefacts that were exported before this entry existed have only the words.
-    return bits == 8 if bits is not None else artefact.metadata.get("precision") == PRECISION[8]
+    graph = onnx.load_from_string(artefact.content).graph
+    return any(node.op_type == "QuantizeLinear" for node in graph.node)
 
 
 def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") -> np.ndarray:
@@ -156,25 +147,52 @@ def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") ->
     return np.concatenate([np.asarray(artefact.session.run(["probabilities"], {"images": part})[0]) for part in bar])
 
 
-def record(found: dict[str, Any], answers: Answers, names: list[str], models: Path, results: Path) -> None:
-    """Write the figures into the artefacts and consensus.json, and all measurements into `results`."""
-    for name in names:
-        write_figures(models / f"{name}.onnx", found[name])
+def release(found: dict[str, Any], answers: Answers, names: list[str], models: Path, folder: Path) -> None:
+    """Make `folder` one that the service takes: the artefacts, and a consensus.json of the networks `names`.
+
+    If it is `models` itself, the figures are written into the artefacts; otherwise it gets links to them.
+    """
+    if folder == models:
+        for name in names:
+            write_figures(models / f"{name}.onnx", found[name])
+    else:
+        others = set(voters(models)) - set(names)
+        for path in models.glob("*.onnx"):
+            if path.stem not in others:
+                (folder / path.name).symlink_to(path.resolve())
     values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
     values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
-    consensus.write(models, names, answers.on_cpu, answers.floats, values)
+    consensus.write(folder, names, answers.on_cpu, answers.floats, values)
+
+
+def measure_own(found: dict[str, Any], pictures: list[Labelled], folder: Path, names: list[str]) -> None:
+    """Add the figures of the user's own pictures, as the service with the models of `folder` answers to them."""
+    recogniser = Recogniser(folder, "cpu", os.cpu_count() or 1)
+    for name in (*names, CONSENSUS):
+        if figures := measure_digits(recogniser, pictures, None if name == CONSENSUS else name):
+            found[name]["images"] = figures
+    if figures := measure_numbers(recogniser, pictures):
+        found[CONSENSUS]["numbers"] = figures
+
+
+def weak(found: dict[str, Any]) -> list[str]:
+    """A sentence for each network that adds almost nothing to the consensus."""
+    weights: dict[str, float] = found[CONSENSUS]["weights"]
+    return [
+        f"{name} is weak beside the others: its vote in the consensus weighs {weight:.3f} of 1."
+        for name, weight in weights.items()
+        if weight < WEAK / len(weights)
+    ]
+
+
+def record(found: dict[str, Any], answers: Answers, names: list[str], results: Path) -> None:
+    """Write all measurements into `results`."""
     results.mkdir(parents=True, exist_ok=True)
     saved: dict[str, Any] = {name: answers.of[name]["test"].astype(np.float16) for name in names}
     saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)
     saved["labels"] = answers.sets["test"].labels.astype(np.uint8)
     np.savez_compressed(results / PROBABILITIES, **saved)
     (results / MEASURED).write_text(json.dumps(rounded(found), indent=1) + "\n")
-
-
-def add_numbers(found: dict[str, Any], images: Path, models: Path) -> None:
-    """Add the figures of reading whole numbers, if there are numbers among the user's own images."""
-    if read := numbers.measure(images, models):
-        found[CONSENSUS]["numbers"] = read
 
 
 def write_figures(path: Path, found: dict[str, Any]) -> None:

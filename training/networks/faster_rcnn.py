@@ -38,6 +38,11 @@ SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the le
 
 
 class Network(nn.Module):
+    explanations = {
+        "proposals": "float32 (N, K, 4) like boxes, what the box head is given",
+        "objectness": "float32 (N, K), 0 to 1; 0 for a proposal that a better one covers",
+    }
+
     def __init__(self) -> None:
         super().__init__()
         self.backbone = nn.Sequential(
@@ -99,26 +104,30 @@ class Network(nn.Module):
         return torch.stack([*rpn_losses.values(), *roi_losses.values()]).sum()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        _, logits = self._regions(images)
+        _, logits, _, _ = self._regions(images)
         return _of_ten(logits[:, 0])
 
-    def detect(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        boxes, logits = self._regions(images)
+    def detect(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        boxes, logits, proposals, objectness = self._regions(images)
         # A region that overlaps a better one shows the same digit: it stays in the answer, with scores of 0.
         scores = logits.softmax(2)[:, :, 1:] * ~_covered(boxes, SAME_DIGIT)[:, :, None]
-        return boxes, scores, _of_ten(logits[:, 0])
+        return boxes, scores, _of_ten(logits[:, 0]), proposals, objectness
 
-    def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, most certain first, in images of at least 16x16."""
+    def _regions(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Boxes (N, K, 4) and logits (N, K, 11) of the regions, most certain first, in images of at least 16x16.
+
+        Also the proposals (N, K, 4) that they began as, and how likely each of these is an object, (N, K).
+        """
         height, width = images.shape[2:]
         count = torch.sym_min(REGIONS, height * width // PER_REGION)  # symbolic: it follows the image's size
         features = self.backbone(images)
-        boxes = self._proposals(features, height, width, count)
-        boxes, logits = self._look(features, boxes, height, width)
+        proposals, objectness = self._proposals(features, height, width, count)
+        boxes, logits = self._look(features, proposals, height, width)
         # The box head looks at the best regions again, in their new positions (Gidaris & Komodakis, arXiv 1505.01749).
         again = count // AGAIN
         moved, said = self._look(features, boxes[:, :again], height, width)
-        return _surest(torch.cat([moved, boxes[:, again:]], 1), torch.cat([said, logits[:, again:]], 1))
+        regions = _surest(torch.cat([moved, boxes[:, again:]], 1), torch.cat([said, logits[:, again:]], 1))
+        return *regions, proposals, objectness
 
     def _look(
         self, features: torch.Tensor, boxes: torch.Tensor, height: int, width: int
@@ -136,8 +145,11 @@ class Network(nn.Module):
 
     def _proposals(
         self, features: torch.Tensor, height: int, width: int, count: torch.types.IntLikeType
-    ) -> torch.Tensor:
-        """The `count` best boxes (N, K, 4) of the region proposal network, after suppression of overlapping ones."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The `count` best boxes (N, K, 4) of the region proposal network, after suppression of overlapping ones.
+
+        Also their objectness (N, K), 0 to 1.
+        """
         n, _, rows, columns = features.shape
         objectness, deltas = self.rpn.head([features])
         # The channels are all sizes of the first ratio, then all of the second. The best are chosen for each size:
@@ -160,7 +172,8 @@ class Network(nn.Module):
         boxes = _take(_clip(boxes.view(n, -1, 4), height, width), order)
         # Covered boxes move to the end but keep their order: runtimes order equal values differently.
         objectness = objectness - BEHIND * _covered(boxes, SAME_REGION)
-        return _take(boxes, objectness.topk(count, 1)[1])
+        objectness, order = objectness.topk(count, 1)
+        return _take(boxes, order), objectness.sigmoid()
 
 
 def _of_ten(logits: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 
 from training import networks
-from training.loop import history
-from training.loop.fit import WEIGHTS
+from training.loop.fit import WEIGHTS, duration, read_metrics
 from training.release.graph import finish, fold_norms, round_weights, to_onnx
 from training.release.quantization import quantize
 from training.task import Data, Graph, Task
@@ -43,7 +42,7 @@ def export(name: str, runs: Path, models: Path, data: Data) -> Path:
     path, partial = models / f"{name}.onnx", models / f".{name}.partial.onnx"
     try:
         to_onnx(graph, partial)
-        properties = properties_of(trained, history.read(runs / name), graph, module)
+        properties = properties_of(trained, read_metrics(runs / name), graph, module)
         if in_8_bits(module):
             graph.check(partial)
             quantize(partial, graph.samples())
@@ -87,7 +86,7 @@ def properties_of(
         "data": ", ".join(f"{source} {share:.0%}" for source, share in shares.items() if share),
         "seed": trained["settings"]["seed"],
         "epochs": len(metrics),
-        "training_seconds": round(history.duration(metrics)),
+        "training_seconds": round(duration(metrics)),
         "hardware": trained["hardware"],
         "torch": trained["torch"],
         "commit": trained["commit"],

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from training.release.explanations import add_explanations
 from training.task import Graph
 
 HALF = 1024  # numbers; a tensor of this size or larger is stored in 16 bits
@@ -73,7 +72,6 @@ def finish(path: Path, properties: dict[str, Any]) -> None:
     graph.node.extend(nodes)
     graph.name = properties["name"]
     set_properties(model, properties)
-    add_explanations(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -1,10 +1,10 @@
-"""The tables of docs/results.md and of the README, in Markdown, from `Recorded`."""
+"""The tables and sentences that are generated, in Markdown: `PARTS` says where each stands."""
 
 import textwrap
 from typing import Any
 
 from training.measure.evaluation import CONSENSUS
-from training.results.records import Recorded
+from training.report.records import Recorded
 
 # The titles of an evaluation's sets, in the order of the tables.
 DIGITS = {
@@ -22,7 +22,6 @@ NONDIGITS = {
     "unseen_signs": "UNIPEN, ten signs that no recipe trains on",
     "unseen_alphabets": "Omniglot, two alphabets that no recipe trains on",
 }
-
 ALONE = "trained on MNIST alone"  # the title of a column
 
 
@@ -33,7 +32,7 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
 
 
 def comparison(recorded: Recorded) -> str:
-    """The table that opens docs/results.md."""
+    """One row for each model, one for the consensus, and one for the answer "1" to everything."""
     rows = []
     for name in (*recorded.names, CONSENSUS):
         test, latency = recorded.measured[name]["test"], recorded.latency(name)
@@ -69,6 +68,36 @@ def summary(recorded: Recorded) -> str:
     return table_of(list(wanted), [[row[column] for column in columns] for row in rows])
 
 
+def circumstances(recorded: Recorded) -> str:
+    """Where the networks were trained and timed, on what, and the intervals of the consensus."""
+    trained = _grouped(
+        {name: f"{says['hardware']}, PyTorch {says['torch']}" for name, says in recorded.metadata.items()}
+    )
+    data = _grouped({name: str(says["data"]) for name, says in recorded.metadata.items()})
+    lines = [
+        "Trained: " + "; ".join(f"{', '.join(names)} on {machine}" for machine, names in trained.items()) + ".",
+        *(f"Sources of {', '.join(names)}: {shares}." for shares, names in data.items()),
+    ]
+    if recorded.offline is not None:
+        setting = recorded.offline["setting"]
+        lines.append(
+            f"Latency: median of {setting['calls']} calls with one image, {setting['device']}, {setting['threads']} "
+            f"threads of {setting['hardware']}, onnxruntime {setting['onnxruntime']}."
+        )
+    intervals = recorded.measured[CONSENSUS]["test_intervals"]
+    accuracy, loss, ece = (f"{low:.4f} to {high:.4f}" for low, high in intervals.values())
+    lines.append(f"95 % bootstrap intervals of the consensus: accuracy {accuracy}, loss {loss}, ECE {ece}.")
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def _grouped(values: dict[str, str]) -> dict[str, list[str]]:
+    """The names that have each value."""
+    found: dict[str, list[str]] = {}
+    for name, value in values.items():
+        found.setdefault(value, []).append(name)
+    return found
+
+
 def digits(recorded: Recorded) -> str:
     """The figures of the consensus for each set of digits."""
     head = ["set", "digits", "writers", "right", "ones right", "slashed zeros right", "accepted and wrong", "refused"]
@@ -91,17 +120,6 @@ def nondigits(recorded: Recorded) -> str:
     return table_of(["set", "images", "writers", "refused", "AUROC", f"refused, {ALONE}"], rows)
 
 
-def by_model(recorded: Recorded) -> str:
-    """For each model, the share of each set of digits that is read right, and of non-digits that is refused."""
-    names = [name for name, _ in _sets(recorded, DIGITS | NONDIGITS)]
-    rows = []
-    for model in (*recorded.names, CONSENSUS):
-        sets = recorded.measured[model]["sets"]
-        key = {name: "right" if name in DIGITS else "refused" for name in names}
-        rows.append([model, *(f"{sets[name][key[name]]['share']:.2%}" for name in names)])
-    return table_of(["model", *(f"{name} {'right' if name in DIGITS else 'refused'}" for name in names)], rows)
-
-
 def _sets(recorded: Recorded, titles: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
     measured = recorded.measured[CONSENSUS]["sets"]
     return [(name, measured[name]) for name in titles if name in measured]
@@ -116,6 +134,28 @@ def _alone(recorded: Recorded, name: str, key: str) -> str:
 def _share(part: dict[str, Any]) -> str:
     low, high = part["interval"]
     return f"{part['share']:.2%} ({low:.2%} to {high:.2%})"
+
+
+def by_model(measured: dict[str, Any]) -> str:
+    """For each model and set, the share of digits that is read right or of non-digits that is refused."""
+    names = [name for name in DIGITS | NONDIGITS if name in next(iter(measured.values()))["sets"]]
+    key = {name: "right" if name in DIGITS else "refused" for name in names}
+    rows = [
+        [model, *(f"{said['sets'][name][key[name]]['share']:.2%}" for name in names)]
+        for model, said in measured.items()
+    ]
+    return table_of(["model", *(f"{name} {key[name]}" for name in names)], rows)
+
+
+def own(measured: dict[str, Any]) -> str:
+    """For each model, the figures of the user's own images; empty without any."""
+    rows = []
+    for model, said in measured.items():
+        if found := said.get("images"):
+            right = [f"{found['accuracy']:.1%}", f"{found['digits_refused']:.1%}"] if found["digits"] else ["", ""]
+            others = f"{found['others_refused']:.1%}" if found["others"] else ""
+            rows.append([model, str(found["digits"]), *right, str(found["others"]), others])
+    return table_of(["model", "digits", "right", "refused", "others", "refused"], rows) if rows else ""
 
 
 def elsewhere(recorded: Recorded) -> str:
@@ -135,6 +175,16 @@ def elsewhere(recorded: Recorded) -> str:
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
 
 
+def detection(recorded: Recorded) -> str:
+    """The average precision of each detector."""
+    rows = []
+    for name in recorded.names:
+        if found := recorded.measured[name].get("detection"):
+            figures = (f"{found[key]:.4f}" for key in ("ap", "ap50", "ap75", "ar"))
+            rows.append([f"`{name}`", f"{found['pages']:,}", f"{found['digits']:,}", *figures])
+    return table_of(["model", "pages", "digits", "AP[.5:.95]", "AP50", "AP75", "AR"], rows)
+
+
 def trainings(recorded: Recorded) -> str:
     """The training of each released network, one row each."""
     head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "hardware", "PyTorch", "commit"]
@@ -151,48 +201,27 @@ def trainings(recorded: Recorded) -> str:
                 f"{run['seconds'] / 60:.0f}",
                 run["hardware"],
                 run["torch"],
-                run["commit"][:7],
+                run["commit"][:7] + "+" * run["commit"].endswith("+"),  # with a "+", files had changed since
             ]
         )
     return table_of(head, rows)
 
 
-def ablation(recorded: Recorded) -> str:
-    """The figures with and without each part of the training data, one row per training. Empty if not measured."""
-    if recorded.ablation is None:
-        return ""
-    right, refused = ("mnist", "unipen", "uji", "optdigits"), ("letters", "omniglot", "doodles")
-    head = ["training", *(f"{name} right" for name in right), *(f"{name} refused" for name in refused)]
-    rows = []
-    for title, found in recorded.ablation["trainings"].items():
-        row = [title, *(f"{found[name]['accuracy']:.2%}" for name in right)]
-        row += [f"{found[name]['refused']:.1%}" for name in refused]
-        degraded = found["degraded_accuracy"].values()
-        rows.append([*row, f"{sum(degraded) / len(degraded):.1%}", f"{found['photographs']['accuracy']:.1%}"])
-    return table_of([*head, "degraded right", "photographs right"], rows)
+def of_all_models(recorded: Recorded) -> str:
+    return by_model({name: recorded.measured[name] for name in (*recorded.names, CONSENSUS)})
 
 
-def speed(recorded: Recorded) -> str:
-    """Images per second in training, compared with a plain loop."""
-    head = ["network", "images/s", "plain loop", "ratio", "drawing and augmentation"]
-    rows = []
-    for name, measured in (recorded.speed or {}).get("rows", {}).items():
-        ours, plain = measured["images_per_sec"], measured["plain_images_per_sec"]
-        share = f"{measured['augmentation_share']:.0%} of the step"
-        rows.append([name, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.1f}", share])
-    return table_of(head, rows)
-
-
-def times(recorded: Recorded) -> list[str]:
-    """The times that a small CNN takes to an accuracy on the test images, a text each."""
-    texts = []
-    for said in recorded.times:
-        seconds = f"{said['seconds_mean']:.1f} ± {said['seconds_deviation']:.1f} s on {said['hardware']}"
-        accuracy = f"{said['accuracy_mean']:.2%} ± {said['accuracy_deviation']:.2%}"
-        words = (
-            f"To {said['goal']} % of the test images (`python -m benchmarks.time_to_accuracy --goal {said['goal']}`, a "
-            f"fixed recipe, every run counted): {seconds}, {accuracy} over {len(said['runs'])} seeds; "
-            f"{said['reached']} reach it."
-        )
-        texts.append(textwrap.fill(words, 120, break_on_hyphens=False))
-    return texts
+# The generated parts, by the page that holds them and the name of their marks.
+PARTS = {
+    "docs/results.md": {
+        "comparison": comparison,
+        "circumstances": circumstances,
+        "digits": digits,
+        "nondigits": nondigits,
+        "by_model": of_all_models,
+        "elsewhere": elsewhere,
+        "detection": detection,
+        "trainings": trainings,
+    },
+    "README.md": {"summary": summary, "elsewhere": elsewhere},
+}
