@@ -51,6 +51,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
+    from training.data import fetch
+
+    fetch.check(arguments.data, arguments.writers, mnist_alone=arguments.sources == "mnist")  # before PyTorch is loaded
+
     import torch
 
     from training.loop import devices

@@ -20,11 +20,12 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         mnist.load("train", arguments.data)
-        print("MNIST: here (https://yann.lecun.com/exdb/mnist)")
+        print("MNIST is here (https://yann.lecun.com/exdb/mnist)", flush=True)
         for published in fetch.PUBLISHED:
-            here = (root / published.name).is_dir() and any((root / published.name).iterdir())
-            print(f"{published.name}: {'here' if here else 'fetched'} ({published.licence}, {published.address})")
-            if not here:
+            missing = published.missing(root)
+            said = "is fetched" if missing else "is here"
+            print(f"{published.name} {said} ({published.licence}, {published.address})", flush=True)
+            if missing:
                 published.fetch(root)
     except (OSError, ValueError) as error:
         sys.exit(f"{error} Put the files into {root}, or set WRITERS_ROOT to where they are.")

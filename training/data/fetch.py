@@ -1,58 +1,95 @@
-"""Download the other writers' data from their publishers and convert it to the form that this package reads.
+"""Download the other writers' data from public repositories and convert it to the form that this package reads.
 
-Each file comes from a fixed commit of a public repository. Known SHA-256 sums are checked, and the sizes of the parsed
-sets are printed beside the published sizes. This repository stores none of the data.
+Every file has a checksum: git fetches a fixed commit, whose name is the hash of all that it holds, and refuses an
+object that is not what its name says. MNIST is checked by torchvision. This repository stores none of the data.
 """
 
-import hashlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import tarfile
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 import numpy as np
 
 from training.data.unipen_format import Sample, Stroke, Unipen
 
-RAW = "https://raw.githubusercontent.com/{0}/{1}"
-ARCHIVE = "https://codeload.github.com/{0}/tar.gz/{1}"
+HOST = "https://github.com/{0}"
 FULL = 255  # length that the longer side of a sample is scaled to
 NOBODY = "-1"  # the writer of a drawing whose author is not known
-STRAIGHT = 0.7  # units of that length: a point closer than this to the line between its neighbours is left out
+STRAIGHT = 0.7 / 255  # of that length: a point closer than this to the line between its neighbours is left out
+FULL_OF_NUMBERS = 1023  # the same length for whole numbers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Published:
-    """One data set: its licence, its address, and the function that downloads and converts it."""
+    """One data set: its licence, its address, its files, and the function that downloads and converts it."""
 
-    name: str
+    name: str  # of its folder
     licence: str
     address: str
+    files: tuple[str, ...]
     fetch: Callable[[Path], None]
+    needed: bool = True  # by each recipe that does not train on MNIST alone
+
+    def missing(self, root: Path) -> list[Path]:
+        """Those of its files that are not in the folder `root`."""
+        return [path for path in (root / self.name / file for file in self.files) if not path.is_file()]
 
 
-def download(address: str, sha256: str | None = None) -> bytes:
-    """The content of an address. Raises OSError if it cannot be downloaded, ValueError if its SHA-256 differs."""
-    with urllib.request.urlopen(address, timeout=60) as answer:
-        content = answer.read()
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and found != sha256:
-        raise ValueError(f"{address} has SHA-256 {found}; expected {sha256}.")
-    print(f"{address}: {len(content):,} bytes, SHA-256 {found}{' (as expected)' if sha256 else ''}")
-    return content
+def checkout(repository: str, commit: str, *parts: str) -> dict[str, bytes]:
+    """The files of a commit whose paths begin with one of `parts`, which are files or folders, by their paths.
+
+    Raises OSError with git's last line if it cannot fetch the commit, or if what it gets has another hash.
+    """
+    found = {}
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        git(folder, "init", "--quiet")
+        git(folder, "remote", "add", "origin", HOST.format(repository))
+        git(folder, "fetch", "--quiet", "--depth", "1", "--filter=blob:none", "origin", commit)
+        git(folder, "checkout", "--quiet", commit, "--", *parts)  # fetches these files, and no others
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_file() and not name.startswith(".git/"):
+                found[name] = path.read_bytes()
+    print(f"{HOST.format(repository)}, commit {commit}: {len(found):,} files", flush=True)
+    return found
 
 
-def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
-    """Write samples in the form that `training.data.strokes.Strokes` loads. Returns their number."""
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder. Raises OSError with its last line if it fails, or says that it is missing."""
+    command = ["git", "-C", str(folder), "-c", "core.autocrlf=false", *arguments]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise OSError("git is missing; it fetches the data and checks it.") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or [f"status {error.returncode}"]
+        raise OSError(f"git {arguments[0]} failed: {said[-1]}.") from error
+
+
+def counted(what: str, count: int, expected: int) -> None:
+    """Print how many samples were read of a set, and how many it should have."""
+    print(f"{what}: {count:,} samples" + (f"; {expected:,} are expected" if count != expected else ""), flush=True)
+
+
+def save_strokes(path: Path, samples: Iterable[Sample], full: int = FULL) -> int:
+    """Write samples in the form that `training.data.strokes.Strokes` loads. Returns their number.
+
+    full: length that the longer side of a sample is scaled to.
+    """
     points, strokes, counts, about = [], [], [], []
     for label, writer, collection, drawn in samples:
-        scaled = scale(drawn)
+        scaled = scale(drawn, full)
         counts.append(len(scaled))
         strokes += [len(stroke) for stroke in scaled]
         points += scaled
@@ -61,7 +98,7 @@ def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         path,
-        points=np.concatenate(points).astype(np.uint8),
+        points=np.concatenate(points).astype(np.uint8 if full <= 255 else np.uint16),
         stroke=np.concatenate([[0], np.cumsum(strokes)]),
         sample=np.concatenate([[0], np.cumsum(counts)]),
         label=labels,
@@ -71,16 +108,17 @@ def save_strokes(path: Path, samples: Iterable[Sample]) -> int:
     return len(labels)
 
 
-def scale(strokes: list[Stroke]) -> list[np.ndarray]:
-    """Move strokes to the origin, scale their longer side to FULL, and drop points on straight lines."""
+def scale(strokes: list[Stroke], full: int = FULL) -> list[np.ndarray]:
+    """Move strokes to the origin, scale their longer side to `full`, and drop points on straight lines."""
     everything = np.concatenate([np.array(stroke, float) for stroke in strokes])
     low, longest = everything.min(0), np.ptp(everything, 0).max()
-    factor = FULL / longest if longest else 0.0
-    return [np.round(simplified((np.array(stroke, float) - low) * factor)).astype(int) for stroke in strokes]
+    factor, straight = full / longest if longest else 0.0, STRAIGHT * full
+    moved = [(np.array(stroke, float) - low) * factor for stroke in strokes]
+    return [np.round(simplified(points, straight)).astype(int) for points in moved]
 
 
-def simplified(points: np.ndarray) -> np.ndarray:
-    """Points (N, 2) simplified by Douglas and Peucker's algorithm with the tolerance STRAIGHT."""
+def simplified(points: np.ndarray, straight: float) -> np.ndarray:
+    """Points (N, 2) simplified by Douglas and Peucker's algorithm with the tolerance `straight`."""
     if len(points) < 3:
         return points
     along = points[-1] - points[0]
@@ -88,23 +126,9 @@ def simplified(points: np.ndarray) -> np.ndarray:
     length = np.hypot(*along)
     distance = np.abs(along[0] * away[:, 1] - along[1] * away[:, 0]) / length if length else np.hypot(*away.T)
     far = int(distance.argmax()) + 1
-    if distance[far - 1] <= STRAIGHT:
+    if distance[far - 1] <= straight:
         return points[[0, -1]]
-    return np.concatenate([simplified(points[: far + 1])[:-1], simplified(points[far:])])
-
-
-def unpacked(content: bytes, parts: tuple[str, ...], base: str, top: bool = True) -> dict[str, bytes]:
-    """The files of a .tar.gz whose paths begin with one of `parts`, by their paths without `base`.
-
-    top: the archive holds one folder, which does not count.
-    """
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            path = member.name.split("/", 1)[-1] if top else member.name
-            if member.isfile() and path.startswith(parts) and (file := archive.extractfile(member)):
-                files[path.removeprefix(base)] = file.read()
-    return files
+    return np.concatenate([simplified(points[: far + 1], straight)[:-1], simplified(points[far:], straight)])
 
 
 # UNIPEN: https://doi.org/10.5281/zenodo.1195803
@@ -112,12 +136,12 @@ def unpacked(content: bytes, parts: tuple[str, ...], base: str, top: bool = True
 
 def fetch_unipen(root: Path) -> None:
     repository, commit = "GreenCappuccino/train_r01_v07", "552a4d440bc94bb34710650c0826be7deb986f7c"
-    parts = (*(f"data/{part}/" for part in Unipen.PARTS), "include/")
-    files = unpacked(download(ARCHIVE.format(repository, commit)), parts, "")
+    files = checkout(repository, commit, *(f"data/{part}/" for part in Unipen.PARTS), "include/")
     unipen = Unipen({path: content.decode("latin-1") for path, content in files.items()})
     for part, expected in Unipen.COUNTS.items():
-        count = save_strokes(root / "unipen" / f"{part}.npz", unipen.samples(part))
-        print(f"UNIPEN {part}: {count:,} samples; the CD's table says {expected:,}")
+        full = FULL_OF_NUMBERS if part == "numbers" else FULL
+        count = save_strokes(root / "unipen" / f"{part}.npz", unipen.samples(part), full)
+        counted(f"UNIPEN {part}", count, expected)
 
 
 # UJIpenchars2: https://archive.ics.uci.edu/dataset/177
@@ -131,9 +155,9 @@ def uji_samples(content: bytes) -> Iterable[Sample]:
 
 
 def fetch_uji(root: Path) -> None:
-    where = "bridger/NumberPad", "de2f2285144d16346bffdd37b94af75eb6fa2d13/Data/ujipenchars2.json"
-    count = save_strokes(root / "uji_digits" / "digits.npz", uji_samples(download(RAW.format(*where))))
-    print(f"UJIpenchars2: {count:,} digits; 1,200 are expected")
+    repository, commit = "bridger/NumberPad", "de2f2285144d16346bffdd37b94af75eb6fa2d13"
+    (content,) = checkout(repository, commit, "Data/ujipenchars2.json").values()
+    counted("UJIpenchars2", save_strokes(root / "uji_digits" / "digits.npz", uji_samples(content)), 1200)
 
 
 # optdigits: https://archive.ics.uci.edu/dataset/80
@@ -163,29 +187,27 @@ def fetch_optdigits(root: Path) -> None:
     files = {"train": (first, "tra"), "cv": (first, "tes"), "other_writers": (second, "windep")}
     images, labels, parts = [], [], []
     for part, ((repository, commit), suffix) in files.items():
-        drawn, label = bitmaps(download(RAW.format(repository, f"{commit}/optdigits-orig.{suffix}")))
+        (content,) = checkout(repository, commit, f"optdigits-orig.{suffix}").values()
+        drawn, label = bitmaps(content)
         images.append(np.packbits(drawn, axis=2))
         labels.append(label)
         parts += [part] * len(label)
+    counted("optdigits", len(parts), 4677)
     path = root / "optdigits" / "optdigits.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, images=np.concatenate(images), label=np.concatenate(labels), part=np.array(parts))
-    print(f"optdigits: {len(parts):,} digits; 4,677 are expected")
 
 
 # Omniglot: https://github.com/brendenlake/omniglot
 
-OMNIGLOT = {
-    "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
-    "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
-}
+OMNIGLOT = ("images_background_small1.zip", "images_background_small2.zip")
 
 
 def fetch_omniglot(root: Path) -> None:
+    repository, commit = "brendenlake/omniglot", "057f034baf2ecb8530bc5710e5a23584d2a519cc"
     (root / "omniglot").mkdir(parents=True, exist_ok=True)
-    for name, sha256 in OMNIGLOT.items():
-        where = "brendenlake/omniglot", f"057f034baf2ecb8530bc5710e5a23584d2a519cc/python/{name}"
-        (root / "omniglot" / name).write_bytes(download(RAW.format(*where), sha256))
+    for path, content in checkout(repository, commit, *(f"python/{name}" for name in OMNIGLOT)).items():
+        (root / "omniglot" / Path(path).name).write_bytes(content)
 
 
 # Quick, Draw!: https://quickdraw.withgoogle.com/data
@@ -194,12 +216,10 @@ DOODLES = {"cats1000.bin": "cat", "rainbows1000.bin": "rainbow", "trains1000.bin
 
 
 def fetch_doodles(root: Path) -> None:
-    repository = "CodingTrain/Toy-Neural-Network-JS"
-    folder = "8c48c834b025f5943dce343376fa9490329e1e3e/examples/doodle_classification/data"
-    images = [
-        np.frombuffer(download(RAW.format(repository, f"{folder}/{name}")), np.uint8).reshape(-1, 28, 28)
-        for name in DOODLES
-    ]
+    repository, commit = "CodingTrain/Toy-Neural-Network-JS", "8c48c834b025f5943dce343376fa9490329e1e3e"
+    folder = "examples/doodle_classification/data"
+    files = checkout(repository, commit, *(f"{folder}/{name}" for name in DOODLES))
+    images = [np.frombuffer(files[f"{folder}/{name}"], np.uint8).reshape(-1, 28, 28) for name in DOODLES]
     path = root / "quickdraw" / "doodles.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     labels = np.repeat(list(DOODLES.values()), [len(part) for part in images])
@@ -222,10 +242,10 @@ def detexify_samples(files: dict[str, bytes]) -> Iterable[Sample]:
 
 def fetch_detexify(root: Path) -> None:
     repository, commit = "kirel/detexify-next", "6831c8178c34dae2a996736a41bee111d1a41a2d"
-    parts = ("packages/data/source/samples/latex/", "packages/data/source/reviews/")
-    files = unpacked(download(ARCHIVE.format(repository, commit)), parts, "packages/data/source/")
-    count = save_strokes(root / "detexify" / "symbols.npz", detexify_samples(files))
-    print(f"Detexify: {count:,} symbols; 39,494 are expected")
+    base = "packages/data/source/"
+    files = checkout(repository, commit, f"{base}samples/latex/", f"{base}reviews/")
+    files = {path.removeprefix(base): content for path, content in files.items()}
+    counted("Detexify", save_strokes(root / "detexify" / "symbols.npz", detexify_samples(files)), 39_494)
 
 
 # Quick, Draw!'s raw drawings, 8 to 94 of each category, and bitmaps of five categories
@@ -245,15 +265,13 @@ def sketches(files: dict[str, bytes]) -> Iterable[Sample]:
 
 def fetch_sketches(root: Path) -> None:
     repository, commit = "borismus/exupery", "5ab788cb27b61d790d9f289d2fb3944748115f85"
-    files = unpacked(download(ARCHIVE.format(repository, commit)), ("public/sketches/",), "public/sketches/")
-    count = save_strokes(root / "quickdraw345" / "drawings.npz", sketches(files))
+    drawings = sketches(checkout(repository, commit, "public/sketches/"))
+    count = save_strokes(root / "quickdraw345" / "drawings.npz", drawings)
     print(f"Quick, Draw!: {count:,} drawings of 345 categories; about 8,600 are expected")
     repository, commit = "sukumr/Doodle-Classifier", "a4fae56015125f73b2fe9e6e086cfc7444f95577"
     kinds = ("apple", "bicycle", "diamond", "eye", "fish")
-    images = []
-    for kind in kinds:
-        content = download(RAW.format(repository, f"{commit}/data/{kind}.npy"))
-        images.append(np.load(io.BytesIO(content))[1000:1800].reshape(-1, 28, 28))
+    files = checkout(repository, commit, *(f"data/{kind}.npy" for kind in kinds))
+    images = [np.load(io.BytesIO(files[f"data/{kind}.npy"]))[1000:1800].reshape(-1, 28, 28) for kind in kinds]
     labels, nothing = np.repeat(kinds, 800), np.full(4000, "")
     np.savez_compressed(
         root / "quickdraw345" / "bitmaps.npz", images=np.concatenate(images), label=labels, source=nothing
@@ -273,33 +291,123 @@ def gesture_samples(files: dict[str, bytes]) -> Iterable[Sample]:
 
 def fetch_gestures(root: Path) -> None:
     repository, commit = "htfy96/dollar", "a836fc22cd59633727afc3b3e4ede546e34940e2"
-    files = unpacked(download(ARCHIVE.format(repository, commit)), ("test/testdata/",), "test/testdata/")
-    count = save_strokes(root / "dollar1" / "gestures.npz", gesture_samples(files))
-    print(f"$1 gestures: {count:,}; 5,280 are expected")
+    files = checkout(repository, commit, "test/testdata/")
+    counted("$1 gestures", save_strokes(root / "dollar1" / "gestures.npz", gesture_samples(files)), 5280)
 
 
 # TrashNet, as grey pictures of 96x96 pixels: https://github.com/garythung/trashnet
 
 
+def photographs(content: bytes) -> dict[str, bytes]:
+    """The JPEGs of a .tar.gz, by their last folder and their name."""
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            if member.isfile() and member.name.endswith(".jpg") and (file := archive.extractfile(member)):
+                files["/".join(member.name.split("/")[-2:])] = file.read()
+    return files
+
+
 def fetch_things(root: Path) -> None:
     repository, commit = "lightb0x/trashnet-resize", "18c97a7ea3d0d3126ef9e2b6bb529452258ecaea"
-    content = download(RAW.format(repository, f"{commit}/dataset-resized-grayscale-96.tar.gz"))
+    (content,) = checkout(repository, commit, "dataset-resized-grayscale-96.tar.gz").values()
     path = root / "photos_things" / "photos.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
-        for name, photograph in unpacked(content, ("",), "", top=False).items():
-            if name.endswith(".jpg"):
-                archive.writestr("/".join(name.split("/")[-2:]), photograph)
+        for name, photograph in photographs(content).items():
+            archive.writestr(name, photograph)
 
 
 PUBLISHED = (
-    Published("unipen", "CC BY 4.0", "https://doi.org/10.5281/zenodo.1195803", fetch_unipen),
-    Published("uji_digits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/177", fetch_uji),
-    Published("optdigits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/80", fetch_optdigits),
-    Published("omniglot", "MIT", "https://github.com/brendenlake/omniglot", fetch_omniglot),
-    Published("quickdraw", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_doodles),
-    Published("detexify", "ODbL 1.0", "https://github.com/kirel/detexify-data", fetch_detexify),
-    Published("quickdraw345", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_sketches),
-    Published("dollar1", "New BSD", "https://depts.washington.edu/acelab/proj/dollar", fetch_gestures),
-    Published("photos_things", "MIT", "https://github.com/garythung/trashnet", fetch_things),
+    Published(
+        name="unipen",
+        licence="CC BY 4.0",
+        address="https://doi.org/10.5281/zenodo.1195803",
+        files=tuple(f"{part}.npz" for part in Unipen.COUNTS),
+        fetch=fetch_unipen,
+    ),
+    Published(
+        name="uji_digits",
+        licence="CC BY 4.0",
+        address="https://archive.ics.uci.edu/dataset/177",
+        files=("digits.npz",),
+        fetch=fetch_uji,
+    ),
+    Published(
+        name="optdigits",
+        licence="CC BY 4.0",
+        address="https://archive.ics.uci.edu/dataset/80",
+        files=("optdigits.npz",),
+        fetch=fetch_optdigits,
+    ),
+    Published(
+        name="omniglot",
+        licence="MIT",
+        address="https://github.com/brendenlake/omniglot",
+        files=OMNIGLOT,
+        fetch=fetch_omniglot,
+    ),
+    Published(
+        name="quickdraw",
+        licence="CC BY 4.0",
+        address="https://quickdraw.withgoogle.com/data",
+        files=("doodles.npz",),
+        fetch=fetch_doodles,
+    ),
+    Published(
+        name="detexify",
+        licence="ODbL 1.0",
+        address="https://github.com/kirel/detexify-data",
+        files=("symbols.npz",),
+        fetch=fetch_detexify,
+        needed=False,
+    ),
+    Published(
+        name="quickdraw345",
+        licence="CC BY 4.0",
+        address="https://quickdraw.withgoogle.com/data",
+        files=("drawings.npz", "bitmaps.npz"),
+        fetch=fetch_sketches,
+        needed=False,
+    ),
+    Published(
+        name="dollar1",
+        licence="New BSD",
+        address="https://depts.washington.edu/acelab/proj/dollar",
+        files=("gestures.npz",),
+        fetch=fetch_gestures,
+        needed=False,
+    ),
+    Published(
+        name="photos_things",
+        licence="MIT",
+        address="https://github.com/garythung/trashnet",
+        files=("photos.zip",),
+        fetch=fetch_things,
+        needed=False,
+    ),
 )
+
+
+def check(root: Path | None, writers: Path | None, mnist_alone: bool = False) -> None:
+    """Raise FileNotFoundError if data is missing that a training needs. The sentence says how to fetch it.
+
+    root: folder of MNIST; writers: folder of the other sets; None: the default folders.
+    """
+    raw = Path(root or os.environ.get("MNIST_ROOT") or "data") / "MNIST" / "raw"
+    writers = Path(writers or os.environ.get("WRITERS_ROOT") or "data/writers")
+    images = [raw / f"{prefix}-images-idx3-ubyte.gz" for prefix in ("train", "t10k")]
+    missing = [path for path in images if not path.is_file() and not path.with_suffix("").is_file()]
+    if not mnist_alone:
+        missing += [path for published in PUBLISHED if published.needed for path in published.missing(writers)]
+    if missing:
+        others = f" and {len(missing) - 1} other files are" if len(missing) > 1 else " is"
+        raise FileNotFoundError(f"{missing[0]}{others} missing; fetch all data with: {command()}")
+
+
+def command() -> str:
+    """The command that fetches all data, in this environment."""
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return f"{python} -m training.data"

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 Stroke = list[tuple[float, float]]  # points, y downwards
 Sample = tuple[str, str, str, list[Stroke]]  # label, writer, collection, strokes
 
-SEGMENT = re.compile(r'\.SEGMENT\s+CHARACTER\s+(?P<where>\S+)\s+\S+\s+"(?P<label>.*)"\s*$')
+SEGMENT = re.compile(r'\.SEGMENT\s+(?P<kind>CHARACTER|WORD)\s+(?P<where>\S+)\s+\S+\s+"(?P<label>.*)"\s*$')
+NUMBER = re.compile("[0-9]{2,7}")
 
 
 class Unipen:
@@ -15,8 +16,9 @@ class Unipen:
     Contributors and writers become numbers in the order in which they appear.
     """
 
-    PARTS = {"1a": "digits", "1b": "upper", "1c": "lower", "1d": "symbols"}
-    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_351, "symbols": 17_286}  # by the CD's own table
+    PARTS = {"1a": "digits", "1b": "upper", "1c": "lower", "1d": "symbols", "7": "numbers"}
+    # The CD's own table has nine lower letters less, and counts 1,585 fragments labelled "\\@" as symbols.
+    COUNTS = {"digits": 15_953, "upper": 28_069, "lower": 61_360, "symbols": 15_701, "numbers": 790}
 
     def __init__(self, files: dict[str, str]) -> None:
         """files: texts by their paths below the repository."""
@@ -25,7 +27,7 @@ class Unipen:
         self.collections: dict[str, int] = {}
 
     def samples(self, part: str) -> Iterable[Sample]:
-        """The labelled samples of a part, such as "digits"."""
+        """The labelled samples of a part, such as "digits": single characters, or words that are numbers."""
         category = next(key for key, name in self.PARTS.items() if name == part)
         for path in sorted(path for path in self.files if path.startswith(f"data/{category}/")):
             contributor = path.split("/")[2]
@@ -35,7 +37,7 @@ class Unipen:
             number = self.writers.setdefault(f"{contributor} {writer}", len(self.writers))
             collection = self.collections.setdefault(contributor, len(self.collections))
             for line in self.files[path].splitlines():
-                if (found := SEGMENT.match(line)) and len(found["label"]) == 1:
+                if (found := SEGMENT.match(line)) and belongs(part, found["kind"], found["label"]):
                     drawn = [
                         stroke for at in components_of(found["where"]) for stroke in strokes[at : at + 1] if stroke
                     ]
@@ -52,6 +54,13 @@ class Unipen:
             else:
                 lines.append(line)
         return lines
+
+
+def belongs(part: str, kind: str, label: str) -> bool:
+    """Whether a segment is a sample of a part."""
+    if part == "numbers":
+        return kind == "WORD" and NUMBER.fullmatch(label) is not None
+    return kind == "CHARACTER" and len(label) == 1
 
 
 def components_of(where: str) -> list[int]:

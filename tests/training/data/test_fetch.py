@@ -1,9 +1,12 @@
 """Small files in the formats of the published data sets are converted to the form that the sources read."""
 
-import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +52,12 @@ def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
     assert four.tolist() == [[0, 255], [0, 0], [128, 0], [128, 255]]  # y points down; twice as high as wide
 
 
+def test_unipen_numbers_are_words_of_digits():
+    file = LABELS + '.SEGMENT WORD 0-2 ? "to"\n'
+    files = {"data/7/abc/one.dat": file, "include/abc/data/one.dat": INCLUDED}
+    assert [label for label, *_ in unipen_format.Unipen(files).samples("numbers")] == ["41"]
+
+
 def test_unipen_ranges_of_components_are_counted():
     assert unipen_format.components_of("2-3,7") == [2, 3, 7]
     assert unipen_format.components_of("4:10-5:2") == [4, 5]
@@ -57,7 +66,7 @@ def test_unipen_ranges_of_components_are_counted():
 def test_a_curve_keeps_the_points_that_make_it():
     turn = np.linspace(0, np.pi, 60)
     arc = 127 * np.stack([np.cos(turn), np.sin(turn)], 1)
-    kept = fetch.simplified(arc)
+    kept = fetch.simplified(arc, 0.7)
     assert 8 < len(kept) < 40 and (kept[0] == arc[0]).all() and (kept[-1] == arc[-1]).all()
 
 
@@ -73,13 +82,56 @@ def test_optdigits_files_are_32_lines_and_a_label():
     assert images.shape == (2, 32, 32) and images.sum() == 2 * 32 * 16 and labels.tolist() == [3, 8]
 
 
-def test_a_file_that_changed_is_refused(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    good = hashlib.sha256(b"content").hexdigest()
-    assert fetch.download(path.as_uri(), good) == b"content"
-    with pytest.raises(ValueError, match=f"has SHA-256 {good}; expected 00."):
-        fetch.download(path.as_uri(), "00")
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A repository with two files, and its commit."""
+    origin = tmp_path / "origin" / "some" / "data"
+    (origin / "set").mkdir(parents=True)
+    (origin / "set" / "a.txt").write_bytes(b"one\r\ntwo")
+    (origin / "other.txt").write_text("not asked for")
+    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    fetch.git(origin, "init", "--quiet")
+    for name in ("allowFilter", "allowAnySHA1InWant"):  # as GitHub allows it
+        fetch.git(origin, "config", f"uploadpack.{name}", "true")
+    fetch.git(origin, "add", ".")
+    fetch.git(origin, *who, "commit", "--quiet", "-m", "data")
+    monkeypatch.setattr(fetch, "HOST", f"file://{tmp_path}/origin/{{0}}")
+    return (origin / ".git" / "HEAD").parent, subprocess.check_output(
+        ["git", "-C", origin, "rev-parse", "HEAD"], text=True
+    ).strip()
+
+
+def test_the_files_of_a_commit_are_fetched_as_they_are(published):
+    assert fetch.checkout("some/data", published[1], "set/") == {"set/a.txt": b"one\r\ntwo"}
+
+
+def test_another_commit_than_the_pinned_one_is_refused(published):
+    with pytest.raises(OSError, match="git fetch failed: .*"):
+        fetch.checkout("some/data", "0" * 40, "set/")
+
+
+def test_a_file_that_changed_under_its_name_is_refused(published):
+    """The object of a.txt is overwritten by another content, as by a host that was broken into."""
+    repository, commit = published
+    blob = subprocess.check_output(["git", "-C", repository, "rev-parse", f"{commit}:set/a.txt"], text=True).strip()
+    path = repository / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o644)
+    path.write_bytes(zlib.compress(b"blob 3\0six"))
+    with pytest.raises(OSError, match="git checkout failed: "):
+        fetch.checkout("some/data", commit, "set/")
+
+
+def test_missing_data_is_said_with_the_command_of_this_environment(small_mnist, small_writers, tmp_path, monkeypatch):
+    fetch.check(small_mnist, small_writers)
+    fetch.check(small_mnist, tmp_path, mnist_alone=True)
+    monkeypatch.chdir(Path(sys.executable).parent.parent.parent)
+    python = Path(sys.executable).relative_to(Path.cwd())
+    sentence = (
+        f"{tmp_path}/unipen/digits.npz and 9 other files are missing; fetch all data with: {python} -m training.data"
+    )
+    with pytest.raises(FileNotFoundError) as error:
+        fetch.check(small_mnist, tmp_path)
+    assert str(error.value) == sentence
 
 
 def test_detexify_drawings_that_a_review_rejected_are_left_out():
@@ -112,11 +164,11 @@ def test_gestures_are_named_without_their_numbers():
     ]
 
 
-def test_chosen_files_of_an_archive_are_unpacked():
+def test_photographs_of_an_archive_are_named_by_kind():
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name in ("repository-1/data/a.txt", "repository-1/other/b.txt"):
+        for name in ("resized/glass/1.jpg", "resized/readme.txt"):
             entry = tarfile.TarInfo(name)
             entry.size = 3
             archive.addfile(entry, io.BytesIO(b"abc"))
-    assert fetch.unpacked(file.getvalue(), ("data/",), "data/") == {"a.txt": b"abc"}
+    assert fetch.photographs(file.getvalue()) == {"glass/1.jpg": b"abc"}
