@@ -31,9 +31,9 @@ export IMAGENET_ROOT ?= $(or $(wildcard ../shared/weights),data/imagenet)
 data: .venv/dev.done  ## fetch MNIST and the other writers' data from their public sources
 	$(BIN)/python -m training.data
 
-# All networks, or those that NETWORKS names; TRAIN adds options to each training. A run that is finished has a file
+# All networks but the one for a lesson, or those that NETWORKS names; TRAIN adds options to each training. A run that is finished has a file
 # `done`; what it prints is in `log.txt` beside it. With --jobs, each training has one thread.
-NETWORKS ?= $(filter-out __init__,$(basename $(notdir $(wildcard training/networks/*.py))))
+NETWORKS ?= $(filter-out __init__ quick,$(basename $(notdir $(wildcard training/networks/*.py))))
 RUNS ?= runs
 MODELS ?= models
 RESULTS ?= results

@@ -44,8 +44,7 @@ class OneByOne(Dataset):
 
 def ours(name: str, recipe: Any, device: torch.device, data: Data, steps: int) -> tuple[float, float]:
     """Seconds of one step of `training.train`, and of its drawing and augmentation."""
-    module = networks.load(name)
-    run = Run(name, module.TASK(module, recipe, device, data), 0)
+    run = Run(name, networks.task(name, recipe, device, data), 0)
     run.network.train()
     for _ in range(WARM_UP):
         run.train_step()

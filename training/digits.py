@@ -66,12 +66,16 @@ class Digits(Task):
         augment = self.recipe.augment
         if epoch >= self.recipe.epochs - self.recipe.mild_epochs:
             augment = augment.times(self.recipe.mild)
-        images, labels = self.batches.batch(seed, epoch, step)
+        images, labels = self.draw(seed, epoch, step)
         images, labels = spoil(mnist.to_unit(images), labels, self.recipe.several)
         images = move(images, augment)
         compose = getattr(self.module.Network, "compose", None)
         parts = [(images, labels)] if compose is None else compose(images, labels)
         return [(degrade(pictures, augment), targets) for pictures, targets in parts]
+
+    def draw(self, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch before augmentation: images (B, 1, 28, 28) uint8, MNIST's first, and labels (B,)."""
+        return self.batches.batch(seed, epoch, step)
 
     def loss(self, network: Any, batch: list[tuple[torch.Tensor, Any]]) -> torch.Tensor:
         own = getattr(network, "loss", None)

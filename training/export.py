@@ -12,6 +12,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("name", metavar="NAME", choices=networks.NAMES, help=", ".join(networks.NAMES))
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where `train` wrote; default: runs")
     parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    parser.add_argument("--as", dest="title", metavar="TITLE", help="name of the artefact; default: NAME")
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     arguments = parser.parse_args(argv)
 
@@ -19,7 +20,8 @@ def main(argv: list[str] | None = None) -> None:
     from training.task import Data
 
     try:
-        path = export(arguments.name, arguments.runs, arguments.models, Data(root=arguments.data))
+        data = Data(root=arguments.data)
+        path = export(arguments.name, arguments.runs, arguments.models, data, arguments.title)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         sys.exit(str(error))
     print(f"{path}: {path.stat().st_size / 2**20:.2f} MiB.")

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="default: all")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="default: runs")
     arguments = parser.parse_args(argv)
-    print(describe(plan(arguments.names or networks.NAMES, arguments.runs)))
+    print(describe(plan(arguments.names or networks.released(), arguments.runs)))
 
 
 if __name__ == "__main__":

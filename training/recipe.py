@@ -30,7 +30,7 @@ class Recipe:
     warmup: float = 0.25  # share of all steps before the peak
     ema: float = 0.998  # decay per step of the averaged weights
     clip: float | None = None  # largest norm of the gradient; None: no limit
-    weights: str | None = None  # initial weights: "imagenet", the path of a state dict, or None for random ones
+    weights: str | None = None  # initial weights: "imagenet", the path of a state dict or of a run's, or None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +112,31 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def initialise(network: nn.Module, name: str, source: str | None) -> str:
     """Load initial weights into the network `name`. Returns their name for the artefact's metadata.
 
-    source: None for random weights, else the argument of the network's `load_weights`.
+    source: None for random weights, the path of a run's averaged.pt, else the argument of the network's `load_weights`.
     Raises FileNotFoundError if the weights are missing, ValueError if they do not fit.
     """
     if source is None:
         return "random"
+    if (trained := run_of(source)) is not None:
+        settings = trained["settings"]
+        if settings["name"] != name:
+            raise ValueError(f"{source} is a run of {settings['name']}, not of {name}.")
+        network.load_state_dict(trained["network"])
+        return f"{name}, {settings['recipe']['epochs']} epochs, seed {settings['seed']}"
     if not hasattr(network, "load_weights"):
         raise ValueError(f"{name} has no pretrained weights; use --weights none.")
     load: Any = network.load_weights
     load(source)
     return "ImageNet" if source == "imagenet" else Path(source).stem
+
+
+def run_of(source: str) -> dict[str, Any] | None:
+    """What a run wrote into averaged.pt; None if `source` is no such file."""
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception:  # torch.load raises errors of many types for other files
+        return None
+    return content if isinstance(content, dict) and {"network", "settings"} <= content.keys() else None
 
 
 def features_from(source: str, name: str, imagenet: WeightsEnum) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from training import networks
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    result.add_argument("name", metavar="NAME", choices=networks.NAMES, help=", ".join(networks.NAMES))
+    result.add_argument("name", metavar="NAME", nargs="?", choices=networks.NAMES, help=", ".join(networks.NAMES))
+    says = "train a small network on MNIST in at most two minutes, and export it as models/quick.onnx"
+    result.add_argument("--quick", action="store_true", help=says)
     result.add_argument("--epochs", type=positive, help="default: the recipe's")
     result.add_argument("--seed", type=int, default=0, help="default: 0")
     result.add_argument("--seeds", type=positive, metavar="N", help="train N times: SEED, SEED + 1, ...")
@@ -31,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
         "--writers", type=Path, help="folder of the other writers' data; default: $WRITERS_ROOT, else data/writers"
     )
     result.add_argument("--out", type=Path, default=Path("runs"), help="default: runs")
+    own = result.add_argument_group("fine-tuning on one's own digits")
+    own.add_argument("--from", dest="checkpoint", type=Path, metavar="CHECKPOINT", help="runs/NAME/averaged.pt")
+    own.add_argument("--images", type=Path, metavar="FOLDER", help="labelled images, as `quintet evaluate` takes them")
+    result.add_argument("--models", type=Path, default=Path("models"), help="of --quick and --images; default: models")
     result.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     return result
 
@@ -44,17 +50,25 @@ def positive(text: str) -> int:
 
 def main(argv: list[str] | None = None) -> None:
     arguments = parser().parse_args(argv)
+    if (arguments.name is None) != arguments.quick:
+        parser().error("give the NAME of a network, or --quick")
+    if (arguments.checkpoint is None) != (arguments.images is None):
+        parser().error("--from and --images belong together")
     try:
-        train(arguments)
+        from training.data import fetch  # before PyTorch is loaded, which takes seconds
+
+        fetch.check(arguments.data, arguments.writers, arguments.quick or arguments.sources == "mnist")
+        if arguments.quick:
+            learn_quickly(arguments)
+        elif arguments.images:
+            fine_tune(arguments)
+        else:
+            train(arguments)
     except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
         sys.exit(str(error))
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from training.data import fetch
-
-    fetch.check(arguments.data, arguments.writers, mnist_alone=arguments.sources == "mnist")  # before PyTorch is loaded
-
     import torch
 
     from training.loop import devices
@@ -70,11 +84,48 @@ def train(arguments: argparse.Namespace) -> None:
     found: dict[str, list[float]] = {}
     for seed in range(arguments.seed, arguments.seed + (arguments.seeds or 1)):
         out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
-        metrics = fit(arguments.name, recipe, seed, device, out / arguments.name, data, arguments.resume)
+        task = networks.task(arguments.name, recipe, device, data)
+        metrics = fit(arguments.name, task, seed, out / arguments.name, arguments.resume)
         for name, figure in figures(metrics[-1]["validation"]):
             found.setdefault(name, []).append(figure)
     if arguments.seeds is not None:
         print(json.dumps({name: spread(values) for name, values in found.items()}))
+
+
+def learn_quickly(arguments: argparse.Namespace) -> None:
+    from training.release.artefact import export
+    from training.task import Data
+
+    arguments.name = "quick"
+    train(arguments)
+    path = export("quick", arguments.out, arguments.models, Data(root=arguments.data))
+    print(f"Exported: {path}. `quintet evaluate quick` measures it on MNIST's test images.")
+    print("`quintet evaluate` gives it a vote beside the others; then `quintet serve` runs it.")
+
+
+def fine_tune(arguments: argparse.Namespace) -> None:
+    """Train on from a checkpoint, into a folder of its own, and print the figures before and after."""
+    from training import own
+    from training.loop import devices
+    from training.loop.fit import WEIGHTS, fit
+    from training.recipe import DigitRecipe, initialise
+    from training.task import Data
+
+    module, checkpoint = networks.load(arguments.name), arguments.checkpoint
+    if not isinstance(recipe := recipe_of(arguments), DigitRecipe):
+        raise ValueError(f"{arguments.name} names no digits; fine-tune one of: {', '.join(networks.voters())}.")
+    recipe = own.recipe_of(recipe, checkpoint, arguments.images, arguments.epochs)
+    device = devices.pick_device(arguments.device)
+    data = Data(root=arguments.data, writers=arguments.writers)
+    task = own.OwnDigits(module, recipe, device, data, arguments.models)
+    network = module.Network().to(device)
+    initialise(network, arguments.name, str(checkpoint))
+    before = task.validate(network)
+    out = arguments.out / "own"
+    metrics = fit(arguments.name, task, arguments.seed, out / arguments.name, arguments.resume)
+    print(own.table(before, metrics[-1]["validation"], len(task.held_out[1])))
+    print(f"Written: {out / arguments.name / WEIGHTS}. To serve it beside the others:")
+    print(f"quintet export {arguments.name} --runs {out} --as my_{arguments.name} && quintet evaluate && quintet serve")
 
 
 def recipe_of(arguments: argparse.Namespace) -> Any:

@@ -111,7 +111,7 @@ def runs(small_mnist, tmp_path_factory):
         epochs = 4 if name == "alexnet" else 1
         recipe = networks.load(name).RECIPE
         recipe = dataclasses.replace(recipe, epochs=epochs, batch_size=50, weights=None, sources=MNIST_ALONE)
-        fit(name, recipe, 0, torch.device("cpu"), folder / name, Data(root=small_mnist))
+        fit(name, networks.task(name, recipe, torch.device("cpu"), Data(root=small_mnist)), 0, folder / name)
     return folder
 
 

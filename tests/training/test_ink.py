@@ -5,6 +5,7 @@ import torch
 
 from service.picture.ink import FILE, InkFinder
 from training import export as export_command
+from training import networks
 from training import train as train_command
 from training.loop.fit import WEIGHTS, fit
 from training.networks import ink as module
@@ -26,7 +27,7 @@ def quick(monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_weights(data, tmp_path):
-    lines = [fit("ink", RECIPE, 0, CPU, tmp_path / name, data)[0] for name in ("one", "other")]
+    lines = [fit("ink", networks.task("ink", RECIPE, CPU, data), 0, tmp_path / name)[0] for name in ("one", "other")]
     assert lines[0]["train_loss"] == lines[1]["train_loss"]
     assert lines[0]["validation"] == lines[1]["validation"] and lines[0]["validation"].keys() == {"missed", "invented"}
     one, other = (torch.load(tmp_path / name / WEIGHTS, weights_only=True)["network"] for name in ("one", "other"))

@@ -25,7 +25,7 @@ def weights(folder):
 
 
 def test_a_run_leaves_checkpoint_metrics_and_weights(small_mnist, tmp_path):
-    metrics = fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+    metrics = fit("cnn", networks.task("cnn", SHORT, CPU, Data(root=small_mnist)), 0, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == metrics
     assert [line["epoch"] for line in lines] == [1, 2, 3]
@@ -38,7 +38,7 @@ def test_a_run_leaves_checkpoint_metrics_and_weights(small_mnist, tmp_path):
 
 def test_other_writers_are_trained_on_and_validated_by_source(small_mnist, small_writers, tmp_path):
     recipe = dataclasses.replace(networks.load("cnn").RECIPE, epochs=1, batch_size=50)
-    (line,) = fit("cnn", recipe, 0, CPU, tmp_path, Data(root=small_mnist, writers=small_writers))
+    (line,) = fit("cnn", networks.task("cnn", recipe, CPU, Data(root=small_mnist, writers=small_writers)), 0, tmp_path)
     assert set(line["validation"]) == {"mnist", "unipen", "uji", "optdigits", "letters", "omniglot", "doodles"}
     assert {"accuracy", "accepted_wrong", "refused"} == set(line["validation"]["unipen"])
     assert {"refused"} == set(line["validation"]["letters"])
@@ -61,7 +61,7 @@ def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tm
     data = Data(root=small_mnist, writers=small_writers)
     recipe = dataclasses.replace(SHORT, sources=networks.load("cnn").RECIPE.sources)
     monkeypatch.setattr(loop, "SAVED", 0.0)  # a checkpoint after each step
-    whole = fit("cnn", recipe, 7, CPU, tmp_path / "whole", data)
+    whole = fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "whole")
     train_step, done = Run.train_step, []
 
     def killed(run):
@@ -72,9 +72,9 @@ def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tm
 
     monkeypatch.setattr(Run, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        fit("cnn", recipe, 7, CPU, tmp_path / "broken", data)
+        fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "broken")
     monkeypatch.setattr(Run, "train_step", train_step)
-    broken = fit("cnn", recipe, 7, CPU, tmp_path / "broken", data, resume=True)
+    broken = fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "broken", resume=True)
     assert [line["train_loss"] for line in broken] == [line["train_loss"] for line in whole]
     expected, found = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "broken"))
     for part in ("network", "averaged"):
@@ -84,14 +84,14 @@ def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tm
 def test_an_existing_run_is_not_overwritten(small_mnist, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"precious")
     with pytest.raises(ValueError, match="exists; continue it with --resume"):
-        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+        fit("cnn", networks.task("cnn", SHORT, CPU, Data(root=small_mnist)), 0, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"precious"
 
 
 def test_resuming_with_other_settings_is_refused(small_mnist, tmp_path):
-    fit("cnn", dataclasses.replace(SHORT, epochs=1), 0, CPU, tmp_path, Data(root=small_mnist))
+    fit("cnn", networks.task("cnn", dataclasses.replace(SHORT, epochs=1), CPU, Data(root=small_mnist)), 0, tmp_path)
     with pytest.raises(ValueError, match="has other settings .*; delete its folder"):
-        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist), resume=True)
+        fit("cnn", networks.task("cnn", SHORT, CPU, Data(root=small_mnist)), 0, tmp_path, resume=True)
 
 
 def test_two_trainings_do_not_share_a_folder(small_mnist, tmp_path):
@@ -100,14 +100,14 @@ def test_two_trainings_do_not_share_a_folder(small_mnist, tmp_path):
     with open(tmp_path / "lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match="Another process is training in"):
-            fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+            fit("cnn", networks.task("cnn", SHORT, CPU, Data(root=small_mnist)), 0, tmp_path)
 
 
 def test_nan_loss_stops_with_the_epoch(small_mnist, tmp_path, monkeypatch):
     loss = networks.load("cnn").TASK.loss
     monkeypatch.setattr(networks.load("cnn").TASK, "loss", lambda *of: loss(*of) * float("nan"))
     with pytest.raises(FloatingPointError, match="cnn: the loss is NaN in epoch 1"):
-        fit("cnn", SHORT, 0, CPU, tmp_path, Data(root=small_mnist))
+        fit("cnn", networks.task("cnn", SHORT, CPU, Data(root=small_mnist)), 0, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,9 @@ def test_bad_arguments_are_refused_in_one_sentence(arguments, message, small_mni
     [
         (["nonesuch"], "invalid choice: 'nonesuch'"),
         (["cnn", "--epochs", "0"], "argument --epochs: 0 is less than 1"),
-        ([], "the following arguments are required: NAME"),
+        ([], "give the NAME of a network, or --quick"),
+        (["cnn", "--quick"], "give the NAME of a network, or --quick"),
+        (["cnn", "--images", "x"], "--from and --images belong together"),
     ],
 )
 def test_arguments_are_checked_before_anything_is_imported(arguments, message):

@@ -19,19 +19,15 @@ from typing import Any
 
 import torch
 
-from training import networks
 from training.loop import devices
 from training.loop.run import Run
-from training.recipe import Recipe
-from training.task import Data, Task
+from training.task import Task
 
 CHECKPOINT, WEIGHTS, METRICS, LOCK = "checkpoint.pt", "averaged.pt", "metrics.jsonl", "lock"
 
 
-def fit(
-    name: str, recipe: Recipe, seed: int, device: torch.device, folder: Path, data: Data, resume: bool = False
-) -> list[dict[str, Any]]:
-    """Train to the end of the recipe. Returns one dict per epoch.
+def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) -> list[dict[str, Any]]:
+    """Train the network `name` to the end of its task's recipe. Returns one dict per epoch.
 
     Raises ValueError if `folder` holds a run and `resume` is not set, or if another process trains there.
     """
@@ -39,8 +35,7 @@ def fit(
         checkpoint = folder / CHECKPOINT
         if checkpoint.exists() and not resume:
             raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
-        module = networks.load(name)
-        task: Task = module.TASK(module, recipe, device, data)
+        recipe, device = task.recipe, task.device
         run = Run(name, task, seed)
         metrics: list[dict[str, Any]] = []
         if checkpoint.exists():

@@ -10,6 +10,7 @@ Each module NAME.py defines:
   its `loss`, its figures on validation data (`validate`), and the inputs, outputs and variable sizes of the exported
   graph (`graph`).
 - IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantization`).
+- RELEASED = False, only if `make models` shall leave it out.
 
 `quintet train NAME` writes runs/NAME/, `quintet export NAME` writes models/NAME.onnx, and `make models` does both for
 all. The first line of the module's docstring is published as the network's family.
@@ -27,6 +28,12 @@ This package imports PyTorch only when a network is loaded, so that commands can
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from training.task import Data, Task
 
 NAMES = sorted(module.name for module in iter_modules(__path__))
 
@@ -38,6 +45,17 @@ def load(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")
 
 
+def task(name: str, recipe: Any, device: "torch.device", data: "Data") -> "Task":
+    """The task of one network by its RECIPE, perhaps with other values."""
+    module = load(name)
+    return module.TASK(module, recipe, device, data)
+
+
+def released() -> list[str]:
+    """The networks that `make models` makes."""
+    return [name for name in NAMES if getattr(load(name), "RELEASED", True)]
+
+
 def voters() -> list[str]:
-    """The networks that name digits."""
-    return [name for name in NAMES if load(name).TASK.votes]
+    """The released networks that name digits."""
+    return [name for name in released() if load(name).TASK.votes]

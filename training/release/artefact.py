@@ -16,18 +16,18 @@ from training import networks
 from training.loop.fit import WEIGHTS, duration, read_metrics
 from training.release.graph import finish, fold_norms, round_weights, to_onnx
 from training.release.quantization import quantize
-from training.task import Data, Graph, Task
+from training.task import Data, Graph
 
 ARITHMETIC_BITS = "arithmetic_bits"  # entry of the metadata: 8, or 32 for floats
 PRECISION = {8: "8-bit weights and activations", 32: "16-bit weights, 32-bit arithmetic"}  # the same in words
 
 
-def export(name: str, runs: Path, models: Path, data: Data) -> Path:
-    """Write models/NAME.onnx from the run in runs/NAME/. Returns its path.
+def export(name: str, runs: Path, models: Path, data: Data, title: str | None = None) -> Path:
+    """Write models/NAME.onnx, or under another `title`, from the run in runs/NAME/. Returns its path.
 
     Raises FileNotFoundError if the network is not trained, RuntimeError if the graph disagrees with PyTorch.
     """
-    module, source = networks.load(name), runs / name / WEIGHTS
+    module, source, title = networks.load(name), runs / name / WEIGHTS, title or name
     if not source.exists():
         raise FileNotFoundError(f"{source} is missing; create it with: quintet train {name}")
     trained = torch.load(source, map_location="cpu", weights_only=True)
@@ -36,13 +36,13 @@ def export(name: str, runs: Path, models: Path, data: Data) -> Path:
     network.eval()
     fold_norms(network)
     round_weights(network)
-    task: Task = module.TASK(module, recipe_of(module.RECIPE, trained["settings"]["recipe"]), torch.device("cpu"), data)
+    task = networks.task(name, recipe_of(module.RECIPE, trained["settings"]["recipe"]), torch.device("cpu"), data)
     graph = task.graph(network).eval()
     models.mkdir(parents=True, exist_ok=True)
-    path, partial = models / f"{name}.onnx", models / f".{name}.partial.onnx"
+    path, partial = models / f"{title}.onnx", models / f".{title}.partial.onnx"
     try:
         to_onnx(graph, partial)
-        properties = properties_of(trained, read_metrics(runs / name), graph, module)
+        properties = {"name": title} | properties_of(trained, read_metrics(runs / name), graph, module)
         if in_8_bits(module):
             graph.check(partial)
             quantize(partial, graph.samples())
@@ -79,7 +79,6 @@ def properties_of(
     bits = 8 if in_8_bits(module) else 32
     shares = trained["settings"]["recipe"].get("sources", {})
     return {
-        "name": trained["settings"]["name"],
         "family": (module.__doc__ or "").splitlines()[0].rstrip("."),
         "parameters": sum(p.numel() for p in module.Network().parameters()),
         "initial_weights": trained["initial_weights"],

@@ -1,0 +1,100 @@
+"""The two lessons: a network in a minute, and fine-tuning on one's own digits."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from service.inference.artefact import open_artefact
+from tests.conftest import REPOSITORY, draw
+from training import export, networks
+from training.loop.fit import WEIGHTS, fit
+from training.task import Data
+from training.train import main
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The quick network, with batches that the small MNIST fills."""
+    module = networks.load("quick")
+    monkeypatch.setattr(module, "RECIPE", dataclasses.replace(module.RECIPE, epochs=2, batch_size=50))
+    return module.RECIPE
+
+
+def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_path, capsys, quick):
+    where = ["--data", str(small_mnist), "--out", str(tmp_path / "runs"), "--models", str(tmp_path), "--device", "cpu"]
+    main(["--quick", *where])
+    said = capsys.readouterr()
+    artefact = open_artefact(tmp_path / "quick.onnx", "cpu", threads=1)
+    assert artefact.metadata["name"] == "quick" and artefact.metadata["data"] == "mnist 100%"
+    assert "quick 2/2" in said.err and "`quintet evaluate`" in said.out
+    assert "quick" in networks.NAMES and "quick" not in networks.released()
+
+
+def test_an_artefact_can_have_another_name(small_mnist, tmp_path, quick):
+    fit("quick", networks.task("quick", quick, CPU, Data(root=small_mnist)), 0, tmp_path / "quick")
+    export.main(
+        ["quick", "--runs", str(tmp_path), "--models", str(tmp_path), "--data", str(small_mnist), "--as", "mine"]
+    )
+    assert open_artefact(tmp_path / "mine.onnx", "cpu", threads=1).metadata["name"] == "mine"
+
+
+@pytest.fixture
+def corrections(tmp_path):
+    """A folder as `quintet evaluate --images` takes it: three of each of four digits, and two crosses."""
+    for digit in "0147":
+        (tmp_path / "own" / digit).mkdir(parents=True)
+        for size in (3, 4, 5):
+            Image.fromarray(draw(digit, scale=size)).save(tmp_path / "own" / digit / f"{size}.png")
+    (tmp_path / "own" / "other").mkdir()
+    for number in range(2):
+        Image.fromarray(draw("x")).save(tmp_path / "own" / "other" / f"{number}.png")
+    return tmp_path / "own"
+
+
+def test_a_network_learns_from_ones_own_digits(small_mnist, released, corrections, tmp_path, capsys, quick):
+    where = ["--data", str(small_mnist), "--out", str(tmp_path / "runs"), "--device", "cpu"]
+    task = networks.task("quick", quick, CPU, Data(root=small_mnist))
+    fit("quick", task, 0, tmp_path / "runs" / "quick")
+    checkpoint = tmp_path / "runs" / "quick" / WEIGHTS
+    before = checkpoint.read_bytes()
+    own = ["--from", str(checkpoint), "--images", str(corrections), "--sources", "mnist", "--models", str(released)]
+    main(["quick", *own, *where])
+    table = capsys.readouterr().out
+    assert "your 2, held out" in table and "mnist, validation" in table and "--as my_quick" in table
+    assert checkpoint.read_bytes() == before
+    trained = torch.load(tmp_path / "runs" / "own" / "quick" / WEIGHTS, weights_only=True)
+    assert trained["initial_weights"] == "quick, 2 epochs, seed 0"
+    assert trained["settings"]["recipe"]["images"] == str(corrections)
+
+
+def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, corrections, tmp_path, quick):
+    fit("quick", networks.task("quick", quick, CPU, Data(root=small_mnist)), 0, tmp_path / "quick")
+    own = ["--from", str(tmp_path / "quick" / WEIGHTS), "--images", str(corrections), "--sources", "mnist"]
+    with pytest.raises(SystemExit) as error:
+        main(["vit", *own, "--data", str(small_mnist), "--out", str(tmp_path), "--models", str(released)])
+    assert error.value.code == f"{tmp_path}/quick/averaged.pt is a run of quick, not of vit."
+
+
+def test_too_few_digits_are_refused(small_mnist, released, tmp_path):
+    (tmp_path / "own" / "7").mkdir(parents=True)
+    Image.fromarray(draw("7")).save(tmp_path / "own" / "7" / "one.png")
+    Image.fromarray(np.full((50, 50), 255, np.uint8)).save(tmp_path / "own" / "7" / "blank.png")
+    own = ["--from", "nowhere.pt", "--images", str(tmp_path / "own"), "--sources", "mnist", "--models", str(released)]
+    with pytest.raises(SystemExit) as error:
+        main(["cnn", *own, "--data", str(small_mnist), "--out", str(tmp_path)])
+    assert error.value.code == f"{tmp_path}/own has 1 images of one digit; fine-tuning takes at least 10."
+
+
+def test_missing_data_is_said_before_torch_is_loaded(tmp_path):
+    code = f"import sys; from training.train import main\ntry: main(['cnn', '--data', '{tmp_path}'])\n"
+    code += "finally: assert 'torch' not in sys.modules"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert "train-images-idx3-ubyte.gz and" in answer.stderr and "fetch all data with: " in answer.stderr
