@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from training.data.chance import uniform
 from training.recipe import Augment
 
 FIELD = 4  # knots a side of a smooth random field
@@ -42,6 +41,11 @@ def _apply(
         if len(chosen):
             images = images.index_copy(0, chosen, step(images[chosen]))
     return images.clamp(0, 1)
+
+
+def uniform(images: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """One number for each of N images, (N,) float32, evenly spread from low to high, on their device."""
+    return torch.empty(len(images), device=images.device).uniform_(low, high)
 
 
 def _amount(images: torch.Tensor, low: float, high: float) -> torch.Tensor:

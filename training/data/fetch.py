@@ -29,15 +29,15 @@ STRAIGHT = 0.7 / 255  # of that length: a point closer than this to the line bet
 FULL_OF_NUMBERS = 1023  # the same length for whole numbers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Published:
     """One data set: its licence, its address, its files, and the function that downloads and converts it."""
 
     name: str  # of its folder
     licence: str
     address: str
-    files: tuple[str, ...]
     fetch: Callable[[Path], None]
+    files: tuple[str, ...]
     needed: bool = True  # by each recipe that does not train on MNIST alone
 
     def missing(self, root: Path) -> list[Path]:
@@ -318,73 +318,29 @@ def fetch_things(root: Path) -> None:
             archive.writestr(name, photograph)
 
 
+UNIPEN = tuple(f"{part}.npz" for part in Unipen.COUNTS)
+DOLLAR = "https://depts.washington.edu/acelab/proj/dollar"
+
 PUBLISHED = (
+    Published("unipen", "CC BY 4.0", "https://doi.org/10.5281/zenodo.1195803", fetch_unipen, UNIPEN),
+    Published("uji_digits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/177", fetch_uji, ("digits.npz",)),
+    Published("optdigits", "CC BY 4.0", "https://archive.ics.uci.edu/dataset/80", fetch_optdigits, ("optdigits.npz",)),
+    Published("omniglot", "MIT", "https://github.com/brendenlake/omniglot", fetch_omniglot, OMNIGLOT),
+    Published("quickdraw", "CC BY 4.0", "https://quickdraw.withgoogle.com/data", fetch_doodles, ("doodles.npz",)),
     Published(
-        name="unipen",
-        licence="CC BY 4.0",
-        address="https://doi.org/10.5281/zenodo.1195803",
-        files=tuple(f"{part}.npz" for part in Unipen.COUNTS),
-        fetch=fetch_unipen,
+        "detexify", "ODbL 1.0", "https://github.com/kirel/detexify-data", fetch_detexify, ("symbols.npz",), needed=False
     ),
     Published(
-        name="uji_digits",
-        licence="CC BY 4.0",
-        address="https://archive.ics.uci.edu/dataset/177",
-        files=("digits.npz",),
-        fetch=fetch_uji,
-    ),
-    Published(
-        name="optdigits",
-        licence="CC BY 4.0",
-        address="https://archive.ics.uci.edu/dataset/80",
-        files=("optdigits.npz",),
-        fetch=fetch_optdigits,
-    ),
-    Published(
-        name="omniglot",
-        licence="MIT",
-        address="https://github.com/brendenlake/omniglot",
-        files=OMNIGLOT,
-        fetch=fetch_omniglot,
-    ),
-    Published(
-        name="quickdraw",
-        licence="CC BY 4.0",
-        address="https://quickdraw.withgoogle.com/data",
-        files=("doodles.npz",),
-        fetch=fetch_doodles,
-    ),
-    Published(
-        name="detexify",
-        licence="ODbL 1.0",
-        address="https://github.com/kirel/detexify-data",
-        files=("symbols.npz",),
-        fetch=fetch_detexify,
+        "quickdraw345",
+        "CC BY 4.0",
+        "https://quickdraw.withgoogle.com/data",
+        fetch_sketches,
+        ("drawings.npz", "bitmaps.npz"),
         needed=False,
     ),
+    Published("dollar1", "New BSD", DOLLAR, fetch_gestures, ("gestures.npz",), needed=False),
     Published(
-        name="quickdraw345",
-        licence="CC BY 4.0",
-        address="https://quickdraw.withgoogle.com/data",
-        files=("drawings.npz", "bitmaps.npz"),
-        fetch=fetch_sketches,
-        needed=False,
-    ),
-    Published(
-        name="dollar1",
-        licence="New BSD",
-        address="https://depts.washington.edu/acelab/proj/dollar",
-        files=("gestures.npz",),
-        fetch=fetch_gestures,
-        needed=False,
-    ),
-    Published(
-        name="photos_things",
-        licence="MIT",
-        address="https://github.com/garythung/trashnet",
-        files=("photos.zip",),
-        fetch=fetch_things,
-        needed=False,
+        "photos_things", "MIT", "https://github.com/garythung/trashnet", fetch_things, ("photos.zip",), needed=False
     ),
 )
 

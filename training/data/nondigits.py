@@ -8,7 +8,7 @@ background. Letters, signs and doodles come from data sets; frames with several 
 import torch
 import torch.nn.functional as F
 
-from training.data.chance import uniform
+from training.data.augmentation import uniform
 from training.recipe import NONE
 
 
