@@ -31,8 +31,8 @@ export IMAGENET_ROOT ?= $(or $(wildcard ../shared/weights),data/imagenet)
 data: .venv/dev.done  ## fetch MNIST and the other writers' data from their public sources
 	$(BIN)/python -m training.data
 
-# All networks but the one for a lesson, or those that NETWORKS names; TRAIN adds options to each training. A run that is finished has a file
-# `done`; what it prints is in `log.txt` beside it. With --jobs, each training has one thread.
+# All networks but the one for a lesson, or those that NETWORKS names; TRAIN adds options to each training. A finished
+# run has a file `done`; the progress of each is in `log.txt` beside it. Trainings side by side have one thread each.
 NETWORKS ?= $(filter-out __init__ quick,$(basename $(notdir $(wildcard training/networks/*.py))))
 RUNS ?= runs
 MODELS ?= models
@@ -47,7 +47,7 @@ models: data  ## train, export and evaluate all networks; goes on where it was s
 
 $(NETWORKS:%=$(RUNS)/%/done): $(RUNS)/%/done:
 	@mkdir -p $(@D)
-	$(BIN)/python -m training.train $* --resume --threads 1 --out $(RUNS) $(TRAIN) 2>> $(@D)/log.txt \
+	$(BIN)/python -m training.train $* --resume $(if $(filter-out 1,$(JOBS)),--threads 1) --out $(RUNS) $(TRAIN) 2>> $(@D)/log.txt \
 		|| { tail -n 5 $(@D)/log.txt; exit 1; }
 	@touch $@
 

@@ -46,9 +46,9 @@ def main(argv: list[str] | None = None) -> None:
             evaluation.record(found, answers, names, arguments.results)
     except (FileNotFoundError, UnusableArtefact) as error:
         sys.exit(str(error))
-    print(page.by_model(found))
-    print(page.own(found))
-    print("\n".join(evaluation.weak(found)))
+    for text in (page.by_model(found), page.own(found), "\n".join(evaluation.weak(found))):
+        if text:
+            print(text)
     print(json.dumps(evaluation.rounded(found)))
 
 
