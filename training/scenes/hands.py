@@ -19,6 +19,7 @@ Generator = np.random.Generator
 A_WRITER = 150  # samples of each kind, at most: three writers would be a quarter of all
 OWN = 8  # digits, at least, of a writer who writes whole lines
 TYPED, BITMAPS, ONE_WRITER = 0.06, 0.22, 0.45  # shares of the lines; the rest takes each sign from anybody
+SLANTED = 0.12  # of the lines lean much more than most
 LEAST_PEN = 1.0  # pixels
 # Height and width of a sign, at most, each between two shares of a digit's height; and its middle, from the top.
 SIGNS = {
@@ -26,7 +27,7 @@ SIGNS = {
     ",": ((0.14, 0.36), (0.1, 0.25), 1.03),
     "-": ((0.04, 0.3), (0.22, 0.6), 0.5),
     "+": ((0.35, 0.8), (0.35, 0.8), 0.5),
-    "/": ((0.85, 1.5), (0.7, 1.3), 0.5),
+    "/": ((1.0, 1.6), (0.6, 1.2), 0.5),
     ":": ((0.35, 0.75), (0.1, 0.3), 0.6),
     "%": ((0.7, 1.15), (0.5, 1.3), 0.5),
     "=": ((0.2, 0.45), (0.3, 0.8), 0.5),
@@ -106,10 +107,12 @@ class Hand:
     def __init__(self, signs: Signs, generator: Generator) -> None:
         g = self._generator = generator
         self._signs = signs
-        # From a hair line to a felt pen, as a share of a digit's height; half are ball-point pens.
-        self.pen = math.exp(g.uniform(math.log(0.025), math.log(0.27))) if g.random() < 0.5 else g.uniform(0.05, 0.15)
+        # As a share of a digit's height, to a felt pen; half are ball-point pens. The service thickens what is thinner.
+        self.pen = math.exp(g.uniform(math.log(0.04), math.log(0.27))) if g.random() < 0.5 else g.uniform(0.05, 0.15)
         stretch = math.exp(g.normal(0.0, 0.16))
         self._matrix = pens.slant(g) * [[stretch], [1.0]]
+        if g.random() < SLANTED:
+            self._matrix = self._matrix @ [[1, -g.normal(0, 0.4)], [0, 1]]
         self._straight = 0.04 * (g.random() < 0.2)
         kind = g.random()
         self._face = str(g.choice(FONTS)) if kind < TYPED else None

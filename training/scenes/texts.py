@@ -32,6 +32,8 @@ def digits(generator: Generator, count: int | None = None) -> str:
         count = int(generator.integers(1, LONGEST + 1)) if generator.random() < 0.12 else int(generator.geometric(0.27))
     count = min(max(count, 1), LONGEST)
     number = "".join(map(str, generator.integers(0, 10, count)))
+    if generator.random() < 0.05:
+        number = "0123456789"[:count]
     if count > 1 and generator.random() < 0.25:
         run = int(generator.integers(2, min(count, 5) + 1))
         start = count - run if generator.random() < 0.6 else int(generator.integers(0, count - run + 1))
@@ -178,7 +180,7 @@ def _pick(generator: Generator, choices: Sequence[Choice]) -> Choice:
 
 
 KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
-    *((digits, 0.36), (several, 0.05), (whole, 0.07)),
+    *((digits, 0.48), (several, 0.05), (whole, 0.09)),
     *((amount, 0.07), (fenced, 0.02), (date, 0.05), (fraction, 0.03), (calculation, 0.04), (decimal, 0.03)),
     *(
         (percentage, 0.02),
