@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..picture.ink import SURELY
+
 HEIGHT, INK = 40, 28  # pixels of a line, and of its writing in the middle of it
 STEP = 2  # columns a step
 MARGIN = 0.5  # of the height of the writing: paper shown to its left and right
@@ -19,7 +21,10 @@ CHARACTERS = DIGITS + SIGNS + OTHER  # class i + 1 is the i-th
 BLANK, CLASSES = 0, len(CHARACTERS) + 1
 PAPER, CONTRAST = 128, 36.0  # the level of paper, and levels of one standard deviation
 FLATTEST = 4.0  # grey levels of a standard deviation, at least: grain of paper is not blown up
-LEAST = 0.8  # of the commonest height on the page: a line is shown as if it were as high, or a speck would fill it
+TALL = 0.4  # of the commonest height on the page: what is lower does not say how high a line is
+LEAST = 0.8  # of it: a line is shown as if it were as high, or a speck would fill it
+THIN = 0.07  # of the height of the writing: a thinner pen is drawn as thick, or it would fade
+PAPER_INK = 32  # of 255: what is less surely ink is paper
 STEEPEST = 0.3  # rows a column that a line may rise or fall
 LONG = 2.5  # heights between the first and the last mark of a line whose slope is known
 
@@ -31,6 +36,8 @@ class Strip:
     grey: np.ndarray  # (HEIGHT, W) uint8, as `levelled` leaves it
     left: float  # of its left edge, in pixels of the ink
     fit: float  # pixels of it per pixel of the ink
+    top: float  # of its writing, in the middle of the strip, in pixels of the ink
+    bottom: float
 
     def column(self, step: float) -> float:
         """The middle of a step, in pixels of the ink."""
@@ -47,12 +54,17 @@ class Character:
     digits: np.ndarray  # (10,) probabilities of the digits there
 
 
-def cut_out(picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarray, height: float) -> Strip:
+def cut_out(
+    picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarray, height: float, pen: float = np.inf
+) -> Strip:
     """The line of marks with boxes (K, 4) in pixels of ink (H, W) uint8, `scale` of them a pixel of the picture.
 
-    height: the commonest on the page.
+    height: the commonest on the page; pen: the breadth of the strokes, in pixels of the ink.
     """
     boxes = boxes.astype(np.float64)
+    left, right = boxes[:, 0].min(), boxes[:, 2].max()
+    is_tall = boxes[:, 3] - boxes[:, 1] >= TALL * height
+    boxes = boxes[is_tall] if is_tall.any() else boxes
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     slope = 0.0
     if len(x) > 2 and np.ptp(x) > LONG * height:
@@ -60,7 +72,7 @@ def cut_out(picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarra
     top, bottom = (boxes[:, 1] - slope * x).min(), (boxes[:, 3] - slope * x).max()
     tall = max(float(bottom - top), LEAST * height)
     middle = float(top + bottom) / 2
-    left, right = float(boxes[:, 0].min() - MARGIN * tall), float(boxes[:, 2].max() + MARGIN * tall)
+    left, right = float(left - MARGIN * tall), float(right + MARGIN * tall)
     fit = INK / tall
     width = max(8, round((right - left) * fit))
     # The part of the picture in which the strip lies, as large as the strip is, and then upright.
@@ -72,6 +84,11 @@ def cut_out(picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarra
     x0, y0 = np.floor(edges[:2]).astype(int)
     x1, y1 = np.ceil(edges[2:]).astype(int)
     part = _padded(picture, x0, y0, x1, y1)
+    light = _is_light(picture, ink, scale, left, low, right, high)
+    missing = round((THIN * INK - pen * fit) / ratio) if np.isfinite(pen) else 0
+    if missing > 0:  # a hair line would fade
+        kernel = np.ones((missing + 1, missing + 1), np.uint8)
+        part = cv2.dilate(part, kernel) if light else cv2.erode(part, kernel)
     size = max(1, round(part.shape[1] * ratio)), max(1, round(part.shape[0] * ratio))
     part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC)
     matrix = np.array(
@@ -84,33 +101,40 @@ def cut_out(picture: np.ndarray, ink: np.ndarray, scale: float, boxes: np.ndarra
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return Strip(grey=levelled(grey, _is_light(picture, ink, scale, left, low, right, high)), left=left, fit=fit)
+    centre = middle + slope * (left + right) / 2
+    return Strip(
+        grey=levelled(grey, light),
+        left=left,
+        fit=fit,
+        top=centre - tall / 2,
+        bottom=centre + tall / 2,
+    )
 
 
 def _padded(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    """A part of a picture (H, W); what is beyond its edges is as they are."""
+    """A part of a picture (H, W); what is beyond its edges is paper."""
     height, width = picture.shape
     inside = picture[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
     pads = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
-    return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REPLICATE) if any(pads) else inside
+    if not any(pads):
+        return inside
+    return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_CONSTANT, value=float(np.median(inside)))
 
 
 def _is_light(
     picture: np.ndarray, ink: np.ndarray, scale: float, left: float, low: float, right: float, high: float
 ) -> bool:
     """Whether the writing in a part of the ink is lighter than its paper."""
-    part = ink[max(int(low), 0) : int(high) + 1, max(int(left), 0) : int(right) + 1]
-    rows, columns = np.nonzero(part > 127)
-    others = np.nonzero(part < 32)
-    if not len(rows) or not len(others[0]):
-        return False
-
-    def level(at: tuple[np.ndarray, np.ndarray]) -> float:
-        y = ((at[0] + max(int(low), 0) + 0.5) / scale).astype(int).clip(0, picture.shape[0] - 1)
-        x = ((at[1] + max(int(left), 0) + 0.5) / scale).astype(int).clip(0, picture.shape[1] - 1)
-        return float(np.mean(picture[y, x]))
-
-    return level((rows, columns)) > level(others)
+    top, side = max(int(low), 0), max(int(left), 0)
+    part = ink[top : int(high) + 1, side : int(right) + 1]
+    levels = []
+    for chosen in (part > SURELY, part < PAPER_INK):
+        at = np.argwhere(chosen)
+        if not len(at):
+            return False
+        y, x = ((at + (top, side) + 0.5) / scale).astype(int).T
+        levels.append(float(np.mean(picture[y.clip(max=picture.shape[0] - 1), x.clip(max=picture.shape[1] - 1)])))
+    return levels[0] > levels[1]
 
 
 def levelled(grey: np.ndarray, light: bool = False) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ class Signs:
         digits = np.concatenate([rows[0], rows[3]])
         people = joined.writer.astype(int) + 100_000 * (np.arange(start) >= rows[3][0])  # UJI has its own numbers
         images, names = load_mnist(split, root)
-        pictures = omniglot.letters(split, writers).draw.args[0]
+        letters: Any = omniglot.letters(split, writers).draw  # partial(..., pictures)
         return cls(
             strokes=joined,
             rows=_by_label(joined.label, np.concatenate([digits, rows[1]])),
@@ -87,13 +88,14 @@ class Signs:
             numbers=rows[2],
             drawings=np.concatenate(rows[4:]),
             bitmaps={str(digit): images[names == digit, 0].numpy() for digit in range(10)},
-            characters=pictures,
+            characters=letters.args[0],
         )
 
 
 def _rows_of(source: Source) -> tuple[np.ndarray, Strokes]:
     """The strokes that a source draws, and the rows of its split in them."""
-    strokes, rows = source.draw.args  # type: ignore[attr-defined]  # partial(draw_some, strokes, rows)
+    draw: Any = source.draw  # partial(draw_some, strokes, rows)
+    strokes, rows = draw.args
     return rows, strokes
 
 

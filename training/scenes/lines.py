@@ -6,6 +6,7 @@ blurs it, and it is cut out as the service cuts out a line whose ink it has foun
 """
 
 import math
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class Composer:
         self._waves = []
         for _ in range(TILES // 4):
             layer = np.zeros(TILE, np.uint8)
-            printed._waves(layer, [], 30, generator)
+            printed.waves(layer, [], 30, generator)
             self._waves.append(layer)
         self._others: list[np.ndarray] = []  # ink of earlier lines, for what stands beside
 
@@ -293,7 +294,9 @@ class Composer:
         if not screen and g.random() < DIRT:
             for _ in range(int(g.integers(1, 6))):
                 x, y = (g.uniform(0, 1, 2) * shape[::-1]).astype(int)
-                cv2.circle(page, (int(x), int(y)), int(g.integers(1, 2 + height / 25)), float(g.uniform(20, 120)), -1)
+                cv2.circle(
+                    page, (int(x), int(y)), int(g.integers(1, int(2 + height / 25))), float(g.uniform(20, 120)), -1
+                )
         return page * (1 - np.float32(strength) * covered)
 
     def _printed(
@@ -336,7 +339,7 @@ class Composer:
             layer = np.maximum(layer, _part(self._waves[int(g.integers(len(self._waves)))], shape, g))
             drawn = True
         if g.random() < 0.07 * more:
-            printed._text(layer, boxes if not often else [], height * g.uniform(0.6, 1.2), g)
+            printed.text(layer, boxes if not often else [], height * g.uniform(0.6, 1.2), g)
             drawn = True
         if g.random() < 0.02 * more:  # a stamp
             centre = (int(g.integers(shape[1])), int(g.integers(shape[0])))
@@ -487,13 +490,12 @@ def _part(tile: np.ndarray, shape: tuple[int, int], generator: Generator) -> np.
 
 def textures(writers: Path) -> np.ndarray | None:
     """Photographs of things and wallpapers (N, 96, 96) uint8, where they are; cardboard and paper bear print."""
-    import zipfile
-
     path = writers / "photos_things" / "photos.zip"
     if not path.is_file():
         return None
     with zipfile.ZipFile(path) as file:
         names = [name for name in sorted(file.namelist()) if name.endswith((".jpg", ".jpeg"))]
         names = [name for name in names if not name.split("/")[-2].startswith(("cardboard", "paper"))]
-        found = [cv2.imdecode(np.frombuffer(file.read(name), np.uint8), cv2.IMREAD_GRAYSCALE) for name in names]
+        codes = [np.frombuffer(file.read(name), np.uint8) for name in names]
+    found = [np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)) for code in codes]
     return np.stack([picture for picture in found if picture.shape == (96, 96)])

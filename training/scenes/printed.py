@@ -128,7 +128,7 @@ def _cells(
             cv2.rectangle(layer, low, high, 255, thick, cv2.LINE_AA)
 
 
-def _text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
+def text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
     """Words of a printed form, beside the writing, most of them smaller."""
     picture = Image.fromarray(layer)
     pen = ImageDraw.Draw(picture)
@@ -144,7 +144,7 @@ def _text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
     layer[:] = np.asarray(picture)
 
 
-def _waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
+def waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
     """A guilloche: families of thin waves, as on cheques and banknotes."""
     size = max(layer.shape)
     x = np.arange(-4, size + 4, 3.0)
@@ -158,7 +158,7 @@ def _waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator)
             cv2.polylines(layer, [points], False, int(generator.integers(90, 256)), 1, cv2.LINE_AA, 4)
 
 
-KINDS = (_rules, 0.2), (_squares, 0.1), (_form, 0.14), (_text, 0.12), (_waves, 0.1)  # and how often each is there
+KINDS = (_rules, 0.2), (_squares, 0.1), (_form, 0.14), (text, 0.12), (waves, 0.1)  # and how often each is there
 
 
 def things(page: np.ndarray, generator: Generator) -> np.ndarray:

@@ -90,8 +90,27 @@ def test_a_speck_does_not_fill_a_line():
     assert strip.fit == pytest.approx(INK / 48)
 
 
-def test_a_line_at_the_edge_of_a_picture_goes_on_as_the_edge_does():
+def test_beyond_the_edge_of_a_picture_is_paper():
     picture = np.full((60, 60), 200, np.uint8)
-    picture[:, 20:26] = 50
-    strip = cut_out(picture, np.uint8(255) * (picture < 100), 1.0, np.array([[20, 0, 26, 60]]), height=60)
-    assert strip.grey.shape[0] == HEIGHT and np.median(strip.grey) == PAPER
+    picture[:, 54:] = 50
+    strip = cut_out(picture, np.uint8(255) * (picture < 100), 1.0, np.array([[54, 0, 60, 60]]), height=60)
+    assert strip.grey.shape[0] == HEIGHT and (strip.grey[:, -5:] > PAPER - CONTRAST / 2).all()
+    assert (strip.grey < PAPER - CONTRAST).any()
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_hair_line_is_drawn_as_broad_as_a_pen(light):
+    picture = np.full((600, 300), 220, np.uint8)
+    picture[100:500, 150:152] = 40
+    picture = 255 - picture if light else picture
+    ink = np.uint8(255) * ((picture < 100) != light)
+    box = np.array([[150, 100, 152, 500]])
+    faded, drawn = (cut_out(picture, ink, 1.0, box, 400, pen).grey.min() for pen in (np.inf, 2.0))
+    columns = (cut_out(picture, ink, 1.0, box, 400, 2.0).grey < PAPER - CONTRAST).any(0).sum()
+    assert drawn <= faded and columns >= 2
+
+
+def test_dots_of_ink_beside_a_line_do_not_make_it_higher():
+    picture, ink, boxes = written(0.0, 1.0)
+    point = np.array([[50, 290, 56, 296]])
+    assert cut_out(picture, ink, 1.0, np.concatenate([boxes, point]), height=60).fit == pytest.approx(INK / 60)
