@@ -29,7 +29,7 @@ AUGMENT = Augment(
     stripe=None,
 )
 RECIPE = DigitRecipe(
-    epochs=4,
+    epochs=3,
     batch_size=256,
     lr=1e-2,
     warmup=0.2,
