@@ -103,6 +103,13 @@ def test_consensus_is_the_verdict_of_all_models(client):
     np.testing.assert_allclose(answer["probabilities"].sum(1), 1)
 
 
+def test_image_without_ink_is_not_accepted(client):
+    """Bug: zeros were a 1, accepted, and all networks agreed."""
+    mixed = np.concatenate([BRIGHT[:1], np.zeros((2, 1, 28, 28), np.uint8)])
+    answer = tensors(infer(client, "consensus", {"inputs": [images(mixed)]}))
+    assert answer["accepted"].tolist() == [True, False, False]
+
+
 def test_each_image_of_a_request_gets_its_own_answer(client):
     """Bug of a first draft: all images of a request got the answer of the first."""
     mixed = np.concatenate([BRIGHT, np.zeros((50, 1, 28, 28), np.uint8)])
