@@ -2,7 +2,7 @@
 
 RapidOCR finds text with a detector and reads it with a recogniser; a picture is also given to the recogniser alone,
 which reads one line. Of what it reads only the digits are kept. Pictures: photographs of numbers by UNIPEN's test
-writers, from whom nothing was learnt, and a folder of labelled pictures (see training.measure.numbers).
+writers, from whom nothing was learnt, and a folder of labelled pictures (see training.measure.folder).
 
     pip install '.[ocr]'
     python -m benchmarks.ocr --images FOLDER --record results/ocr.json
@@ -26,7 +26,7 @@ from benchmarks import handwriting
 from service.picture.errors import InvalidImage
 from service.recogniser import Recogniser
 from training.data.writers import folder as writers_folder
-from training.measure.numbers import distance, labelled
+from training.measure.folder import distance, labelled
 
 SEED = 0
 Reader = Callable[[bytes], str]  # the bytes of a picture to its lines of digits
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     generator = np.random.default_rng(SEED)
     sets = {"UNIPEN numbers": handwriting.numbers(writers_folder(args.writers), args.count, generator)}
     if args.images:
-        named = [(path.read_bytes(), truth) for path, truth in labelled(args.images)]
+        named = [(one.path.read_bytes(), one.truth) for one in labelled(args.images) if len(one.truth) > 1]
         sets["lines of the development set"] = [one for one in named if "\n" not in one[1]]
         sets["pages of the development set"] = [one for one in named if "\n" in one[1]]
     readers = {"Quintet": quintet(args.models)}
