@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.release.consensus import fit, weights
+from training.release.consensus import TOGETHER, fit, least_is_digit, weights
 
 LABELS = np.arange(2000) % 10
 
@@ -30,3 +30,14 @@ def test_every_choice_has_a_temperature_and_a_threshold():
     fitted = fit({"a": answers(0.01, 0), "b": answers(0.02, 1)}, LABELS)
     assert list(fitted.weight) == ["a", "b"]
     assert fitted.temperature.keys() == fitted.threshold.keys() == {"a", "b", "a,b"}
+
+
+def test_is_digit_refuses_what_confidence_leaves_of_the_allowed_share():
+    scores = np.arange(1000) / 1000
+    unsure = {name: np.zeros(1000, bool) for name in TOGETHER}
+    least = least_is_digit(dict.fromkeys(TOGETHER, scores), unsure)
+    assert 0.002 <= least <= 0.004  # MNIST's .3 % allow less than UNIPEN's 2 %
+    unsure["validation"][500:502] = True
+    assert least_is_digit(dict.fromkeys(TOGETHER, scores), unsure) < least - 0.001
+    unsure["validation"][:100] = True
+    assert least_is_digit(dict.fromkeys(TOGETHER, scores), unsure) == 0

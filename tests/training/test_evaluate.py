@@ -2,6 +2,7 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -135,3 +136,30 @@ def test_no_artefact_gives_one_sentence(tmp_path):
         error.value.code
         == f"{tmp_path} holds no artefact of a network that names digits; create one with: quintet export NAME"
     )
+
+
+def test_the_network_is_digit_refuses_beside_confidence(models, small_mnist, small_writers, tmp_path):
+    """Its scores here are how much ink there is in the brightest pixel of each image: 1 for all but the blank ones."""
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    nodes = [
+        onnx.helper.make_node("Cast", ["images"], ["levels"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("ReduceMax", ["levels"], ["highest"], axes=[1, 2, 3], keepdims=0),
+        onnx.helper.make_node("Div", ["highest", "full"], ["is_digit"]),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "is_digit",
+        [onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["N", 1, 28, 28])],
+        [onnx.helper.make_tensor_value_info("is_digit", onnx.TensorProto.FLOAT, ["N"])],
+        [onnx.helper.make_tensor("full", onnx.TensorProto.FLOAT, [], [255.0])],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]), folder / "is_digit.onnx")
+    found, answers = measure(["cnn"], folder, Data(root=small_mnist, writers=small_writers))
+    release(found, answers, ["cnn"], folder, folder)
+    assert 0.5 < found["consensus"]["least_is_digit"] <= 1
+    assert load_consensus(folder).least_is_digit == found["consensus"]["least_is_digit"]
+    assert "unseen_symbols" in found["cnn"]["sets"] and "unipen_validation" not in found["cnn"]["sets"]
+    share = found["cnn"]["sets"]["validation"]["refused"]["share"]
+    alone, _ = measure(["cnn"], models, Data(root=small_mnist, writers=small_writers))
+    assert found["cnn"]["threshold"] <= alone["cnn"]["threshold"] and share <= 0.02

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from tqdm import tqdm
 
-from service.inference.artefact import Artefact, open_artefact, open_finder
+from service.inference.artefact import JUDGE, Artefact, open_artefact, open_finder, open_judge
 from service.inference.consensus import Calibration, key, mean_probabilities
 from service.inference.device import open_session
 from service.picture.ink import FILE
@@ -24,7 +25,7 @@ from training.data.unipen import SLASHED
 from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.folder import Labelled, measure_digits, measure_numbers
-from training.measure.sets import Images, of_mnist, of_writers
+from training.measure.sets import Images, of_foreign, of_mnist, of_writers
 from training.release import consensus
 from training.release.graph import set_properties
 from training.task import Data
@@ -45,10 +46,12 @@ def evaluate(names: list[str], models: Path, data: Data) -> tuple[dict[str, Any]
     finder = open_finder(models / FILE, os.cpu_count() or 1)
     sets = dict(of_mnist(data.root, finder))
     try:
-        sets |= of_writers(data.writers)
+        sets |= dict(of_writers(data.writers)) | dict(of_foreign(data.writers))
     except FileNotFoundError as error:
         tqdm.write(f"The other writers' sets are left out: {error}")
     answers = Answers(sets)
+    if (models / f"{JUDGE}.onnx").exists():
+        answers.judge(open_judge(models / f"{JUDGE}.onnx", os.cpu_count() or 1))
     canvases = detection.pages(*mnist.load("test", data.root))
     found: dict[str, Any] = {}
     of_pages: dict[str, Any] = {}
@@ -60,9 +63,11 @@ def evaluate(names: list[str], models: Path, data: Data) -> tuple[dict[str, Any]
             of_pages[name] = {"detection": detection.precision(boxes, scores, canvases[1])}
     answers.fit(names)
     for name in names:
-        found[name] = answers.describe(answers.of[name], answers.on_cpu.threshold[name]) | of_pages.get(name, {})
+        found[name] = answers.describe([name], answers.of[name]) | of_pages.get(name, {})
     together = answers.together(names)
-    found[CONSENSUS] = answers.describe(together, answers.on_cpu.threshold[key(names)])
+    found[CONSENSUS] = answers.describe(names, together)
+    if answers.is_digit:
+        found[CONSENSUS]["least_is_digit"] = answers.on_cpu.least_is_digit
     found[CONSENSUS]["weights"] = answers.on_cpu.weight
     found[CONSENSUS]["test_intervals"] = intervals(together["test"], sets["test"].labels)
     return found, answers
@@ -79,7 +84,14 @@ class Answers:
         self.sets = sets
         self.of: dict[str, dict[str, np.ndarray]] = {}  # by model and set: probabilities (N, 10)
         self.in_floats: dict[str, np.ndarray] = {}  # by model: probabilities (N, 10) of the validation images
+        self.is_digit: dict[str, np.ndarray] = {}  # by set: scores (N,) of the network is_digit; empty without it
         self.on_cpu = self.floats = Calibration(temperature={}, threshold={})
+
+    def judge(self, session: onnxruntime.InferenceSession) -> None:
+        """Run the network is_digit over every set."""
+        for title, images in self.sets.items():
+            parts = [images.images[i : i + BATCH] for i in range(0, len(images.images), BATCH)]
+            self.is_digit[title] = np.concatenate([session.run([JUDGE], {"images": part})[0] for part in parts])
 
     def add(self, name: str, artefact: Artefact) -> None:
         """Run one artefact over every set."""
@@ -91,10 +103,22 @@ class Answers:
             self.in_floats[name] = probabilities_of(replace(artefact, session=session), images, "in floats")
 
     def fit(self, names: list[str]) -> None:
-        """Fit the consensus of every subset of `names`."""
+        """Fit the consensus of every subset of `names`, and the least score of is_digit beside all of them."""
         labels = self.sets["validation"].labels
-        self.on_cpu = consensus.fit({name: self.of[name]["validation"] for name in names}, labels)
-        self.floats = consensus.fit({name: self.in_floats[name] for name in names}, labels)
+        refused = consensus.BY_CONFIDENCE if self.is_digit else consensus.REFUSED
+        self.on_cpu = consensus.fit({name: self.of[name]["validation"] for name in names}, labels, refused)
+        self.floats = consensus.fit({name: self.in_floats[name] for name in names}, labels, refused)
+        if self.is_digit:
+            there = [title for title in consensus.TOGETHER if title in self.sets]
+            unsure = {title: ~self.accepted(names, self.together(names)[title], title) for title in there}
+            least = consensus.least_is_digit({title: self.is_digit[title] for title in there}, unsure)
+            self.on_cpu = self.on_cpu.model_copy(update={"least_is_digit": least})
+            self.floats = self.floats.model_copy(update={"least_is_digit": least})
+
+    def accepted(self, names: list[str], said: np.ndarray, title: str) -> np.ndarray:
+        """Which images of a set are accepted, (N,) bool; said: the probabilities (N, 10) of the models `names`."""
+        found = said.max(1) >= self.on_cpu.threshold[key(names)]
+        return found & (self.is_digit[title] >= self.on_cpu.least_is_digit) if self.is_digit else found
 
     def together(self, names: list[str]) -> dict[str, np.ndarray]:
         """The probabilities of the consensus for each set."""
@@ -104,13 +128,15 @@ class Answers:
             for title in self.sets
         }
 
-    def describe(self, said: dict[str, np.ndarray], threshold: float) -> dict[str, Any]:
-        """Every figure of one model or of the consensus; said: {set: probabilities (N, 10)}."""
+    def describe(self, names: list[str], said: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Every figure of the models `names` together; said: {set: probabilities (N, 10)}."""
         found: dict[str, Any] = {split: figures(said[split], self.sets[split].labels) for split in SPLITS}
-        found["threshold"] = threshold
+        found["threshold"] = self.on_cpu.threshold[key(names)]
         of_test = said["test"].max(1)
         for title, images in self.sets.items():
-            accepted = said[title].max(1) >= threshold
+            if title in consensus.TOGETHER and title not in SPLITS:
+                continue
+            accepted = self.accepted(names, said[title], title)
             part: dict[str, Any] = {"refused": share(~accepted)}
             if images.writers is not None:
                 part["writers"] = images.writers

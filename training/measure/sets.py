@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from tqdm import tqdm
 
 from service.picture.digit import canonicalise
 from service.picture.ink import InkFinder
-from training.data import doodles, mnist, omniglot, optdigits, uji, unipen
+from training.data import doodles, drawings, glyphs, mnist, omniglot, optdigits, uji, unipen
 from training.data.nondigits import several
 from training.data.writers import Source
 from training.recipe import NONE
@@ -58,8 +59,25 @@ def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
     yield "letters", _drawn(unipen.letters("test", writers))
     yield "omniglot", _drawn(omniglot.letters("test", writers))
     yield "doodles", replace(_drawn(doodles.drawings("test", writers)), writers=None)
+    # To fit what is accepted, not to be measured on.
+    yield "unipen_validation", _drawn(unipen.digits("validation", writers))
     yield "unseen_signs", _drawn(unipen.unseen_signs(writers))
     yield "unseen_alphabets", _drawn(omniglot.unseen_alphabets(writers))
+
+
+def of_foreign(writers: Path | None) -> Iterator[tuple[str, Images]]:
+    """Symbols, doodles, gestures and typed signs of kinds that no network is trained on. Missing sets are left out."""
+    kinds = {
+        "unseen_symbols": drawings.unseen_symbols,
+        "unseen_sketches": drawings.unseen_doodles,
+        "unseen_gestures": drawings.unseen_gestures,
+        "unseen_typed": glyphs.unseen_typed,
+    }
+    for title, load in kinds.items():
+        try:
+            yield title, replace(_drawn(load(writers)), writers=None)
+        except FileNotFoundError as error:
+            tqdm.write(f"The set {title} is left out: {error}")
 
 
 def _drawn(source: Source, writers: int | None = None) -> Images:

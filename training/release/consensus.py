@@ -11,14 +11,18 @@ from service.inference.consensus import FILE, Calibration, choices, mean_probabi
 from training.digits import REFUSED, temperature
 
 PRIOR = 10  # images counted for each model beforehand; without any, the few that are read wrong decide alone
+# With the network is_digit, confidence alone refuses fewer digits: it knows what is unclear, not what is foreign.
+BY_CONFIDENCE = 0.001  # share of MNIST's validation digits
+# Shares of digits that both may refuse together, by set: of UNIPEN's as many as confidence alone did (.0208).
+TOGETHER = {"validation": 0.003, "unipen_validation": 0.02}
 STEPS = 1000  # of expectation maximisation; after 500, no weight of the released models moves by .001
 
 
-def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> Calibration:
+def fit(answers: dict[str, np.ndarray], labels: np.ndarray, refused: float = REFUSED) -> Calibration:
     """Fit the weight of each model, and the temperature and the threshold of every subset of them.
 
-    answers: by model, the probabilities (N, 10) of MNIST's validation digits; labels: (N,). Each threshold refuses a
-    share REFUSED of these digits.
+    answers: by model, the probabilities (N, 10) of MNIST's validation digits; labels: (N,). Each threshold refuses the
+    share `refused` of these digits.
     """
     weight = dict(zip(answers, weights(np.stack(list(answers.values())), labels), strict=True))
     temperatures, thresholds = {}, {}
@@ -29,8 +33,17 @@ def fit(answers: dict[str, np.ndarray], labels: np.ndarray) -> Calibration:
         fitted = 1.0 if len(stacked) == 1 else temperature(np.log(mean_probabilities(stacked, weights=own)), labels)
         temperatures[choice] = round(fitted, 4)
         confidences = mean_probabilities(stacked, temperatures[choice], own).max(1)
-        thresholds[choice] = round(float(np.quantile(confidences, REFUSED)), 4)
+        thresholds[choice] = round(float(np.quantile(confidences, refused)), 4)
     return Calibration(weight=weight, temperature=temperatures, threshold=thresholds)
+
+
+def least_is_digit(is_digit: dict[str, np.ndarray], unsure: dict[str, np.ndarray]) -> float:
+    """The least score of an accepted image, such that no set of validation digits loses more than TOGETHER allows.
+
+    is_digit: by set, the scores (N,) of its digits; unsure: which of them confidence refuses, (N,) bool.
+    """
+    found = [np.quantile(np.where(unsure[name], -1.0, is_digit[name]), TOGETHER[name]) for name in is_digit]
+    return max(0.0, round(float(min(found)), 4))
 
 
 def weights(probabilities: np.ndarray, labels: np.ndarray) -> list[float]:

@@ -21,6 +21,10 @@ NONDIGITS = {
     "doodles": "Quick, Draw!: cats, rainbows, trains",
     "unseen_signs": "UNIPEN, ten signs that no recipe trains on",
     "unseen_alphabets": "Omniglot, two alphabets that no recipe trains on",
+    "unseen_symbols": "Detexify, 125 kinds that no recipe trains on",
+    "unseen_sketches": "Quick, Draw!, 27 categories that no recipe trains on",
+    "unseen_gestures": "$1 gestures, four kinds that no recipe trains on",
+    "unseen_typed": "typed signs, two typefaces and nine signs that no recipe trains on",
 }
 ALONE = "trained on MNIST alone"  # the title of a column
 
