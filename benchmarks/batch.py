@@ -1,13 +1,12 @@
-"""Images per second of `quintet batch`, without Ray and with one and two workers, and of HTTP, on the same files.
+"""How many images does `quintet batch` read, without Ray and with one and two workers, and does a killed run go on?
 
-Some files are damaged on purpose. Each run is a separate process whose start is part of its time, as it is for a user;
-the HTTP service is started before the clock. One more run is killed (SIGKILL, the whole group) after its first rows and
-started again: its rows must equal those of an uninterrupted run.
+Some files are damaged on purpose. Each run is a process of its own, whose start counts, as it does for a user. The runs
+of the parts *_killed are killed (SIGKILL, the whole group) after their first rows and started again: their rows must
+equal those of an uninterrupted run. With 10,000 images, it takes about ten minutes on two cores.
 
-    python -m benchmarks.batch --images 10000 --out results/batch.json
+    python -m benchmarks.batch --images 10000 --record
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,29 +16,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx2
 import numpy as np
 import onnxruntime
+from tqdm import tqdm
 
-from benchmarks.offline import hardware
+from benchmarks.records import REPOSITORY, Record, hardware, parser, show
 from service.batch import output
-from tests.serving import serving
+from training.report.docs import table_of
 
-CLIENTS = 8  # simultaneous connections to the HTTP route
 DAMAGED = 100  # one file in so many is truncated
-REPOSITORY = Path(__file__).parent.parent
+BILLION = 10**9
+WAYS = {"plain": "one process, without Ray", "ray_1": "Ray, 1 worker", "ray_2": "Ray, 2 workers"}
+OPTIONS = {
+    "plain": ["--engine", "plain"],
+    "ray_1": ["--engine", "ray", "--workers", "1"],
+    "ray_2": ["--engine", "ray", "--workers", "2"],
+}
+PARTS = "plain", "plain_killed", "ray_1", "ray_2", "ray_1_killed"
 
 
-def make(folder: Path, count: int) -> list[Path]:
+def make(folder: Path, count: int) -> None:
     """Write digits of random size, place, pen and paper, 120 to 300 pixels a side, as PNG and JPEG."""
     generator = np.random.default_rng(0)
-    paths = []
     for number in range(count):
         side, scale, pen = generator.integers(120, 300), generator.uniform(2, 4), int(generator.integers(4, 12))
         paper, ink = int(generator.integers(180, 255)), int(generator.integers(0, 90))
@@ -48,68 +51,38 @@ def make(folder: Path, count: int) -> list[Path]:
         cv2.putText(picture, str(number % 10), place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, pen, cv2.LINE_AA)
         kind = ".png" if number % 2 else ".jpg"
         data = cv2.imencode(kind, picture)[1].tobytes()
-        paths.append(folder / f"{number:06}{kind}")
-        paths[-1].write_bytes(data[: len(data) // 3] if number % DAMAGED == 0 else data)
-    return paths
+        (folder / f"{number:06}{kind}").write_bytes(data[: len(data) // 3] if number % DAMAGED == 0 else data)
 
 
-def command(source: Path, out: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "service", "batch", str(source), "--out", str(out), *options]
+def start(source: Path, out: Path, options: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "service", "batch", str(source), "--out", str(out), *options]
+    return subprocess.Popen(command, start_new_session=True, cwd=REPOSITORY)
 
 
-def whole(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
-    """A run that nobody stops. `processor_seconds` are those of all processes that it waited for: not those of Ray."""
+def run(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
+    """A run to its end. `processor_seconds` are those of all processes that it waited for: not those of Ray."""
     started, used = time.perf_counter(), _processor_seconds()
-    subprocess.run(command(source, out, *options), check=True, cwd=REPOSITORY)
-    seconds, used = time.perf_counter() - started, _processor_seconds() - used
-    table = sum(path.stat().st_size for path in out.glob("*.parquet"))
-    digest, count = _rows(source, out)
-    return {
-        "seconds": round(seconds, 2),
-        "processor_seconds": round(used, 2),
-        "bytes_per_row": round(table / count, 1),
-        "rows": digest,
+    if status := start(source, out, options).wait():
+        raise RuntimeError(f"quintet batch ended with status {status}.")
+    figures = {
+        "seconds": round(time.perf_counter() - started, 2),
+        "processor_seconds": round(_processor_seconds() - used, 2),
     }
+    rows = [row | {"path": os.path.relpath(row["path"], source)} for row in output.rows(out)]
+    said = json.dumps(sorted(rows, key=lambda row: row["path"])).encode()
+    return figures | {"rows": hashlib.sha256(said).hexdigest()}
 
 
 def killed(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
-    """Kill a run after its first rows, and go on; `seconds` are those of the second call."""
-    process = subprocess.Popen(command(source, out, *options), start_new_session=True, cwd=REPOSITORY)
+    """Kill a run after its first rows, and go on; the figures are those of the second call."""
+    process = start(source, out, options)
     while not list(out.glob("[!_]*")):
         time.sleep(0.05)
         if process.poll() is not None:
-            raise RuntimeError("the run ended before it could be killed")
+            raise RuntimeError("The run ended before it could be killed.")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    before = sum(1 for _ in output.rows(out, ["path"]))
-    started = time.perf_counter()
-    subprocess.run(command(source, out, *options), check=True, cwd=REPOSITORY)
-    return {
-        "rows_before": before,
-        "seconds": round(time.perf_counter() - started, 2),
-        "rows": _rows(source, out)[0],
-    }
-
-
-def over_http(source: Path, _out: Path, _options: list[str]) -> dict[str, Any]:
-    """POST /predict for all files, CLIENTS at a time."""
-    paths, kind = sorted(source.iterdir()), {"Content-Type": "application/octet-stream"}
-    with (
-        serving() as address,
-        httpx2.Client(base_url=address, timeout=60) as client,
-        ThreadPoolExecutor(CLIENTS) as pool,
-    ):
-        started = time.perf_counter()
-        for answer in pool.map(lambda path: client.post("/predict", content=path.read_bytes(), headers=kind), paths):
-            if answer.status_code not in (200, 400):
-                raise RuntimeError(answer.text)
-        return {"seconds": round(time.perf_counter() - started, 2)}
-
-
-def _rows(source: Path, out: Path) -> tuple[str, int]:
-    """A digest of the rows of a result, whatever their order, their files and their folder; and how many there are."""
-    rows = [row | {"path": os.path.relpath(row["path"], source)} for row in output.rows(out)]
-    return hashlib.sha256(json.dumps(sorted(rows, key=lambda row: row["path"])).encode()).hexdigest(), len(rows)
+    return {"rows_before": sum(1 for _ in output.rows(out, ["path"]))} | run(source, out, options)
 
 
 def _processor_seconds() -> float:
@@ -117,55 +90,49 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-PLAIN, RAY_1, RAY_2 = (
-    ["--engine", "plain"],
-    ["--engine", "ray", "--workers", "1"],
-    ["--engine", "ray", "--workers", "2"],
-)
-PARTS: dict[str, tuple[Callable[[Path, Path, list[str]], dict[str, Any]], list[str]]] = {
-    "plain": (whole, PLAIN),
-    "ray_1": (whole, RAY_1),
-    "ray_2": (whole, RAY_2),
-    "plain_killed": (killed, PLAIN),
-    "ray_1_killed": (killed, RAY_1),
-    "http": (over_http, []),
-}
+def table(record: Record) -> str:
+    """What was measured, and what follows for 10^9 images."""
+    images, cores = record["images"], record["cores"]
+    parts: dict[str, dict[str, Any]] = record["parts"]
+    rates = {name: images / parts[way]["seconds"] for way, name in WAYS.items() if way in parts}
+    rows = [[name, f"{rate:,.0f}", f"{BILLION / rate / 86_400:,.0f}"] for name, rate in rates.items()]
+    load = max(part["load_average_1min"] for part in parts.values())
+    says = [f"{images:,} images, {cores} cores of {record['cpu']}, starting included; load average up to {load:.0f}."]
+    if plain := parts.get("plain"):
+        busy = plain["processor_seconds"] / images  # core-seconds of an image, starting included
+        says.append(
+            f"One process uses {busy * 1e3:,.1f} ms of a core for an image, so 10^9 images take "
+            f"{busy * BILLION / 3600:,.0f} core-hours and {BILLION * record['bytes_per_image'] / 1e12:,.1f} TB, at "
+            f"{record['bytes_per_image']:,} bytes each."
+        )
+    again = [parts[f"{way}_killed"] for way in WAYS if f"{way}_killed" in parts]
+    if again:
+        same = len({part["rows"] for part in parts.values() if "rows" in part}) == 1
+        says.append(f"Killed and called again, {len(again)} runs give {'the same rows' if same else 'OTHER ROWS'}.")
+    return f"{table_of(['way', 'images/s', 'days for 10^9 on this machine'], rows)}\n{' '.join(says)}"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Returns 1 if two runs have different rows."""
-    about, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.batch",
-        description=about,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all of them")
-    parser.add_argument("--out", type=Path, required=True, help="the file of figures, JSON")
-    arguments = parser.parse_args(argv)
-    record: dict[str, Any] = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    if record.get("images") != arguments.images:
-        record = {"images": arguments.images, "parts": {}}  # figures of other files are no use
+TABLES = {"batch": table}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--images", type=int, default=10_000, help="default: 10,000")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all of them")
+    arguments = options.parse_args(argv)
+    record: Record = {"images": arguments.images, "cores": len(os.sched_getaffinity(0)), "cpu": hardware()}
+    record |= {"onnxruntime": onnxruntime.__version__, "parts": {}}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "images"
         source.mkdir()
-        paths = make(source, arguments.images)
-        record |= {
-            "bytes_per_image": round(sum(path.stat().st_size for path in paths) / len(paths)),
-            "cores": len(os.sched_getaffinity(0)),
-            "cpu": hardware(),
-            "onnxruntime": onnxruntime.__version__,
-        }
-        for part in arguments.parts:
-            work, options = PARTS[part]
-            figures = work(source, Path(folder) / part, options)
+        make(source, arguments.images)
+        record["bytes_per_image"] = round(sum(path.stat().st_size for path in source.iterdir()) / arguments.images)
+        for part in tqdm(arguments.parts):
+            work = killed if part.endswith("_killed") else run
+            figures = work(source, Path(folder) / part, OPTIONS[part.removesuffix("_killed")])
             record["parts"][part] = figures | {"load_average_1min": round(os.getloadavg()[0], 1)}
-            arguments.out.write_text(json.dumps(record, indent=1) + "\n")
-            print(json.dumps({part: record["parts"][part]}), flush=True)
-    return int(len({part["rows"] for part in record["parts"].values() if "rows" in part}) > 1)
+    show("batch", record, table, arguments.record)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,72 +1,73 @@
-"""The service over HTTP against its own floor and its peers: requests/s and latency at 1, 4, 16 and 64 connections.
+"""How fast is the service over HTTP, beside its floor and its peers (benchmarks.peers)?
 
-Starts `bentoml serve`, the floor (benchmarks.floor: the same code in bare Starlette and uvicorn, with uvloop and
-httptools) and the peers (benchmarks.peers) in turn, several rounds of each so that the machine's moods meet all, and
-loads them from another process in a closed loop (benchmarks.load). What bounds it: the cores, which the load shares.
-`cpu_ms` is the time that all processes of a server spend on the cores for one request; other work on the machine hardly
-changes it. With --minutes it is a soak of the service alone instead (benchmarks.soak). The last line of the output is
-JSON.
+The servers run in turn, several rounds of each, so that other load hits all alike. A digit of 28x28 pixels is sent over
+1, 4, 16 and 64 connections; the cores, which the load shares, are the limit. `cpu_ms` is the time that all processes of
+a server spend on the cores for one request; other work on the machine hardly changes it. Two other measurements of the
+service alone:
 
-    python -m benchmarks.http
-    python -m benchmarks.http --minutes 30
+    python -m benchmarks.http --minutes 30   # a mixture of requests: do memory, open files and threads grow?
+    python -m benchmarks.http --crowd        # how long do two clients of /predict wait beside eight others?
 """
 
 import argparse
+import base64
 import json
 import os
+import random
 import sys
+import time
+import urllib.request
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import psutil
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks import load, soak
-from benchmarks.offline import hardware
-from benchmarks.servers import (
-    COMMANDS,
-    HOST,
-    PATHS,
-    PEERS,
-    Process,
-    is_preferred,
-    missing,
-    path_of,
-    processor_seconds,
-    serving,
-)
+from benchmarks.peers import COMMANDS, PEERS, missing, path_of
+from benchmarks.records import EXAMPLES, Record, hardware, parser, show
+from benchmarks.servers import HOST, Process, family, form, load, processor_seconds, request, serving
 from service import settings as environment
-from service.inference.artefact import open_finder
-from service.picture.decode import FORMATS, grey_from_upload
-from service.picture.digit import canonicalise
-from service.picture.ink import FILE
+from service.recogniser import Recogniser
+from training.report.docs import table_of
 
 Row = dict[str, Any]  # what one load gave
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 CONNECTIONS = 1, 4, 16, 64
+SHOWN = 1, 16, 64  # of these, in docs/results.md
 WARM_UP = 1.0  # seconds of load before the clock
+
+SAMPLE = 5.0  # seconds between two samples of the processes of a soak
+SETTLED = 300.0  # seconds after which nothing should grow
+SOAKING = 16  # connections
+WEIGHTS = {"/predict": 8, "/predict/batch": 2, "/v2": 2, "/read": 4, "bad": 4}
+ORDER = 1_000  # requests before the mixture repeats itself
+TITLES = {"memory_mb": "memory, MB", "file_descriptors": "open files", "threads": "threads"}
+
+CLIENTS, OTHERS = 2, 8  # connections of a crowd
+HEALTH = 0.1  # seconds between two requests of /readyz
+NOISE = (64, 0.5), (130, 0.5), (200, 0.5), (130, 0.3), (1_024, 0.001), (1_024, 0.01)  # side in pixels, share of white
+
+
+# Beside other servers.
 
 
 def small() -> bytes:
     """A digit of 28x28 pixels as PNG: the least that an upload can be, so that what surrounds it weighs most."""
-    picture, _ = grey_from_upload((EXAMPLES / "seven.png").read_bytes(), 10**6, FORMATS)
-    file = BytesIO()
-    Image.fromarray(canonicalise(picture, open_finder(Path("models") / FILE, threads=1)).image).save(file, "PNG")
-    return file.getvalue()
+    explained = Recogniser(models=None, device="cpu").predict(EXAMPLES / "seven.png", "cnn", explain=True).explain
+    assert explained is not None
+    return base64.b64decode(explained.image.partition(",")[2])
 
 
 def measure(port: int, process: Process, path: str, image: bytes, connections: int, seconds: float) -> Row:
     """Requests/s, latency percentiles, the cores' time and the statuses of one load with the bytes of an image."""
-    message = load.request(path, image, "image/png", HOST)
     busy = processor_seconds(process)
-    found = load.measure(HOST, port, [message], connections, seconds, WARM_UP)
+    found = load(port, [request(path, image, "image/png")], connections, seconds, WARM_UP)
     busy = processor_seconds(process) - busy
     times = found["milliseconds"]
     if not times:
@@ -83,20 +84,20 @@ def measure(port: int, process: Process, path: str, image: bytes, connections: i
     }
 
 
-def compare(arguments: argparse.Namespace) -> dict[str, Any]:
+def compare(arguments: argparse.Namespace, settings: dict[str, int]) -> Record:
     """Every case of every server, in rounds: a row for each."""
     kinds, cases = arguments.servers, [(models, n) for models in arguments.models for n in arguments.connections]
+    image = small()
     bar = tqdm(total=arguments.rounds * len(kinds) * len(cases))
     ready, rows = [], []
     for turn in range(arguments.rounds):
         first = turn % len(kinds)
         for kind in kinds[first:] + kinds[:first]:
-            with serving(kind, arguments.workers, arguments.threads) as (port, process, seconds):
+            with serving(COMMANDS[kind], **settings) as (port, process, seconds):
                 if kind == "service":
                     ready.append(round(seconds, 2))
                 for models, connections in cases:
-                    path = path_of(kind, models)
-                    row = measure(port, process, path, arguments.image, connections, arguments.seconds)
+                    row = measure(port, process, path_of(kind, models), image, connections, arguments.seconds)
                     rows.append({"round": turn, "server": kind, "models": models} | row)
                     bar.update()
     bar.close()
@@ -113,10 +114,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
         cases.setdefault((row["models"], row["connections"], row["server"]), []).append(row)
     found = []
     for (models, connections, server), own in sorted(cases.items()):
-        medians = {
-            name: float(np.median([row[name] for row in own]))
-            for name in ("requests_per_sec", "latency_p50_ms", "latency_p99_ms", "cpu_ms")
-        }
+        medians = {name: float(np.median([row[name] for row in own])) for name in ("requests_per_sec", "cpu_ms")}
         ours = {row["round"]: row["requests_per_sec"] for row in cases.get((models, connections, "service"), [])}
         ratios = [ours[row["round"]] / row["requests_per_sec"] for row in own if row["round"] in ours]
         ratio = [float(np.median(ratios)), min(ratios), max(ratios)] if ratios else None
@@ -125,88 +123,193 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def table(rows: Sequence[Row]) -> str:
-    lines = [
-        f"{'models':<7} {'conn.':>5} {'server':<8} {'req/s':>7} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>7} service/it"
+def compared(record: Record) -> str:
+    """Requests/s and processor time of each server, and how many requests the service answers for one of the floor."""
+    rows, setting = summary(record["rows"]), record["setting"]
+    rows = [row for row in rows if row["connections"] in SHOWN] or rows
+    cases = list(dict.fromkeys((row["models"], row["connections"]) for row in rows))
+    lines, ratios = [], []
+    for server in dict.fromkeys(row["server"] for row in record["rows"]):
+        own = [row for row in rows if row["server"] == server]
+        lines.append([server, *(f"{row['requests_per_sec']:,.0f}, {row['cpu_ms']:.2f} ms" for row in own)])
+        if server == "floor" and own[0]["service_ratio"]:
+            ratios = [["service/floor", *("{:.2f} ({:.2f}–{:.2f})".format(*row["service_ratio"]) for row in own)]]
+    head = ["requests/s, CPU time each", *(f"{models}, {connections} conn." for models, connections in cases)]
+    packages = "".join(f", {name} {setting[name]}" for name in PEERS if name in setting)
+    where = (
+        f"{setting['workers']} worker, {setting['threads']} threads of {setting['hardware']}, load average "
+        f"{setting['load_average']:.1f}, {setting['rounds']} rounds of {setting['seconds']:g} s: medians and ranges"
+        f"{packages}."
+    )
+    return f"{table_of(head, lines + ratios)}\n{where}"
+
+
+# A soak.
+
+
+def mixture() -> list[bytes]:
+    """The requests of a soak, in a fixed order. A fifth are bad, of four kinds."""
+    pictures = [path.read_bytes() for path in sorted(EXAMPLES.iterdir()) if path.suffix in (".png", ".jpg")]
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [4, 1, 28, 28], "data": [128] * 4 * 28 * 28}
+    kinds = {
+        "/predict": [request("/predict?explain=true", picture) for picture in pictures],
+        "/predict/batch": [request("/predict/batch", *form(pictures[:4]))],
+        "/v2": [request("/v2/models/consensus/infer", json.dumps({"inputs": [tensor]}).encode(), "application/json")],
+        "/read": [request("/read", picture) for picture in pictures],
+        "bad": [
+            request("/predict", b"no image"),
+            request("/predict", pictures[0][: len(pictures[0]) // 2]),
+            request("/read?models=resnet", pictures[0]),
+            request("/predict", pictures[0], "text/plain"),
+        ],
+    }
+    chance = random.Random(0)
+    return [chance.choice(kinds[kind]) for kind in chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=ORDER)]
+
+
+def soak(port: int, process: Process, minutes: float) -> Record:
+    """The answers, and the memory, open files and threads of a server and its children over time."""
+    samples: list[dict[str, float]] = []
+    with ThreadPoolExecutor(1) as pool, tqdm(total=round(60 * minutes), unit="s") as bar:
+        running = pool.submit(load, port, mixture(), SOAKING, 60 * minutes)
+        while not running.done():
+            processes = family(process)
+            samples.append(
+                {
+                    "memory_mb": sum(one.memory_info().rss for one in processes) / 1e6,
+                    "file_descriptors": sum(one.num_fds() for one in processes),
+                    "threads": sum(one.num_threads() for one in processes),
+                }
+            )
+            time.sleep(SAMPLE)
+            bar.update(SAMPLE)
+        return {"minutes": minutes} | settled(samples, running.result()["statuses"])
+
+
+def settled(samples: list[dict[str, float]], statuses: dict[int | str, int]) -> Record:
+    """The figures of a soak, from its samples (one per SAMPLE seconds) and its counts of statuses."""
+    counts = Counter(statuses)
+    later = samples[min(round(SETTLED / SAMPLE), len(samples) - 1) :]
+    result: Record = {
+        "answers": sum(count for status, count in counts.items() if isinstance(status, int)),
+        "errors": sum(count for status, count in counts.items() if isinstance(status, str) or status >= 500),
+        "statuses": {str(status): count for status, count in counts.items()},
+    }
+    for name in samples[0]:
+        values = [sample[name] for sample in later]
+        part = max(1, len(values) // 6)
+        result[name] = {
+            "settled": round(float(np.median(values[:part])), 1),
+            "last": round(float(np.median(values[-part:])), 1),
+            "highest": round(max(values), 1),
+        }
+    return result
+
+
+def soaked(record: Record) -> str:
+    head = ["", f"after {SETTLED / 60:g} minutes", "at the end", "highest"]
+    rows = [
+        [title, *(f"{record[key][when]:g}" for when in ("settled", "last", "highest"))] for key, title in TITLES.items()
     ]
-    for row in summary(rows):
-        ratio = row["service_ratio"]
-        lines.append(
-            f"{row['models']:<7} {row['connections']:>5} {row['server']:<8} {row['requests_per_sec']:>7,.0f} "
-            f"{row['latency_p50_ms']:>8.2f} {row['latency_p99_ms']:>8.2f} {row['cpu_ms']:>7.2f} "
-            + ("" if ratio is None else f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})")
-        )
-    return "\n".join(lines)
+    said = f"{record['answers']:,} answers in {record['minutes']:g} minutes, {record['errors']} errors."
+    return f"{table_of(head, rows)}\n{said}"
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """Requests/s by connections, a line for each server and choice of models."""
-    from matplotlib import pyplot as plt
+# A crowd.
 
-    medians = summary(rows)
-    choices = sorted({row["models"] for row in rows})
-    figure, axes = plt.subplots(1, len(choices), figsize=(9, 3.5), squeeze=False)
-    for axis, models in zip(axes[0], choices, strict=True):
-        for kind in dict.fromkeys(row["server"] for row in rows):
-            line = [
-                (row["connections"], row["requests_per_sec"])
-                for row in medians
-                if (row["server"], row["models"]) == (kind, models)
-            ]
-            axis.plot(*zip(*line, strict=True), "o-", label=kind)
-        axis.set(title=f"models: {models}", xscale="log", xlabel="connections", ylabel="requests/s", ylim=(0, None))
-        axis.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+
+def noise() -> list[bytes]:
+    """Pages of one-bit noise, as PNG: a few kilobytes each, with many pieces of ink."""
+    generator = np.random.default_rng(0)
+    pages = []
+    for side, share in NOISE:
+        file = BytesIO()
+        Image.fromarray(np.uint8(255 * (generator.random((side, side)) < share))).convert("1").save(file, "PNG")
+        pages.append(file.getvalue())
+    return pages
+
+
+def crowds() -> dict[str, list[bytes]]:
+    """The requests of the eight other clients, by kind of client."""
+    seven, number = ((EXAMPLES / name).read_bytes() for name in ("seven.png", "number.jpg"))
+    return {
+        "ordinary /predict": [request("/predict", seven)],
+        "ordinary /read": [request("/read", number)],
+        "hostile /read": [request("/read", page) for page in noise()],
+    }
+
+
+def beside(port: int, others: Sequence[bytes], seconds: float) -> Row:
+    """Percentiles of /predict and /readyz in ms while the others send, and the statuses of all answers."""
+    mine = [request("/predict", (EXAMPLES / "seven.png").read_bytes())]
+    health = []
+    with ThreadPoolExecutor(2) as pool:
+        crowd = pool.submit(load, port, others, OTHERS, seconds + 2)
+        found = pool.submit(load, port, mine, CLIENTS, seconds, 1.0)
+        while not found.done():
+            started = time.perf_counter()
+            urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=30).read()
+            health.append((time.perf_counter() - started) * 1e3)
+            time.sleep(HEALTH)
+        p50, p95 = np.percentile(found.result()["milliseconds"], (50, 95)).round(1).tolist()
+        return {
+            "statuses": found.result()["statuses"],
+            "predict_p50_ms": p50,
+            "predict_p95_ms": p95,
+            "readyz_highest_ms": round(max(health), 1),
+            "others": crowd.result()["statuses"],
+        }
+
+
+def crowded(record: Record) -> str:
+    """Latencies of /predict while other clients do something else, as medians over the rounds."""
+    rows = []
+    for who, rounds in record["rounds"].items():
+        names = "predict_p50_ms", "predict_p95_ms", "readyz_highest_ms"
+        figures = [f"{np.median([row[name] for row in rounds]):.0f}" for name in names]
+        rows.append([who, *figures, ", ".join(sorted({str(status) for row in rounds for status in row["others"]}))])
+    return table_of(["eight clients of", "p50, ms", "p95, ms", "highest of /readyz, ms", "answers to them"], rows)
+
+
+TABLES = {"http": compared, "soak": soaked, "crowd": crowded}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each case and round; default: 5")
-    parser.add_argument("--rounds", type=int, default=3, help="default: 3, of which the median is shown")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=5.0, help="of load for each case and round; default: 5")
+    options.add_argument("--rounds", type=int, default=3, help="default: 3, of which the median is shown")
+    options.add_argument(
         "--servers", nargs="+", choices=COMMANDS, help="default: the service and all that are installed"
     )
-    parser.add_argument("--models", nargs="+", choices=PATHS, default=list(PATHS), help="default: each of them")
-    parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="default: 1 4 16 64")
-    parser.add_argument("--workers", type=int, default=1, help="processes of each server; default: 1")
-    parser.add_argument("--threads", type=int, help="of one inference; default: the cores it may use")
-    parser.add_argument("--minutes", type=float, help="soak for so long instead")
-    parser.add_argument("--image", type=Path, help="what is uploaded; default: a digit of 28x28 pixels")
-    parser.add_argument("--plot", type=Path, help="a picture of the comparison")
-    arguments = parser.parse_args(argv)
-    arguments.image = arguments.image.read_bytes() if arguments.image else small()
-    arguments.threads = arguments.threads or environment.load().threads
-    absent = missing()
-    if arguments.servers is None:
-        arguments.servers = [kind for kind in COMMANDS if kind not in absent]
+    options.add_argument("--models", nargs="+", choices=("cnn", "all"), default=["cnn", "all"], help="default: both")
+    options.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="default: 1 4 16 64")
+    options.add_argument("--workers", type=int, default=1, help="processes of the service; default: 1")
+    options.add_argument("--minutes", type=float, help="soak for so long instead")
+    options.add_argument("--crowd", action="store_true", help="time two clients beside eight others instead")
+    arguments = options.parse_args(argv)
+    settings = {"workers": arguments.workers, "threads": environment.load().threads}
+    setting: Record = {"hardware": hardware(), "load_average": os.getloadavg()[0], **settings}
+    setting |= {"onnxruntime": onnxruntime.__version__, "seconds": arguments.seconds, "rounds": arguments.rounds}
+    try:
+        if arguments.minutes or arguments.crowd:
+            with serving(**settings) as (port, process, _):
+                if arguments.minutes:
+                    return show(
+                        "soak", {"setting": setting} | soak(port, process, arguments.minutes), soaked, arguments.record
+                    )
+                rounds = {
+                    who: [beside(port, sent, arguments.seconds) for _ in range(arguments.rounds)]
+                    for who, sent in crowds().items()
+                }
+            return show("crowd", {"setting": setting, "rounds": rounds}, crowded, arguments.record)
+        absent = missing()
         for kind in absent:
             print(f"{kind} is not installed, so it is left out.")
-    setting = {
-        "hardware": hardware(),
-        "load_average": os.getloadavg()[0],
-        "preferred": is_preferred(),
-        "image_bytes": len(arguments.image),
-        "threads": arguments.threads,
-        "workers": arguments.workers,
-        "onnxruntime": onnxruntime.__version__,
-        "seconds": arguments.seconds,
-        "rounds": arguments.rounds,
-    } | {kind: version(kind) for kind in PEERS if kind not in absent}
-    print(", ".join(f"{key} {value}" for key, value in setting.items()))
-    try:
-        if arguments.minutes:
-            with serving("service", arguments.workers, arguments.threads) as (port, process, _):
-                result = soak.soak(HOST, port, psutil.Process(process.pid), arguments.minutes)
-            print(soak.report(result))
-        else:
-            result = compare(arguments)
-            print(table(result["rows"]))
-            if arguments.plot:
-                plot(result["rows"], arguments.plot)
+        arguments.servers = arguments.servers or [kind for kind in COMMANDS if kind not in absent]
+        setting |= {kind: version(kind) for kind in PEERS if kind not in absent}
+        show("http", {"setting": setting} | compare(arguments, settings), compared, arguments.record)
     except RuntimeError as error:
         sys.exit(str(error))
-    print(json.dumps({"setting": setting} | result))
 
 
 if __name__ == "__main__":

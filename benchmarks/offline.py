@@ -1,38 +1,34 @@
-"""The models without HTTP: milliseconds and images/s of each and of all together, in each engine that is here.
+"""How fast are the models without HTTP? Milliseconds and images/s of each and of all together, by batch size.
 
 Measured is one batch of 28x28 images from bytes to probabilities, after a warm-up, in the calling thread: by the
-service's predictor on onnxruntime, and with --torch by the same network in PyTorch, eager and compiled (with random
-weights, which cost the same). It is bound by the cores (or the GPU) and by their memory. Images are MNIST's test set
-where it is, so that accuracy can be said, else noise. The last line of the output is JSON, with units in its keys.
+service's predictor on onnxruntime, and with --torch by the same networks in PyTorch, eager and compiled (with random
+weights, which cost the same). The cores (or the GPU) and their memory are the limit. Images are MNIST's test set where
+it is, so that accuracy can be said, else noise.
 
-    python -m benchmarks.offline
-    python -m benchmarks.offline --torch --plot offline.png
+    python -m benchmarks.offline --torch
 """
 
-import argparse
-import json
-import platform
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
+from benchmarks.records import Record, hardware, parser, show
 from service import settings as environment
-from service.inference.predictor import Predictor
+from service.recogniser import Recogniser
+from training.report.docs import table_of
 
 Run = Callable[[np.ndarray], object]  # a batch of images to whatever an engine answers
 Row = dict[str, Any]
 
-BATCHES = 1, 8, 32, 128
+BATCHES = 1, 8, 32  # the largest that the service makes
 COMPILED = 1, 32  # batches that PyTorch compiles, half a minute each
 WARM_UP = 10  # calls before the clock
 SEED = 0
-ENGINES = "onnxruntime", "eager", "compiled"
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray | None]:
@@ -97,55 +93,36 @@ def in_torch(name: str, threads: int, device: str, compiled: bool) -> Run:
     return run
 
 
-def accuracy(predictor: Predictor, names: list[str], images: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the images whose verdict is right."""
-    parts = range(0, len(images), BATCHES[-1])
-    verdicts = [v for start in parts for v in predictor.classify(images[start : start + BATCHES[-1]], names).verdicts]
-    return float(np.mean([verdict.digit for verdict in verdicts] == labels))
+def table(record: Record) -> str:
+    """Images/s of each model by batch size, and milliseconds of one image."""
+    setting, parts = record["setting"], []
+    for engine in dict.fromkeys(row["engine"] for row in record["rows"]):
+        rows = {(row["model"], row["batch"]): row for row in record["rows"] if row["engine"] == engine}
+        batches = [batch for batch in BATCHES if batch > 1]
+        lines = []
+        for model in dict.fromkeys(model for model, _ in rows):
+            figures = [f"{rows[model, 1]['latency_p50_ms']:.1f} ms"]
+            figures += [f"{rows[model, batch]['images_per_sec']:,}" for batch in batches]
+            lines.append([f"`{model}`" if model != "all" else model, *figures])
+        parts.append(table_of([engine, "one image", *(f"images/s, batch {batch}" for batch in batches)], lines))
+    where = (
+        f"Medians of {setting['calls']} calls on {setting['device']}, {setting['threads']} threads of "
+        f"{setting['hardware']}, onnxruntime {setting['onnxruntime']}."
+    )
+    return "\n".join([*parts, where])
 
 
-def hardware() -> str:
-    """The processor's name, or what the platform says if it does not give one."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def table(rows: Sequence[Row]) -> str:
-    lines = [f"{'engine':<12} {'model':<12} {'batch':>5} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'images/s':>9}"]
-    for r in rows:
-        times = f"{r['latency_p50_ms']:>8.2f} {r['latency_p95_ms']:>8.2f} {r['latency_p99_ms']:>8.2f}"
-        lines.append(f"{r['engine']:<12} {r['model']:<12} {r['batch']:>5} {times} {r['images_per_sec']:>9,}")
-    return "\n".join(lines)
-
-
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """Images/s by batch size, a line for each model; engines side by side."""
-    from matplotlib import pyplot as plt
-
-    engines = [engine for engine in ENGINES if any(r["engine"] == engine for r in rows)]
-    figure, axes = plt.subplots(1, len(engines), figsize=(4.5 * len(engines), 4), sharey=True, squeeze=False)
-    for axis, engine in zip(axes[0], engines, strict=True):
-        for model in dict.fromkeys(r["model"] for r in rows):
-            line = [(r["batch"], r["images_per_sec"]) for r in rows if (r["engine"], r["model"]) == (engine, model)]
-            if line:
-                axis.plot(*zip(*line, strict=True), "o-", label=model)
-        axis.set(title=engine, xscale="log", yscale="log", xlabel="images in a batch", ylabel="images/s")
-        axis.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+TABLES = {"offline": table}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
-    parser.add_argument("--torch", action="store_true", help="also PyTorch, eager and compiled")
-    parser.add_argument("--plot", type=Path, help="a picture of images/s")
-    arguments = parser.parse_args(argv)
+    options = parser(__doc__)
+    options.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
+    options.add_argument("--torch", action="store_true", help="also PyTorch, eager and compiled")
+    arguments = options.parse_args(argv)
     settings = environment.load()
-    predictor = Predictor(settings.models, settings.device, settings.threads)
+    recogniser = Recogniser(settings=settings)
+    predictor = recogniser.predictor
     images, labels = pictures()
     setting = {
         "device": predictor.device,
@@ -164,22 +141,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         setting["torch"] = str(torch.__version__)
         cases += [("eager", name, batch) for name in predictor.names for batch in BATCHES]
         cases += [("compiled", name, batch) for name in predictor.names for batch in COMPILED]
-    print(", ".join(f"{key} {value}" for key, value in setting.items()))
-    start, rows = time.perf_counter(), []
+    rows = []
     for engine, title, batch in tqdm(cases):
         if engine == "onnxruntime":
             run = partial(predictor.classify, names=kinds[title])
         else:
             run = in_torch(title, settings.threads, predictor.device, engine == "compiled")
         rows.append(row(engine, title, batch, measure(run, images, batch, arguments.calls)))
-    print(table(rows))
-    found = {title: accuracy(predictor, names, images, labels) for title, names in kinds.items() if labels is not None}
-    for title, share in found.items():
-        print(f"{title:<12} {share:.2%} right")
-    if arguments.plot:
-        plot(rows, arguments.plot)
-    seconds = round(time.perf_counter() - start, 1)
-    print(json.dumps({"setting": setting, "seconds": seconds, "accuracy": found, "rows": rows}))
+    record: Record = {"setting": setting, "rows": rows}
+    if labels is not None:
+        verdicts = {title: recogniser.classify(images, names).verdicts for title, names in kinds.items()}
+        digits = {title: [verdict.digit for verdict in found] for title, found in verdicts.items()}
+        record["accuracy"] = {title: float(np.mean(found == labels)) for title, found in digits.items()}
+    show("offline", record, table, arguments.record)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""How soon the page shows its answer after a stroke, in a real browser; with --picture, a picture of the page.
+"""How soon does the page show its answer after a stroke? In a real browser; with --picture, a picture of the page.
 
-The clock runs from the pointer's release to a frame of the screen: "text" is the first one that shows the final text
-as the answer to the finished drawing, "complete" the one after which nothing more is asked to find that text. Chromium
-runs without a window on the same machine, so the browser and the service share the cores. A digit is one stroke; a
-number has one stroke for each of its digits, and the last one is timed. The pointer moves once in 16 ms, as a mouse
-does. The last line of the output is JSON.
+The clock runs from the pointer's release to a frame of the screen: "text" is the first frame with the final text,
+"complete" the one after which nothing more is asked to find that text. Chromium runs without a window on the same
+machine, so the browser and the service share the cores. A digit is one stroke; a number has one stroke for each of its
+digits, and the last one is timed. The pointer moves once in 16 ms, as a mouse does.
 
     python -m benchmarks.page
     python -m benchmarks.page --picture docs/images/page.png
 """
 
-import argparse
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,10 +19,10 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from benchmarks.http import EXAMPLES
-from benchmarks.offline import hardware
+from benchmarks.records import EXAMPLES, Record, hardware, parser, show
 from benchmarks.servers import HOST, serving
 from service import settings as environment
+from training.report.docs import table_of
 
 Points = list[tuple[float, float]]  # of a stroke, x and y in shares of the sheet
 Row = dict[str, Any]
@@ -130,24 +127,31 @@ def picture(page: Page, path: Path) -> None:
     page.screenshot(path=path, full_page=True)
 
 
+def table(record: Record) -> str:
+    """Milliseconds from the end of a stroke to the text, and to the complete answer."""
+    rows, setting = [], record["setting"]
+    for row in record["rows"]:
+        times = [f"{row[f'{what}_{share}_ms']:.0f}" for what in ("text", "complete") for share in ("p50", "p95")]
+        rows.append([row["drawn"], f"{row['right']} of {row['n']}", *times])
+    head = ["drawn", "right", "text, median ms", "95 %", "complete, median ms", "95 %"]
+    return f"{table_of(head, rows)}\n{setting['threads']} threads of {setting['hardware']}, which the browser shares."
+
+
+TABLES = {"page": table}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--drawings", type=int, default=10, help="of each kind; default: 10")
-    parser.add_argument("--picture", type=Path, help="save a picture of the page there, and measure nothing")
-    arguments = parser.parse_args(argv)
-    settings = environment.load()
-    with serving("service", settings.workers, settings.threads) as (port, _, _):
-        with chromium(f"http://{HOST}:{port}") as page:
-            if arguments.picture:
-                picture(page, arguments.picture)
-                return
-            rows = stopwatch(page, arguments.drawings)
-    print(f"{'drawn':<8} {'right':>8} {'text p50':>10} {'p95':>6} {'complete p50':>13} {'p95':>6}  ms")
-    for row in rows:
-        right, times = f"{row['right']} of {row['n']}", [value for key, value in row.items() if key.endswith("_ms")]
-        print(f"{row['drawn']:<8} {right:>8} {times[0]:>10} {times[1]:>6} {times[2]:>13} {times[3]:>6}")
-    setting = {"hardware": hardware(), "workers": settings.workers, "threads": settings.threads}
-    print(json.dumps({"setting": setting, "rows": rows}))
+    options = parser(__doc__)
+    options.add_argument("--drawings", type=int, default=10, help="of each kind; default: 10")
+    options.add_argument("--picture", type=Path, help="save a picture of the page there, and measure nothing")
+    arguments = options.parse_args(argv)
+    threads = environment.load().threads
+    with serving(threads=threads) as (port, _, _), chromium(f"http://{HOST}:{port}") as page:
+        if arguments.picture:
+            picture(page, arguments.picture)
+            return
+        rows = stopwatch(page, arguments.drawings)
+    show("page", {"setting": {"hardware": hardware(), "threads": threads}, "rows": rows}, table, arguments.record)
 
 
 if __name__ == "__main__":

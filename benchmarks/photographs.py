@@ -1,36 +1,31 @@
-"""Digits of MNIST in made-up photographs, one hardship at a time: how many `/predict` and `/read` get right.
+"""Photographs made of digits, one hardship at a time, and of papers without any: what `benchmarks.pictures` shows.
 
-python -m benchmarks.photographs [--count N]. A photograph shows one digit, or, for `/read` alone, a number of five.
-The digits are of the validation images, which no network was trained on, and none of the drawing is that of
-`training.scenes.scene`, from which the network that finds ink has learnt. Made-up photographs find what breaks,
-and say less about real ones than real ones do.
+The drawing of paper, light and hardships is not that of `training.scenes`, from which the networks have learnt.
+Made photographs find what breaks, and say less about real ones than real ones do. A picture is (H, W, 3) float64, grey
+levels; digits are (K, 28, 28) uint8, MNIST's.
 """
 
-import argparse
-import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
-from service.picture.errors import InvalidImage
-from service.recogniser import Recogniser
-from training.data import mnist
+from training.data.strokes import Strokes
+from training.scenes.pens import trace
 
 Generator = np.random.Generator
 Page = np.ndarray  # (H, W, 3) or (H, W, 1) float64
-SEED = 0
 SIZE = 600, 800  # height and width of a photograph in pixels
 NUMBER = 5  # digits
 CLOSER, ADVANCE = 2.2, 0.85  # times smaller a digit of a number is; of its size, from one to the next
 DIGIT = 0.45  # of its height, with MNIST's margin: as large as a digit mostly is drawn
 PEN = (35, 35, 70)
+PENS = PEN, (20, 20, 20), (110, 110, 110)  # ballpoint, fibre pen, pencil
+ROWS, COLUMNS = 5, 10  # digits of a page
+SIDE = 55, 75  # pixels of MNIST's frame around a digit of a page
 
 
 def paper(generator: Generator) -> Page:
@@ -197,43 +192,71 @@ def letters_between(images: np.ndarray, generator: Generator) -> Page:
     return drawn(paper(generator), np.maximum(covered, words[..., None] / 255))
 
 
-# The last ones were added when the reader began to learn.
 HARDSHIPS: tuple[Callable[[np.ndarray, Generator], Page], ...] = (
     *(photograph, small, pencil, marker, yellow, chalk, squared, shadow, specks, blurred, sheet, small_on_sheet),
     *(felt, dotted_rule, form, guilloche, slanted, on_its_side, letters_between),
 )
 
 
-def measure(
-    hardship: Callable[[np.ndarray, Generator], Page],
-    images: np.ndarray,
-    labels: np.ndarray,
-    recogniser: Recogniser,
-    count: int,
-) -> tuple[float, float, float]:
-    """The shares of digits that are predicted and that are read, accepted or not and accepted, and of numbers read."""
-    generator = np.random.default_rng(SEED)
-    predicted = read = numbers = 0
-
-    def text(file: bytes) -> str:
-        return recogniser.read(file).text
-
-    for number in range(count):
-        part = slice(NUMBER * number, NUMBER * (number + 1))
-        one = photographed(hardship, images[part][:1], generator)
-        row = photographed(hardship, images[part], generator)
-        with suppress(InvalidImage):
-            predicted += recogniser.predict(one).digit == labels[part][0]
-        with suppress(InvalidImage):
-            read += text(one) == str(labels[part][0])
-        with suppress(InvalidImage):
-            numbers += text(row) == "".join(map(str, labels[part]))
-    return predicted / count, read / count, numbers / count
+def page(images: np.ndarray, generator: Generator) -> Page:
+    """Digits (ROWS * COLUMNS, 28, 28) uint8 in rows on paper."""
+    covered = np.zeros(SIZE, np.uint8)
+    for place, image in enumerate(images):
+        side = int(generator.integers(*SIDE))
+        row, column = divmod(place, COLUMNS)
+        x = max(0, round((column + 0.5) * SIZE[1] / COLUMNS - side / 2 + generator.normal(0, 2)))
+        y = max(0, round((row + 0.5) * SIZE[0] / ROWS - side / 2 + generator.normal(0, 3)))
+        x, y = min(x, SIZE[1] - side), min(y, SIZE[0] - side)
+        there = covered[y : y + side, x : x + side]
+        np.maximum(there, cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC), out=there)
+    return drawn(paper(generator), covered[..., None] / 255)
 
 
-def photographed(hardship: Callable[[np.ndarray, Generator], Page], images: np.ndarray, generator: Generator) -> bytes:
-    """A photograph of digits (K, 28, 28) uint8 as the bytes of a JPEG."""
-    return encoded(hardship(images, generator))
+def written(strokes: Strokes, row: int, generator: Generator) -> Page:
+    """Somebody's number, sample `row` of `strokes`, with a pen of any breadth."""
+    width, pen = generator.integers(400, 700), generator.uniform(4, 12)
+    points = strokes.points[strokes.stroke[strokes.sample[row]] : strokes.stroke[strokes.sample[row + 1]]]
+    across, down = np.ptp(points, axis=0).clip(1)
+    height = min(width * down / across, SIZE[0] - 60)
+    number = trace(strokes, row, height, pen, np.eye(2), widest=width / height)[: SIZE[0], : SIZE[1]]
+    covered = np.zeros((*SIZE, 1))
+    top, left = (int(generator.integers(room - side + 1)) for room, side in zip(SIZE, number.shape, strict=True))
+    covered[top : top + number.shape[0], left : left + number.shape[1], 0] = number / 255
+    return drawn(paper(generator), covered, PENS[generator.integers(len(PENS))])
+
+
+# Papers on which nothing is written.
+
+
+def blank_paper(generator: Generator) -> Page:
+    return paper(generator)
+
+
+def ruled_paper(generator: Generator) -> Page:
+    page, start, spacing = paper(generator), generator.integers(5, 60), generator.integers(25, 90)
+    for y in range(start, SIZE[0] - 2, spacing):
+        page[y : y + 2] *= 0.7
+    return page
+
+
+def squared_paper(generator: Generator) -> Page:
+    page, start, spacing = paper(generator), generator.integers(5, 20), generator.integers(15, 50)
+    for lines in (page, page.transpose(1, 0, 2)):
+        for at in range(start, len(lines) - 2, spacing):
+            lines[at : at + 2] *= 0.75
+    return page
+
+
+def empty_form(generator: Generator) -> Page:
+    """A row of empty boxes."""
+    page, side = paper(generator), int(generator.integers(40, 130))
+    x, y = generator.integers(5, 60), generator.integers(5, SIZE[0] - side - 10)
+    for left in range(x, SIZE[1] - side - 5, side + int(generator.integers(0, 2)) * 10):
+        cv2.rectangle(page, (int(left), int(y)), (int(left) + side, int(y) + side), (110, 120, 120), 2)
+    return page
+
+
+PAPERS: tuple[Callable[[Generator], Page], ...] = blank_paper, ruled_paper, squared_paper, empty_form
 
 
 def encoded(picture: Page) -> bytes:
@@ -241,28 +264,3 @@ def encoded(picture: Page) -> bytes:
     file = BytesIO()
     Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=88)
     return file.getvalue()
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--count", type=int, default=100, help="digits of each kind, and numbers; default: 100")
-    parser.add_argument("--record", type=Path, help="write the figures to this file")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
-    parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
-    args = parser.parse_args(argv)
-    images, labels = (tensor[: NUMBER * args.count].numpy() for tensor in mnist.load("validation", args.data))
-    recogniser = Recogniser(args.models, "cpu")
-    rows = {}
-    for hardship in tqdm(HARDSHIPS, desc="photographs"):
-        rows[hardship.__name__] = measure(hardship, images[:, 0], labels, recogniser, args.count)
-    print(f"{'':16}/predict   /read  numbers")
-    for name, (predicted, read, numbers) in rows.items():
-        print(f"{name:16}{predicted:8.0%}{read:8.0%}{numbers:9.0%}")
-    report = {"count": args.count, "seed": SEED, "right": rows}
-    if args.record:
-        args.record.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main()

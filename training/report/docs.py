@@ -1,6 +1,7 @@
-"""Put generated text into a page of docs/ that people write."""
+"""Generated tables, and where they stand in pages that people write."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -15,3 +16,9 @@ def fill(page: Path, name: str, text: str) -> None:
         raise ValueError(f"{page} has no marks <!-- {name} --> and <!-- /{name} -->.")
     if text:
         page.write_text(marks.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", before))
+
+
+def table_of(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "".join(f"|{'|'.join(map(str, line))}|\n" for line in lines)

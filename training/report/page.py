@@ -4,6 +4,7 @@ import textwrap
 from typing import Any
 
 from training.measure.evaluation import CONSENSUS
+from training.report.docs import table_of
 from training.report.records import Recorded
 
 # The titles of an evaluation's sets, in the order of the tables.
@@ -27,16 +28,22 @@ NONDIGITS = {
     "unseen_typed": "typed signs, two typefaces and nine signs that no recipe trains on",
 }
 ALONE = "trained on MNIST alone"  # the title of a column
-
-
-def table_of(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+COLUMNS = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency", ALONE]
+SUMMARY = ["model", "parameters", "test accuracy", "macro F1", "training", "latency"]
 
 
 def comparison(recorded: Recorded) -> str:
     """One row for each model, one for the consensus, and one for the answer "1" to everything."""
+    return table_of(COLUMNS, _compared(recorded))
+
+
+def summary(recorded: Recorded) -> str:
+    """The columns of `comparison` that the README shows."""
+    wanted = [COLUMNS.index(title) for title in SUMMARY]
+    return table_of(SUMMARY, [[row[column] for column in wanted] for row in _compared(recorded)])
+
+
+def _compared(recorded: Recorded) -> list[list[str]]:
     rows = []
     for name in (*recorded.names, CONSENSUS):
         test, latency = recorded.measured[name]["test"], recorded.latency(name)
@@ -58,18 +65,7 @@ def comparison(recorded: Recorded) -> str:
             ]
         )
     ones = float((recorded.probabilities["labels"] == 1).mean())
-    rows.append(['always "1"', "0", f"{ones:.2%}", *[""] * 7])
-    head = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency"]
-    return table_of([*head, ALONE], rows)
-
-
-def summary(recorded: Recorded) -> str:
-    """The columns of `comparison` that the README shows."""
-    wanted = ("model", "parameters", "test accuracy", "macro F1", "training", "latency")
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in comparison(recorded).splitlines()]
-    head, rows = lines[0], lines[2:]
-    columns = [head.index(title) for title in wanted]
-    return table_of(list(wanted), [[row[column] for column in columns] for row in rows])
+    return [*rows, ['always "1"', "0", f"{ones:.2%}", *[""] * 7]]
 
 
 def circumstances(recorded: Recorded) -> str:
@@ -104,11 +100,11 @@ def _grouped(values: dict[str, str]) -> dict[str, list[str]]:
 
 def digits(recorded: Recorded) -> str:
     """The figures of the consensus for each set of digits."""
-    head = ["set", "digits", "writers", "right", "ones right", "slashed zeros right", "accepted and wrong", "refused"]
+    head = ["set", "digits", "writers", "right", "ones right", "accepted and wrong", "refused"]
     rows = []
     for name, part in _sets(recorded, DIGITS):
         row = [DIGITS[name], f"{part['right']['n']:,}", str(part.get("writers", ""))]
-        for key in ("right", "ones_right", "slashed_zeros_right", "accepted_wrong", "refused"):
+        for key in ("right", "ones_right", "accepted_wrong", "refused"):
             row.append(_share(part[key]) if key in part else "")
         rows.append([*row, _alone(recorded, name, "right")])
     return table_of([*head, f"right, {ALONE}"], rows)
@@ -137,7 +133,7 @@ def _alone(recorded: Recorded, name: str, key: str) -> str:
 
 def _share(part: dict[str, Any]) -> str:
     low, high = part["interval"]
-    return f"{part['share']:.2%} ({low:.2%} to {high:.2%})"
+    return f"{part['share']:.2%} ({100 * low:.2f}–{100 * high:.2f})"
 
 
 def by_model(measured: dict[str, Any]) -> str:
@@ -191,7 +187,7 @@ def detection(recorded: Recorded) -> str:
 
 def trainings(recorded: Recorded) -> str:
     """The training of each released network, one row each."""
-    head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "hardware", "PyTorch", "commit"]
+    head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "commit"]
     rows = []
     for run in recorded.runs:
         last = run["metrics"][-1]
@@ -203,8 +199,6 @@ def trainings(recorded: Recorded) -> str:
                 str(last["epoch"]),
                 f"{last['validation']['mnist']['accuracy']:.2%}",
                 f"{run['seconds'] / 60:.0f}",
-                run["hardware"],
-                run["torch"],
                 run["commit"][:7] + "+" * run["commit"].endswith("+"),  # with a "+", files had changed since
             ]
         )
