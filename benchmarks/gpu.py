@@ -186,7 +186,7 @@ def http(setup: Setup) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for workers in WORKERS:
             record = Path(folder) / f"{workers}.json"
-            command = [sys.executable, "-m", "benchmarks.http", "--servers", "floor", "service"]
+            command: list[str | Path] = [sys.executable, "-m", "benchmarks.http", "--servers", "floor", "service"]
             command += ["--workers", str(workers), "--record", str(record)]
             _run(command, QUINTET_DEVICE=setup.device)
             found[str(workers)] = json.loads(record.read_text())

@@ -97,7 +97,7 @@ def others(recogniser: Recogniser, count: int) -> Record:
     try:
         samples: Any = import_module("skimage.data")
         sets["sample photographs"] = (_png(getattr(samples, name)()) for name in SAMPLES)
-        sets["faces of 25x25 pixels"] = (_png(np.uint8(255 * face)) for face in samples.lfw_subset()[:FACES])
+        sets["faces of 25x25 pixels"] = (_png((255 * face).astype(np.uint8)) for face in samples.lfw_subset()[:FACES])
     except ModuleNotFoundError:
         print("scikit-image is not installed, so its photographs are left out.")
     return {"seed": SEED, "rows": {title: _taken(tqdm(files, title), recogniser) for title, files in sets.items()}}

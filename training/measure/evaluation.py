@@ -91,7 +91,9 @@ class Answers:
         """Run the network is_digit over every set."""
         for title, images in self.sets.items():
             parts = [images.images[i : i + BATCH] for i in range(0, len(images.images), BATCH)]
-            self.is_digit[title] = np.concatenate([session.run([JUDGE], {"images": part})[0] for part in parts])
+            self.is_digit[title] = np.concatenate(
+                [np.asarray(session.run([JUDGE], {"images": part})[0]) for part in parts]
+            )
 
     def add(self, name: str, artefact: Artefact) -> None:
         """Run one artefact over every set."""

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +61,8 @@ def make(models: Path, root: Path | str | None = None, writers: Path | str | Non
         return False
     finder = InkFinder(models / INK)
     for split in SPLITS:
-        np.savez_compressed(FOLDER / f"{split}.npz", **Making(split, root, writers, finder).make())
+        made: dict[str, Any] = Making(split, root, writers, finder).make()
+        np.savez_compressed(FOLDER / f"{split}.npz", **made)
     made_with.write_text(sha256)
     return True
 
@@ -170,7 +172,7 @@ class Making:
     def developed(self, picture: np.ndarray) -> np.ndarray:
         """The picture with other levels, size and sharpness, at times turned or negative."""
         dice = self.generator.random
-        picture = np.rot90(picture, self.generator.integers(4)) if dice() < 0.5 else picture
+        picture = np.rot90(picture, int(self.generator.integers(4))) if dice() < 0.5 else picture
         side = math.exp(self.generator.uniform(math.log(20), math.log(300)))
         fit = side / max(picture.shape)
         size = [max(8, round(fit * length)) for length in picture.shape[::-1]]
