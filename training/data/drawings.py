@@ -22,7 +22,7 @@ SYMBOLS, DOODLES, GESTURES = ("detexify", "symbols.npz"), ("quickdraw345", "draw
 # Kinds that no network is trained on, to measure how many unknown kinds are refused: of the symbols and doodles, those
 # whose CRC-32 leaves this rest when it is divided by 7. Cats, hearts and ticks are not among them.
 EVERY, REST = 7, {SYMBOLS: 0, DOODLES: 1}
-UNSEEN_GESTURES = frozenset(("caret", "delete_mark", "pigtail", "right_sq_bracket"))
+UNSEEN_GESTURES = frozenset(("delete_mark", "left_sq_bracket", "pigtail", "triangle"))
 # UNIPEN's UNSEEN signs # % < ^ { ~ @ by their names in LaTeX: no set may show them in training.
 UNSEEN_SIGNS = frozenset(("hash", "percent", "less", "asciicircum", "lbrace", "braceleft", "asciitilde", "sim", "MVAt"))
 LOOKALIKES = {SYMBOLS: lookalikes.SYMBOLS, DOODLES: lookalikes.DOODLES, GESTURES: lookalikes.GESTURES}

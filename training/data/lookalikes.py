@@ -135,4 +135,4 @@ GLYPHS = frozenset(
     "$&Bβв∞🎱"  # 8
     "Pgqρ"  # 9
 )
-GESTURES = frozenset(("circle",))  # 0
+GESTURES = frozenset(("caret", "circle"))  # 1 with a long upstroke, 0

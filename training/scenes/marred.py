@@ -16,6 +16,7 @@ import numpy as np
 
 from service.picture.framing import SIZE, frame
 from training.data import mnist
+from training.data.lookalikes import UNIPEN as LOOKALIKES
 from training.data.writers import Source, check_split
 from training.recipe import NONE
 from training.scenes import pens
@@ -85,6 +86,18 @@ class Canvas:
             np.stack([centre[0] + radii[0] * wobble * np.cos(angle), centre[1] + radii[1] * wobble * np.sin(angle)], 1)
         )
 
+    def strokes_of(self, row: int) -> int:
+        """Draw some strokes of a sample, in any size, somewhere around the middle. Returns their number."""
+        strokes = self.hands.strokes
+        bounds = strokes.stroke[strokes.sample[row] : strokes.sample[row + 1] + 1]
+        points = strokes.points[bounds[0] : bounds[-1]].astype(np.float64) @ self.slant.T
+        size = HEIGHT * self.between(0.4, 1) / max(float(np.ptp(points, 0).max()), 1.0)
+        points = (points - points.min(0)) * size + ROOM + HEIGHT * self.generator.uniform(0, 0.5, 2)
+        lines = [line for line in np.split(points, bounds[1:-1] - bounds[0]) if self.generator.random() < 0.7]
+        for line in lines:
+            self.curve(line)
+        return len(lines)
+
     def around(self, least: float, most: float) -> np.ndarray:
         """The box, each side moved outwards by a share of HEIGHT; at least half as wide as high."""
         box = self.box + HEIGHT * self.generator.uniform(least, most, 4) * (-1, -1, 1, 1)
@@ -96,7 +109,10 @@ class Canvas:
 
 
 def _ringed(canvas: Canvas) -> None:
-    canvas.write(canvas.sign())
+    digit = canvas.sign()
+    while digit.shape[1] < 0.35 * digit.shape[0]:  # a 1 in a narrow ring is a slashed zero
+        digit = canvas.sign()
+    canvas.write(digit)
     x0, y0, x1, y1 = canvas.around(0.05, 0.5)
     radii = (x1 - x0) / 2 * 1.2, (y1 - y0) / 2 * 1.1
     canvas.arc(((x0 + x1) / 2, (y0 + y1) / 2), radii, canvas.between(0, 7), canvas.between(0.85, 1.15))
@@ -224,7 +240,7 @@ def _fragment(canvas: Canvas) -> None:
         canvas.line((x, y0), (x, y1))
     else:  # lines side by side
         turned = canvas.generator.random() < 0.5
-        apart = canvas.pen * canvas.between(1.8, 4)
+        apart = canvas.pen * canvas.between(2.4, 4)
         for i in range(int(canvas.generator.integers(2, 5))):
             canvas.line(
                 *(
@@ -243,6 +259,15 @@ def _scribble(canvas: Canvas) -> None:
     canvas.curve(cv2.GaussianBlur(smooth, (1, 0), sigmaX=0.1, sigmaY=canvas.between(0.1, 4)))
 
 
+def _invented(canvas: Canvas) -> None:
+    """A sign of no script: strokes of several letters, at least three, over and beside each other."""
+    labels, drawn = canvas.hands.strokes.label, 0
+    while drawn < 3:
+        row = int(canvas.generator.choice(canvas.hands.letters))
+        if labels[row] not in LOOKALIKES:
+            drawn += canvas.strokes_of(row)
+
+
 def _dirt(canvas: Canvas) -> None:
     for _ in range(int(canvas.generator.integers(2, 9))):
         x, y = canvas.generator.uniform(0, 1, 2) * HEIGHT + ROOM
@@ -251,7 +276,7 @@ def _dirt(canvas: Canvas) -> None:
 
 KINDS: tuple[Callable[[Canvas], None], ...] = (
     *(_ringed, _boxed, _underlined, _between_lines, _struck, _signed, _several, _lettered, _stacked, _fragment),
-    *(_scribble, _dirt),
+    *(_scribble, _invented, _dirt),
 )
 
 
@@ -328,6 +353,14 @@ def _with_style(ink: np.ndarray, digit: int, generator: Generator) -> np.ndarray
 
     left, right, top, bottom = x.min(), x.max(), y.min(), y.max()
     if digit == 0:
+        beyond = generator.uniform(-0.15, 0.15, 2) * HEIGHT
+        if generator.random() < 0.2:  # the stroke lies
+            row, beyond = (
+                top + generator.uniform(0.35, 0.65) * (bottom - top),
+                generator.uniform(-0.1, 0.15, 2) * HEIGHT,
+            )
+            line((left - beyond[0], row), (right + beyond[1], row - generator.uniform(-0.05, 0.2) * HEIGHT))
+            return ink
         beyond = generator.uniform(-0.15, 0.15, 2) * HEIGHT
         inset = generator.uniform(0.05, 0.35) * (right - left)
         line((left + inset - beyond[0], bottom + beyond[0]), (right - inset + beyond[1], top - beyond[1]))

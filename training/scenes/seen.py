@@ -110,7 +110,7 @@ class Making:
         except BlankImage:
             return None
         if written is None:
-            return None if _is_upright_stroke(image) else image
+            return None if is_upright_stroke(image) else image
         if not (written > 127).any():
             return None
         true = frame(written.astype(np.float32), written > 127)[0]
@@ -187,7 +187,7 @@ class Making:
         return (levels * 255).clip(0, 255).astype(np.uint8)
 
 
-def _is_upright_stroke(image: np.ndarray) -> bool:
+def is_upright_stroke(image: np.ndarray) -> bool:
     """Whether the ink of an image (28, 28) is one straight stroke, less than 60 degrees from upright."""
     y, x = np.nonzero(image > 100)
     if len(x) < 3:

@@ -13,7 +13,7 @@ from training.scenes import marred, seen
 def test_marred_digits_are_framed_and_of_every_kind(small_mnist, small_writers):
     source = marred.pictures("train", small_mnist, small_writers)
     images = source.draw(np.arange(120), np.random.default_rng(0))
-    assert len(np.unique(source.kinds)) == len(marred.KINDS) and (source.labels == NONE).all()
+    assert set(source.kinds) >= {"ringed", "struck", "several", "invented"} and (source.labels == NONE).all()
     for image in images:
         rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == INK_SIZE
@@ -66,6 +66,6 @@ def test_what_is_seen_of_pictures_is_made_once(small_mnist, small_writers, tmp_p
 def test_an_upright_stroke_is_not_taken_for_a_picture_without_a_digit():
     image = np.zeros((28, 28), np.uint8)
     image[4:24, 13:15] = 255
-    assert seen._is_upright_stroke(image) and not seen._is_upright_stroke(image.T)
+    assert seen.is_upright_stroke(image) and not seen.is_upright_stroke(image.T)
     image[10:14, 5:23] = 255
-    assert not seen._is_upright_stroke(image)
+    assert not seen.is_upright_stroke(image)
