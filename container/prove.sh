@@ -29,7 +29,8 @@ finish() {
 }
 trap finish EXIT
 
-debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/base" >"$work/log"
+debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm "$work/base" >"$work/log" ||
+    { tail -n 20 "$work/log" >&2; exit 1; }
 ln -s python3 "$work/base/usr/bin/python"
 rm -f "$work"/base/usr/lib/python3.*/EXTERNALLY-MANAGED
 settings=()

@@ -1,12 +1,18 @@
 """The pages and the OpenAPI description, whose examples must be real answers."""
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from PIL import Image
-from starlette.routing import Route
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 
 from service.http import openapi
+from service.http.app import create_app
+from service.recogniser import Recogniser
+from service.settings import Settings
 from tests.conftest import VOTERS
 from tests.service.http.test_app import form, raw
 from tests.service.http.test_key import HEALTH
@@ -94,3 +100,21 @@ def test_files_of_the_page_are_asked_for_again_but_not_sent_again(client, path):
     first = client.get(path)
     assert first.headers["cache-control"] == "no-cache"
     assert client.get(path, headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("page", ["", "docs", "results"])
+def test_pages_and_description_work_behind_a_path(app, page):
+    """A proxy may put the service anywhere, so no address begins with a slash."""
+    client = TestClient(Starlette(routes=[Mount("/behind", app)]))
+    answer = client.get(f"/behind/{page}")
+    loaded = re.findall(r'(?:src|href)="(?!#|https:)([^"]+)"', answer.text)
+    assert len(loaded) > 3
+    assert [link for link in loaded if client.get(urljoin(f"/behind/{page}", link)).status_code != 200] == []
+    (server,) = client.get("/behind/openapi.json").json()["servers"]
+    assert urljoin("http://testserver/behind/openapi.json", server["url"]) == "http://testserver/behind/"
+
+
+def test_other_sites_may_show_the_page_in_a_frame_if_they_are_named(small_models):
+    named = Settings(models=small_models, device="cpu", frame_ancestors=("https://a.example", "https://b.example"))
+    policy = TestClient(create_app(Recogniser(settings=named))).get("/").headers["content-security-policy"]
+    assert policy.endswith("frame-ancestors https://a.example https://b.example")
