@@ -25,7 +25,7 @@ class Doubtful(Matcher):
 
     def classify(self, images, names):
         super().classify(images, names)
-        self.verdicts = [replace(v, accepted=False, confidence=0.6) if v.digit == 9 else v for v in self.verdicts]
+        self.verdicts = [replace(v, reason="unsure", confidence=0.6) if v.digit == 9 else v for v in self.verdicts]
         return self
 
 

@@ -141,7 +141,8 @@ def test_a_page_that_lies_on_its_side_is_read_and_its_boxes_stay_in_the_upload(m
 
 def mark(digit, accepted):
     nothing = np.zeros((28, 28), np.uint8)
-    return Reading(digit=digit, confidence=0.99, accepted=accepted, box=[0, 0, 9, 9], line=0, image=nothing)
+    reason = None if accepted else "unsure"
+    return Reading(digit=digit, confidence=0.99, reason=reason, box=[0, 0, 9, 9], line=0, image=nothing)
 
 
 @pytest.mark.parametrize("text, turned", [("0001", 0), ("1888", 0), ("0003", 180), ("6001", 180)])
