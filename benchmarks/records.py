@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import NAMES
 from training.report.docs import fill
 
 Record = dict[str, Any]
@@ -18,7 +19,6 @@ Table = Callable[[Record], str]  # a record to Markdown
 REPOSITORY = Path(__file__).parent.parent
 EXAMPLES = REPOSITORY / "examples"
 RESULTS, PAGE = REPOSITORY / "results", REPOSITORY / "docs" / "results.md"
-BENCHMARKS = "offline", "http", "page", "pictures", "batch", "hostile", "training"  # with tables in docs/results.md
 
 
 def parser(about: str | None) -> argparse.ArgumentParser:
@@ -49,8 +49,9 @@ def hardware() -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    for benchmark in BENCHMARKS:
-        for name, table in importlib.import_module(f"benchmarks.{benchmark}").TABLES.items():
+    for benchmark in NAMES:
+        module = importlib.import_module(f"benchmarks.{benchmark}")
+        for name, table in getattr(module, "TABLES", {}).items():
             path = RESULTS / f"{name}.json"
             if path.exists():
                 fill(PAGE, name, table(json.loads(path.read_text())))

@@ -215,7 +215,7 @@ def workshop(name: str, rest: Sequence[str]) -> int:
         return WRONG
     if name == "benchmark":
         which = argparse.ArgumentParser(prog=title, description=f"{WORKSHOP[name][1].capitalize()}.")
-        names = sorted(path.stem for path in PACKAGE.parent.glob("benchmarks/*.py") if not path.stem.startswith("_"))
+        names = importlib.import_module(module).NAMES
         which.add_argument("name", metavar="NAME", choices=names, help=", ".join(names))
         chosen = which.parse_args(rest[:1]).name
         title, module, rest = f"{title} {chosen}", f"benchmarks.{chosen}", rest[1:]
