@@ -13,7 +13,7 @@ from .isolation import Budget, Decoders, shared
 
 GLANCE = 96  # pixels of the longer side that are enough to tell which colours show the ink
 REACH = 0.3  # of that side: what a pixel is compared with
-INK = 0.002  # of the pixels are ink, at least; those that differ half as much from what is around them are ink too
+INK = 0.002  # share of pixels taken as ink: those that differ most from their surroundings, and half as much
 PALE = 0.75  # of the contrast that some colours have: with less, lightness does not show the ink well
 SEEN = 0.25  # of that contrast: what lightness shows so much of must not be lost
 LIGHTNESS = np.array((0.299, 0.587, 0.114), np.float32)  # of red, green and blue, as in Pillow's mode L
@@ -27,7 +27,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }  # by EXIF's orientation
 
-warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata, once per process and no news to anybody
+warnings.filterwarnings("ignore", module="PIL")  # remarks on odd metadata, which help nobody
 
 
 def grey_from_upload(

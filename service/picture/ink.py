@@ -12,12 +12,13 @@ import onnxruntime
 
 FILE = Path("ink.onnx")  # in the models' folder
 MULTIPLE = 32  # the sides that the network takes are multiples of this
-ENLARGED = 8.0  # times, at most: a small picture gains nothing by more
+ENLARGED = 8.0  # largest factor by which a small picture is enlarged; more gains nothing
 SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel or two wide
-FAINTEST = 8.0  # grey levels between its ink and its paper, at least
-SURELY = 127  # of 255: beyond this a pixel is ink
-PERHAPS = 64  # beyond this it is ink if it is connected to such a pixel
-CERTAIN, MUCH = 235, 0.25  # of 255: as much of what is written is as surely ink, see `is_sure`
+FAINTEST = 8.0  # least difference of grey levels between its ink and its paper
+SURELY = 127  # of 255: a higher level is ink
+PERHAPS = 64  # a higher level is ink if it is connected to a pixel of SURELY
+CERTAIN = 235  # of 255: the level of certain ink
+MUCH = 0.25  # least share of certain pixels in real writing, see `is_sure`
 
 
 class InkFinder:
@@ -61,9 +62,9 @@ def is_shown(picture: np.ndarray) -> bool:
 
 
 def is_sure(ink: np.ndarray) -> bool:
-    """Whether the network is sure of ink, uint8 of any shape, not empty, that it found in a picture which it has seen.
+    """Whether ink that the network found, uint8 of any shape, not empty, is surely writing.
 
-    Of writing it is, but for the edges; of lines in a face or a texture it is not, though they may look like a digit.
+    Writing is certain but for its edges. The lines of a face or a texture may look like a digit, but are uncertain.
     Without this, three of 333 pictures of the development set fewer were answered rightly, and nowhere one more.
     """
     return bool(np.mean(ink >= CERTAIN) >= MUCH)

@@ -1,4 +1,4 @@
-"""A page of ink to its pieces, line by line: what is connected, and of what touches the digits it may be."""
+"""Split the ink of a page into pieces, line by line: connected parts, and cuts through digits that touch."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,34 +11,34 @@ from ..picture.framing import breadth, extent, frame
 from ..picture.ink import written
 from .looks import Looks
 
-MOST = 200  # pieces of ink that are looked at, the largest: no more may be as tall as a digit
-COVER = 20  # times its own area that the boxes of its pieces may cover of a page: rings within rings cover more
-SIGHT = 28  # pixels of the height of a piece that is to be cut
-SURE = 0.4  # score of a detection that counts
+MOST = 200  # the largest pieces of ink are read, and a page with more of a digit's height is refused
+COVER = 20  # the boxes of the pieces may cover the page this many times; rings within rings cover more
+SIGHT = 28  # pixels: the height to which a piece is scaled before it is cut
+SURE = 0.4  # least score of a detection
 # Shares of the commonest height of the pieces on a page:
-TALL = 0.4  # what is smaller is a part of a digit, or dirt
-SMALLEST = 0.1  # what is smaller is dirt
-REACH = 0.25  # parts of a digit are no further apart
-SAME_PEN = 0.35  # of the breadth of most strokes: what is thinner is left of print, as the box around a digit
+TALL = 0.4  # least height of a digit; lower pieces are parts of digits, or dirt
+SMALLEST = 0.1  # least size of a piece; smaller ones are dirt
+REACH = 0.25  # largest gap between two parts of one digit
+SAME_PEN = 0.35  # of the breadth of most strokes: thinner pieces are the rest of print, such as a form's box
 # Shares of the height of a piece:
-WIDE = 0.8  # what is wider may be several digits
-LONGEST = 8.0  # what is wider still is not cut: the detector's work grows with the width
-SHARED = 0.3  # of the smaller of two heights: pieces on one line share as much
+WIDE = 0.8  # a wider piece may be several digits
+LONGEST = 8.0  # a wider piece is not cut, because the detector's work grows with the width
+SHARED = 0.3  # two pieces are on one line if they overlap by this share of the lower one
 # Of seams, in pixels at SIGHT:
-SEAM_REACH = 3  # a seam is the best of those as near
-LEAST_CROSSED, MOST_CROSSED = 0.5, 12.0  # ink on its way: with less it cuts nothing off, with more it is a stroke
-ASIDE = 0.5  # ink that a seam would rather cross than go a column aside
+SEAM_REACH = 3  # a seam crosses less ink than all others within this distance
+LEAST_CROSSED, MOST_CROSSED = 0.5, 12.0  # ink that a seam crosses: less cuts nothing off, more cuts through a stroke
+ASIDE = 0.5  # cost of going a column aside, in ink crossed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """Connected ink, or a part of it that was cut off."""
 
-    part: int  # what it was connected to
+    part: int  # number of the connected part that it belongs to
     box: np.ndarray  # x_min, y_min, x_max, y_max in pixels of the page
     mask: np.ndarray  # (H, W) bool, of the box
-    first: bool = True  # of what it was connected to, from the left
-    last: bool = True
+    first: bool = True  # whether it is the leftmost of its connected part
+    last: bool = True  # or the rightmost
 
     @property
     def width(self) -> int:
@@ -55,7 +55,7 @@ class Piece:
 
 
 def hull(pieces: list[Piece]) -> np.ndarray:
-    """The box around several."""
+    """The box around several pieces: x_min, y_min, x_max, y_max."""
     boxes = np.stack([piece.box for piece in pieces])
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
 
@@ -82,7 +82,7 @@ def framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
 
 
 def pieces_of(ink: np.ndarray) -> list[Piece]:
-    """The connected parts of ink (H, W) uint8 that may be digits or parts of them, from the largest on.
+    """The connected parts of ink (H, W) uint8 that may be digits or parts of digits, the largest first.
 
     Raises TooMuchWork if there are too many to be looked at.
     """
@@ -110,20 +110,20 @@ def pieces_of(ink: np.ndarray) -> list[Piece]:
 
 
 def common_height(pieces: list[Piece]) -> float:
-    """The height that half of all height is in pieces no taller than; specks count little, one shadow too."""
+    """The median height, each piece weighted by its height, so that specks count little."""
     heights = np.array([piece.height for piece in pieces])
     return weighted_median(heights, heights)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
-    """The value (N,) that half of all weight (N,) is at or below."""
+    """The median of values (N,) with weights (N,)."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def lines_of(pieces: list[Piece], height: float) -> list[list[Piece]]:
-    """The pieces line by line from above, each from left to right; height: the commonest."""
+    """The lines from top to bottom, each with its pieces from left to right. height: the commonest of the pieces."""
     tall = sorted((piece for piece in pieces if piece.height >= TALL * height), key=lambda piece: piece.middle)
     lines: list[list[Piece]] = []
     for piece in tall:
@@ -150,7 +150,7 @@ def gap(one: Piece, other: Piece) -> int:
 def cut(
     lines: list[list[Piece]], doubtful: list[Piece], ink: np.ndarray, height: float, looks: Looks
 ) -> list[list[Piece]]:
-    """The lines, with those of the pieces `doubtful` cut that may be several digits. Raises like Looks."""
+    """The lines, in which those pieces of `doubtful` that may be several digits are cut. Raises like Looks."""
     tall = [piece for piece in doubtful if piece.height >= TALL * height]
     wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LONGEST * piece.height]
     looks.plan(detections=len(wide))
@@ -165,7 +165,7 @@ def _parts(piece: Piece, ink: np.ndarray, looks: Looks) -> list[Piece]:
     scale = SIGHT / piece.height
     small = cv2.resize(crop, (round(piece.width * scale), SIGHT), interpolation=cv2.INTER_AREA)
     seen = _seen(small, looks)
-    if not len(seen):  # a letter, or a drawing, whose parts may well look like digits
+    if not len(seen):  # a letter or a drawing, whose parts may look like digits
         return [piece]
     seams = _seams(small.astype(np.float32) / 255, seen) / (small.shape[1] / piece.width)
     rows = np.arange(piece.height) * SIGHT // piece.height
@@ -187,20 +187,20 @@ def _seen(small: np.ndarray, looks: Looks) -> np.ndarray:
     margin = SIGHT // 2
     boxes, scores = looks.detect(np.pad(small, margin))
     seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes, scores, strict=True) if score.max() >= SURE]
-    return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # it may see one in the margin
+    return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # a detection may lie in the margin
 
 
 def _seams(small: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Ways down a piece (H, W), 0 to 1, to cut it along: columns (N, H), from left to right.
+    """The ways from top to bottom along which a piece (H, W), 0 to 1, is cut: columns (N, H), from left to right.
 
-    Each crosses less ink than those beside it. Where there is none between two digits of `seen`, the best there is.
+    Each crosses less ink than its neighbours. Between two digits of `seen` without such a way, the best one is taken.
     """
     above, below = _least(small), _least(small[::-1])
     half = len(small) // 2
-    crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each column there
-    around = cv2.erode(crossed[None], np.ones((1, 2 * SEAM_REACH + 1)))[0]  # the least of all columns as near as that
+    crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each middle column
+    around = cv2.erode(crossed[None], np.ones((1, 2 * SEAM_REACH + 1)))[0]  # the least within SEAM_REACH
     good = (crossed == around) & (crossed > LEAST_CROSSED) & (crossed < MOST_CROSSED)
-    good[:SEAM_REACH] = good[-SEAM_REACH:] = False  # a seam has something on either side
+    good[:SEAM_REACH] = good[-SEAM_REACH:] = False  # a seam at the edge would cut off nothing
     chosen = [int(x) for x in np.flatnonzero(good) if not good[x - 1]]
     for start, stop in pairwise(seen):
         low, high = int(start + 0.2 * (stop - start)), int(np.ceil(stop - 0.2 * (stop - start)))
@@ -211,7 +211,7 @@ def _seams(small: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _least(ink: np.ndarray) -> np.ndarray:
-    """The least ink on a way from above to each pixel of ink (H, W), at most a column aside a row."""
+    """For each pixel of ink (H, W), the least ink on a way to it from the top row, at most a column aside a row."""
     total = ink.copy()
     for row in range(1, len(total)):
         before = np.pad(total[row - 1], 1, constant_values=np.inf)
@@ -220,7 +220,7 @@ def _least(ink: np.ndarray) -> np.ndarray:
 
 
 def _way(total: np.ndarray, x: int) -> list[int]:
-    """The columns of the way that `_least` found to column x of the last row, from there on."""
+    """The columns of the best way to column x of the last row, from the last row to the first."""
     columns = [x]
     for row in total[-2::-1]:
         near = [c for c in (x, x - 1, x + 1) if 0 <= c < len(row)]

@@ -1,9 +1,9 @@
-"""A picture with any number of digits to what is written on it, line by line.
+"""Read any number of digits in a picture, line by line.
 
-The ink falls into pieces wherever it is not connected. What is not surely one digit is cut further, where there is
-little ink and between the digits that Faster R-CNN sees. A few neighbouring pieces may be one digit: all models look at
-each such candidate, and the line is the row of candidates they are surest of (LeCun et al.,
-https://doi.org/10.1109/5.726791, section VII). A page that is unsure upright is read turned as well.
+The connected parts of the ink are pieces. A piece that is not surely one digit is cut where there is little ink, and
+between the digits that Faster R-CNN sees. Up to five neighbouring pieces may be one digit: all models look at each such
+candidate, and a line is read as the row of candidates that they are surest of (LeCun et al.,
+https://doi.org/10.1109/5.726791, section VII). A page that is read unsurely upright is also read turned.
 """
 
 from collections.abc import Iterator
@@ -35,23 +35,23 @@ from .pieces import (
 
 LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
 HEIGHT = 48  # pixels of the commonest height on it
-SINGLE = 0.97  # confidence at which connected ink is one digit, without a thought of cutting it
-TOGETHER = 5  # pieces of one digit, at most
+SINGLE = 0.97  # confidence at which a connected piece is one digit and is not cut
+TOGETHER = 5  # most pieces of one digit
 # Shares of the commonest height:
-BROAD, LONG = 1.4, 2.0  # a digit of several pieces is no wider, no taller
-WHOLE = 0.7  # a piece as high is a whole stroke
-WORD_GAP = 0.7  # what stands further apart is another word
-BESIDE = 0.3  # of the narrower one's width: two whole strokes that share less are two digits
-COMPANY = 0.5  # confidence: beside a digit, what is as likely right as wrong is one too
-MOSTLY = 0.65  # of a word's marks are digits, at least, or none is: then it is a word of letters, or a drawing
+BROAD, LONG = 1.4, 2.0  # largest width and height of a digit of several pieces
+WHOLE = 0.7  # least height of a whole stroke
+WORD_GAP = 0.7  # a larger gap separates words
+BESIDE = 0.3  # two whole strokes that share less of the narrower one's width are two digits
+COMPANY = 0.5  # least confidence of a digit beside an accepted digit
+MOSTLY = 0.65  # least share of digits in a word; with fewer it is a word of letters or a drawing, and none is read
 UNSURE = 0.8  # mean confidence below which a page may lie on its side
-FEW = 3  # digits: fewer do not tell how a page lies, for a turned 6 is a 9
+FEW = 3  # digits that tell how a page lies; fewer do not, because a turned 6 is a 9
 ALIKE = {0, 1, 8}  # they look the same upside down: a page of them alone is not turned by half
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One digit, or what is none."""
+    """One mark: a digit, or something else."""
 
     digit: int
     confidence: float
@@ -66,7 +66,7 @@ class Reading:
 
     @property
     def is_sure(self) -> bool:
-        """Whether it is written, whatever it is."""
+        """Whether the mark is surely written."""
         return self.reason != "faint"
 
 
@@ -84,8 +84,8 @@ def read(
     """Read every digit in a picture (H, W) uint8 with the models `names`.
 
     deadline: time by time.perf_counter() after which nothing is sent to the models any more, None for no limit.
-    Raises BlankImage if there is no ink, TooMuchWork if there is more of it than the limits in `pieces` and `looks`
-    allow, OutOfTime once the deadline has passed.
+    Raises BlankImage if there is no ink, TooMuchWork if it exceeds the limits in `pieces` and `looks`, and OutOfTime
+    once the deadline has passed.
     """
     looks = Looks(models, names, deadline)
     ink, scale = page_ink(picture, finder)
@@ -93,7 +93,7 @@ def read(
     upright = _read(ink, looks, shown)
     best, sureness, turned = upright, _sureness(upright), 0
     if sum(mark.is_sure for mark in upright) >= FEW and sureness < UNSURE:
-        with suppress(TooMuchWork, OutOfTime, BlankImage):  # what was read upright is there
+        with suppress(TooMuchWork, OutOfTime, BlankImage):  # then the upright reading stays
             for quarters in (1, 2, 3):
                 readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, shown)
                 digits = [mark.digit for mark in readings if mark.accepted]
@@ -118,7 +118,7 @@ def read(
 
 
 def page_ink(picture: np.ndarray, finder: InkFinder) -> tuple[np.ndarray, float]:
-    """The ink (H, W) uint8 of a picture (H, W) uint8, seen so that most of it is HEIGHT pixels high, and its scale.
+    """The ink (H, W) uint8 of a picture (H, W) uint8, scaled so that most pieces are HEIGHT pixels high, and the scale.
 
     Raises BlankImage, TooMuchWork.
     """
@@ -126,18 +126,18 @@ def page_ink(picture: np.ndarray, finder: InkFinder) -> tuple[np.ndarray, float]
     pieces = pieces_of(far)
     longest = int(max(far.shape) * HEIGHT / common_height(pieces)) if pieces else MOST_PAGE
     ink, scale = finder.find(picture, int(np.clip(longest, LEAST_PAGE, MOST_PAGE)))
-    if pieces and longest <= LEAST_PAGE:  # a broad pen is seen from afar, a hair line from near
+    if pieces and longest <= LEAST_PAGE:  # a coarse look finds broad pens, a fine one hair lines
         ink = np.maximum(ink, cv2.resize(far, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
     return ink, scale
 
 
 def _sureness(readings: list[Reading]) -> float:
-    """The mean confidence of what is surely written, with what is refused counted as nothing."""
+    """The mean confidence of the marks that are surely written; a refused one counts as 0."""
     return sum(mark.confidence for mark in readings if mark.accepted) / max(sum(mark.is_sure for mark in readings), 1)
 
 
 def _turned_back(box: list[float], quarters: int, width: int, height: int) -> list[float]:
-    """A box in a page that was turned counter-clockwise, in the page (height, width) as it was."""
+    """The box in the upright page (height, width) of a box in the page turned by `quarters` counter-clockwise."""
     x0, y0, x1, y1 = box
     return [
         [x0, y0, x1, y1],
@@ -168,7 +168,7 @@ def _read(ink: np.ndarray, looks: Looks, shown: bool) -> list[Reading]:
     words: list[list[Reading]] = []
     for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
         said = {span: next(looked) for span in spans}
-        # What is connected is digits throughout, or none: parts of a letter may well look like one.
+        # All parts of a connected piece are digits, or none is: a part of a letter may look like a digit.
         says = {
             (start, stop): verdict
             for (start, stop), (verdict, _) in said.items()
@@ -200,7 +200,7 @@ def _is_tall(box: np.ndarray | list[float], height: float) -> bool:
 
 
 def _words(marks: list[Reading], height: float) -> list[list[Reading]]:
-    """The marks of a line, those that stand together in a list each."""
+    """The words of a line: lists of marks without a large gap."""
     words: list[list[Reading]] = []
     end = -np.inf
     for mark in marks:
@@ -212,7 +212,7 @@ def _words(marks: list[Reading], height: float) -> list[list[Reading]]:
 
 
 def _in_company(words: list[list[Reading]], height: float) -> Iterator[Reading]:
-    """The marks of all words, known by the company they keep."""
+    """The marks of all words: doubtful ones beside digits are accepted, and words of letters are not."""
     some = any(mark.accepted for word in words for mark in word)
     for word in words:
         tall = [mark.is_sure and _is_tall(mark.box, height) for mark in word]
@@ -226,7 +226,7 @@ def _in_company(words: list[list[Reading]], height: float) -> Iterator[Reading]:
 
 
 def _candidates(line: list[Piece], height: float) -> Iterator[tuple[int, int]]:
-    """Which neighbours may be one digit: (start, stop) into a line. What is connected always may, however large."""
+    """The neighbours that may be one digit, (start, stop) into a line. A whole connected part always may."""
     first = 0
     for start, piece in enumerate(line):
         for stop in range(start + 1, min(start + TOGETHER, len(line)) + 1):
@@ -241,15 +241,15 @@ def _candidates(line: list[Piece], height: float) -> Iterator[tuple[int, int]]:
 
 
 def _is_torn(line: list[Piece], start: int, stop: int) -> bool:
-    """Whether a candidate is connected to what is beside it."""
+    """Whether a candidate is connected to a piece beside it."""
     return not (line[start].first and line[stop - 1].last)
 
 
 def _belongs(piece: Piece, others: list[Piece], height: float) -> bool:
-    """Whether a piece may be part of the digit that others are of."""
+    """Whether a piece may be part of the same digit as the others."""
     if any(piece.part == other.part for other in others):
         return True
-    for other in others:  # two whole strokes beside each other are two digits
+    for other in others:  # see BESIDE
         shared = min(piece.box[2], other.box[2]) - max(piece.box[0], other.box[0])
         if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
             return False
@@ -257,7 +257,7 @@ def _belongs(piece: Piece, others: list[Piece], height: float) -> bool:
 
 
 def _best_row(line: list[Piece], says: dict[tuple[int, int], Verdict]) -> list[tuple[int, int]]:
-    """The candidates that together use up the line and are surest, (start, stop) each."""
+    """The surest row of candidates, (start, stop) each, that uses every piece of the line once."""
     best: list[tuple[float, int]] = [(0.0, 0)]  # score, and where it came from
     best += [(-np.inf, 0)] * len(line)
     for (start, stop), verdict in sorted(says.items(), key=lambda said: said[0][1]):
