@@ -80,8 +80,12 @@ ATTACKS = {
 }
 
 
+OTHERS = set()  # process ids of the decoders that earlier tests of this process have started
+
+
 @pytest.fixture(scope="module")
 def decoders():
+    OTHERS.update(child.pid for child in process_of())
     with closing(Decoders()) as decoders:
         yield decoders
 
@@ -92,7 +96,8 @@ def look(data, decoders, budget=None):
 
 def process_of(parent=None):
     """The decoder process of this process, or of another."""
-    return [child for child in psutil.Process(parent).children() if "service.picture.decoder" in child.cmdline()]
+    children = [child for child in psutil.Process(parent).children() if child.pid not in OTHERS]
+    return [child for child in children if "service.picture.decoder" in child.cmdline()]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
