@@ -59,10 +59,10 @@ def test_several_digits_are_refused_by_every_way_in(recogniser, text):
         )
 
 
-def test_unsure_networks_are_the_reason(recogniser):
+def test_what_is_no_digit_is_the_reason(recogniser):
     prediction = recogniser.predict(draw("x"))
-    assert (prediction.accepted, prediction.reason) == (False, "unsure")
-    assert prediction.note == "The networks are not sure enough that this is a digit."
+    assert (prediction.accepted, prediction.reason, prediction.is_digit < 0.1) == (False, "no_digit", True)
+    assert prediction.note == "This does not look like a digit."
 
 
 def test_image_that_cannot_be_read_is_an_error_among_others(recogniser):
