@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -13,16 +14,40 @@ from .ink import SURELY, InkFinder, is_even, is_shown, is_sure, rim, written
 
 LOOK = 256  # pixels of the longer side that a picture is looked at with: what the network was trained on
 CLOSER = 1024  # where nothing was seen, as for a page: of 60 lone digits of 18 to 48 pixels, 52 are read instead of 15
-ZOOM = 0.4  # of LOOK: a digit smaller than this is looked at again
-MARGIN = 0.6  # of the digit's longer side, around it, on the second look
-SPECK = 0.03  # of the ink of the digit: a part with less is dirt
 NEAR = 0.25  # of the digit's longer side: a part further away belongs to something else
-AT_EDGE = 0.25  # what ink at the picture's edge counts: it more often is part of something else
-OTHER, OTHER_INK = 0.5, 0.2  # of the digit's height and ink: what has less is no other digit
+SPECK = 0.03  # of the ink of the digit: a part with less is dirt, which makes the digit look higher than it is
+AT_EDGE = 0.25  # weight of ink that touches the picture's edge: without it, a digit that is cut off hides a whole one
+OTHER, OTHER_INK = 0.5, 0.2  # of the digit's height, unless it is near, and ink: what has less is no other digit
 WIDE = 1.2  # of its height: a digit that is wider may be several
 # Pixels of a 28x28 picture that pass for framed: the ink's longer side, at least and at most, and off the middle.
 # Without it, 2 % of digits that are blurred as in MNIST-C are lost.
 NEARLY = 16, 24, 2.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """What is written in a picture, and what of it is the digit."""
+
+    levels: np.ndarray  # (H, W) uint8: how surely each pixel is ink
+    mask: np.ndarray  # (H, W) bool: the digit
+    scale: float  # pixels of these per pixel of the picture
+    is_crowded: bool  # whether there may be other digits
+
+    @cached_property
+    def box(self) -> tuple[int, int, int, int]:
+        """(x_min, y_min, x_max, y_max) of the digit."""
+        return extent(self.mask)
+
+    @property
+    def longest(self) -> int:
+        """Pixels of the digit's longer side."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+    @cached_property
+    def digit(self) -> np.ndarray:
+        """The ink (H, W) uint8 of the digit alone, with the soft edge of its strokes."""
+        return self.levels * cv2.dilate(self.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,39 +99,22 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         with suppress(BlankImage):
             left, top, right, bottom = field
             return canonicalise(picture[top:bottom, left:right], finder).inside(picture, left, top)
-    page, scale = finder.find(picture, LOOK)
-    try:
-        mask, crowded = _digit(page)
-    except BlankImage:
-        page, scale = finder.find(picture, CLOSER)
-        mask, crowded = _digit(page)
-    ink = _alone(page, mask)
-    if picture.shape == (SIZE, SIZE) and _is_nearly_framed(ink, mask, scale):
-        there = cv2.resize(mask.astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+    ink = _ink(picture, finder)
+    if picture.shape == (SIZE, SIZE) and _is_nearly_framed(ink):
+        there = cv2.resize(ink.mask.astype(np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
         dark = there.any() and picture[there].mean() < picture[~there].mean()
         return _unchanged(255 - picture if dark else picture)
-    left, top, right, bottom = extent(mask)
-    longest = max(right - left, bottom - top)
-    crowd = Crowd(ink=page, height=bottom - top) if crowded else None
-    corner, shown = (0, 0), picture
-    if scale < 1 and longest < ZOOM * LOOK:  # a small digit on a large page: look again, from near
-        margin = MARGIN * longest
-        corner = max(0, round((left - margin) / scale)), max(0, round((top - margin) / scale))
-        stop = round((right + margin) / scale), round((bottom + margin) / scale)
-        shown = picture[corner[1] : stop[1], corner[0] : stop[0]]
-        page, scale = finder.find(shown, LOOK)
-        mask, _ = _digit(page)
-        ink = _alone(page, mask)
-    image, fit, x, y = frame(ink, mask)
+    image, fit, x, y = frame(ink.digit, ink.mask)
+    _, top, _, bottom = ink.box
     return Canonical(
         image=image,
-        scale=scale * fit,
-        x=x - corner[0] * scale * fit,
-        y=y - corner[1] * scale * fit,
+        scale=ink.scale * fit,
+        x=x,
+        y=y,
         size=picture.shape[::-1],
-        ink=ink,
-        crowd=crowd,
-        is_sure=not is_shown(shown) or is_sure(page[mask]),
+        ink=ink.digit,
+        crowd=Crowd(ink=ink.levels, height=bottom - top) if ink.is_crowded else None,
+        is_sure=not is_shown(picture) or is_sure(ink.levels[ink.mask]),
     )
 
 
@@ -142,44 +150,49 @@ def _is_light(picture: np.ndarray) -> bool:
     return bool(picture.mean() > 127 and np.quantile(rim(picture), 0.2) > 64)
 
 
-def _alone(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The ink (H, W) uint8 of a mask (H, W) bool, with the soft edge of its strokes."""
-    return ink * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-
-
-def _is_nearly_framed(ink: np.ndarray, mask: np.ndarray, scale: float) -> bool:
-    """Whether the framing of a 28x28 picture is near enough to MNIST's, seen `scale` times as large."""
-    left, top, right, bottom = (value / scale for value in extent(mask))
-    off = max(abs(value / scale - SIZE / 2) for value in centre_of_mass(ink))
+def _is_nearly_framed(ink: Ink) -> bool:
+    """Whether the framing of a 28x28 picture, whose ink this is, is near enough to MNIST's."""
+    off = max(abs(value / ink.scale - SIZE / 2) for value in centre_of_mass(ink.digit))
     least, most, apart = NEARLY
-    longest = max(right - left, bottom - top)
+    longest = ink.longest / ink.scale
     plausible = longest > SIZE - 1.5 or least <= longest <= most and off <= apart  # across all of it: a line, no digit
-    return plausible and breadth(mask) / scale >= THIN * INK_SIZE
+    return plausible and breadth(ink.mask) / ink.scale >= THIN * INK_SIZE
 
 
-def _digit(ink: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Which pixels of ink (H, W) uint8 belong to the digit, (H, W) bool, and whether there may be other digits.
+def _ink(picture: np.ndarray, finder: InkFinder) -> Ink:
+    """The ink of a picture (H, W) uint8. What is so small that framing would enlarge it is looked for from near.
 
-    The digit is the part with the most ink, with what is near it. Raises BlankImage if there is none.
+    Raises BlankImage if there is none, from near either.
     """
-    count, parts, boxes, _ = cv2.connectedComponentsWithStats(written(ink), connectivity=8)
-    if count == 1:
+    ink = _look(picture, finder, LOOK)
+    if ink is None or ink.longest < INK_SIZE:
+        ink = _look(picture, finder, CLOSER) or ink
+    if ink is None:
         raise BlankImage
+    return ink
+
+
+def _look(picture: np.ndarray, finder: InkFinder, longest: int) -> Ink | None:
+    """The ink of a picture (H, W) uint8, seen with `longest` pixels on its longer side, None if there is none.
+
+    The digit is the part with the most ink, less if it touches the edge, with what is near it.
+    """
+    levels, scale = finder.find(picture, longest)
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(written(levels), connectivity=8)
+    if count == 1:
+        return None
     parts = np.asarray(parts, np.int32)
-    mass = np.bincount(parts.ravel(), ink.ravel(), count)
+    mass = np.bincount(parts.ravel(), levels.ravel(), count)
     mass[0] = 0
-    edges = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    weight = mass.copy()
-    weight[edges] *= AT_EDGE
-    digit = int(weight.argmax())
+    at_edge = np.zeros(count, bool)
+    at_edge[rim(parts)] = True
+    digit = int((mass * np.where(at_edge, AT_EDGE, 1)).argmax())
     x, y, width, height = boxes[digit, :4]
-    near = NEAR * max(width, height)
-    keep = np.zeros(count, bool)
-    for part in np.flatnonzero(mass >= SPECK * mass[digit]):
-        px, py, pw, ph = boxes[part, :4]
-        gap = max(px - (x + width), x - (px + pw), py - (y + height), y - (py + ph))
-        keep[part] = gap <= near and (part not in edges or digit in edges)
-    keep[digit] = True
-    others = ~keep & (boxes[:, 3] >= OTHER * height) & (mass >= OTHER_INK * mass[digit])
-    keep[0] = others[0] = False
-    return keep[parts], bool(others.any() or width > WIDE * height or keep.sum() > 1)
+    starts, stops = boxes[:, :2], boxes[:, :2] + boxes[:, 2:4]
+    gaps = np.maximum(starts - (x + width, y + height), (x, y) - stops).max(1)
+    keep = (gaps <= NEAR * max(width, height)) & (at_edge[digit] | ~at_edge) & (mass >= SPECK * mass[digit])
+    keep[0], keep[digit] = False, True
+    much = mass >= OTHER_INK * mass[digit]
+    several = (much & (keep | (boxes[:, 3] >= OTHER * height))).sum() > 1
+    crowded = bool(several or width > WIDE * height)
+    return Ink(levels=levels, mask=keep[parts], scale=scale, is_crowded=crowded)

