@@ -51,28 +51,28 @@ def test_readme_gets_the_short_table_and_keeps_the_rest(written):
 
 def test_figures_are_those_recorded(written):
     recorded = Recorded(written / "models", written / "results")
-    (line,) = [line for line in comparison(recorded).splitlines() if line.startswith("| `cnn`")]
+    (line,) = [line for line in comparison(recorded).splitlines() if line.startswith("|`cnn`")]
     says = recorded.metadata["cnn"]
-    assert f"| {says['test_accuracy']:.2%} | {says['test_macro_f1']:.4f} |" in line
-    assert line.endswith(f"| 1.5 ms | {says['test_accuracy']:.2%} |")  # trained on MNIST alone: the same files here
+    assert f"|{says['test_accuracy']:.2%}|{says['test_macro_f1']:.4f}|" in line
+    assert line.endswith(f"|1.5 ms|{says['test_accuracy']:.2%}|")  # trained on MNIST alone: the same files here
     assert "10.00%" in comparison(recorded).splitlines()[-1]  # ones among the hundred typed digits
 
 
 def test_other_peoples_digits_have_n_writers_and_intervals(written):
     recorded = Recorded(written / "models", written / "results")
-    (line,) = [line for line in digits(recorded).splitlines() if line.startswith("| UNIPEN |")]
+    (line,) = [line for line in digits(recorded).splitlines() if line.startswith("|UNIPEN|")]
     part = recorded.measured["consensus"]["sets"]["unipen"]
     low, high = part["right"]["interval"]
-    assert f"| {part['right']['n']} | 3 | {part['right']['share']:.2%} ({low:.2%} to {high:.2%}) |" in line
-    assert line.endswith(f" | {part['right']['share']:.2%} |")  # trained on MNIST alone: the same files here
+    assert f"|{part['right']['n']}|3|{part['right']['share']:.2%} ({low:.2%} to {high:.2%})|" in line
+    assert line.endswith(f"|{part['right']['share']:.2%}|")  # trained on MNIST alone: the same files here
     assert "two alphabets that no recipe trains on" in nondigits(recorded)
 
 
 def test_each_released_network_says_how_it_was_trained(written):
     recorded = Recorded(written / "models", written / "results")
     rows = trainings(recorded).splitlines()[2:]
-    assert [row.split(" | ")[0].strip("| ") for row in rows] == VOTERS
-    assert all(f"| {run['commit'][:7]} |" in row for row, run in zip(rows, recorded.runs, strict=True))
+    assert [row.split("|")[1] for row in rows] == VOTERS
+    assert all(f"|{run['commit'][:7]}|" in row for row, run in zip(rows, recorded.runs, strict=True))
 
 
 def test_without_latency_and_runs_their_cells_stay_empty(written, tmp_path):
