@@ -10,7 +10,7 @@ from service.recogniser import Recogniser
 from tests.fuzz import ANSWERS, ask, fuzz
 from tests.serving import serving
 
-GROWTH = 700  # MB: decoded images (a WebP of 16 megapixels takes 250) and uploads of up to 25 MB being read
+GROWTH = 500  # MB: one large look for ink (150), and four uploads of up to 25 MB and their pictures
 
 
 @pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")  # Starlette's, of a form that ends too early

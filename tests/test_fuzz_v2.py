@@ -11,7 +11,7 @@ from tests.fuzz import ANSWERS
 from tests.fuzz_v2 import ask, fuzz
 from tests.serving import serving
 
-GROWTH = 700  # MB, see test_fuzz
+GROWTH = 500  # MB, see test_fuzz
 
 
 def test_damaged_requests_of_the_protocol_are_answered(small_models):

@@ -4,6 +4,8 @@ The network was trained on made-up photographs (training.scenes.scene), in which
 are no ink. Its levels are even: a faint pencil and a black pen give the same.
 """
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ import onnxruntime
 FILE = Path("ink.onnx")  # in the models' folder
 MULTIPLE = 32  # the sides that the network takes are multiples of this
 ENLARGED = 8.0  # largest factor by which a small picture is enlarged; more gains nothing
+LARGE = 512 * 512  # pixels: of more, one look is taken at a time, for at 1024 x 1024 it takes 150 MB
 SMALL = 40  # pixels of the longer side of a picture whose strokes are a pixel or two wide
 FAINTEST = 8.0  # least difference of grey levels between its ink and its paper
 SURELY = 127  # of 255: a higher level is ink
@@ -39,6 +42,7 @@ class InkFinder:
         # onnxruntime keeps what its largest picture took, unless it is told to give it back after each run.
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._large = threading.Lock()
 
     def find(self, picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
         """The ink of a picture (H, W) uint8, seen with `longest` pixels on its longer side, at most ENLARGED times it.
@@ -52,7 +56,8 @@ class InkFinder:
             return cv2.resize(_levels(picture), (width, height), interpolation=way), scale
         seen = cv2.resize(picture, (width, height), interpolation=way)
         seen = cv2.copyMakeBorder(seen, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_REPLICATE)
-        (ink,) = self._session.run(["ink"], {"pictures": seen[None, None]}, self._giving_back)
+        with self._large if seen.size > LARGE else nullcontext():
+            (ink,) = self._session.run(["ink"], {"pictures": seen[None, None]}, self._giving_back)
         return np.asarray(ink)[0, 0, :height, :width], scale
 
 
