@@ -7,6 +7,7 @@ same, and one that fails is named. 20,000 cases take a few minutes on two cores.
 """
 
 import argparse
+import base64
 import json
 import random
 import struct
@@ -176,18 +177,23 @@ def multipart(field, files, chance):
     return body, f"multipart/form-data; boundary={boundary.decode()}{charset if chance.random() < 0.1 else ''}"
 
 
-def arrays(chance):
-    """JSON for /classify, sometimes invalid, sometimes more than the limit."""
-    pixel = chance.choice((0, 255, -1, 256, 0.5, None, "x", 10**40, [], {}, True))
-    count = chance.choice((0, 1, 2, 33, 1_025))
-    body = json.dumps({chance.choice(("images", "image")): [[[pixel] * 28] * 28] * count}).encode()
+def texts(field, chance):
+    """JSON with images in base64, sometimes invalid, sometimes more than the limit."""
+    kind = chance.choice(("", "", "data:image/png;base64,", "data:,", "data:text/html;base64,", "https://example.org/"))
+    value = kind + base64.b64encode(upload(chance)).decode()
+    value = chance.choice(
+        (value, value, value, value[:-1], value.replace("A", "%"), None, 7, [], [value], {"a": value})
+    )
+    count = chance.choice((0, 1, 2, 33))
+    content = {chance.choice((field, field, field, "picture")): [value] * count if field == "images" else value}
+    body = json.dumps(content).encode()
     if chance.random() < 0.05:
         nested, long, strings = b"[" * 200_000, b"9" * 5_000_000, b'["' + b"a" * 9_000_000 + b'"' + b',"b"' * 200_000
-        body = b'{"images":' + chance.choice(
+        body = b'{"image":' + chance.choice(
             (nested, long, strings, b"[" + b"[]," * 3_000_000, b"[" + b"0," * 4_000_000)
         )
         body += chance.choice((b"]}", b"}", b""))
-    return damage(body, chance) if chance.random() < 0.6 else body
+    return damage(body, chance) if chance.random() < 0.4 else body
 
 
 def case(seed, number):
@@ -196,9 +202,10 @@ def case(seed, number):
     query = chance.choice(("", "?explain=true", "?models=cnn"))
     if chance.random() < 0.03:
         query = chance.choice(("?models=%00", "?explain=%ff", "?models=" + "x," * 500, "?" + "a=b&" * 2_000))
-    path = chance.choice(("/predict",) * 5 + ("/predict/batch", "/read") * 2 + ("/classify",))
-    if path == "/classify":
-        body, kind = arrays(chance), chance.choice(("application/json",) * 9 + ("application/vnd.bentoml+pickle",))
+    path = chance.choice(("/predict",) * 5 + ("/predict/batch", "/read") * 2)
+    if chance.random() < 0.1:
+        body = texts("images" if path == "/predict/batch" else "image", chance)
+        kind = chance.choice(("application/json",) * 9 + ("application/vnd.bentoml+pickle",))
     elif path == "/predict/batch":
         body, kind = multipart(b"images", [upload(chance) for _ in range(chance.choice((0, 1, 2, 5, 33)))], chance)
     elif chance.random() < 0.3:

@@ -26,5 +26,5 @@ def test_damaged_uploads_are_answered_by_the_service_in_bounded_memory(small_mod
     with serving(QUINTET_MODELS=str(small_models), QUINTET_DEVICE="cpu", QUINTET_THREADS="1") as address:
         found, rest, peak = fuzz(address, seed=2, cases=1_500)
     assert {status for _, status in found} <= set(ANSWERS)
-    assert {path for path, _ in found} == {"/predict", "/predict/batch", "/read", "/classify"}
+    assert {path for path, _ in found} == {"/predict", "/predict/batch", "/read"}
     assert peak - rest < GROWTH

@@ -12,5 +12,6 @@ SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   tryItOutEnabled: true,
+  onComplete: () => document.querySelector(".servers select")?.setAttribute("aria-label", "Server"), // it has no label
   validatorUrl: null, // it would ask another host about the description
 });
