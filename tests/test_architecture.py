@@ -69,11 +69,13 @@ ALLOWED = {
         "training.recipe",
         "service.reading",
         "service.picture",
+        "training.layers",
     },
     "training.scenes": {"training.data", "training.recipe", "service.reading", "service.picture"},
     "training.digits": {"training.task", "training.data", "training.recipe"},
     "training.task": set(),
     "training.data": {"training.recipe", "service.picture"},
+    "training.layers": set(),
     "training.recipe": set(),
     "service.bento": {
         "service.http",

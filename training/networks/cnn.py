@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from training.digits import Digits
+from training.layers import Residual, convolution
 from training.recipe import DigitRecipe
 
 TASK = Digits
@@ -20,25 +21,12 @@ WIDTHS = (32, 64, 128, 256)  # channels of the stages, which are 28, 14, 7 and 3
 ENLARGED = 30  # pixels a side; only the middle 28 are used, and 1 % of MNIST's images have ink outside of them
 
 
-class Block(nn.Module):
-    """Two convolutions, added to their input."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *_convolution(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x + self.layers(x))
-
-
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers, channels = [], 1
         for width in WIDTHS:
-            layers += [*_convolution(channels, width), Block(width), nn.MaxPool2d(2)]
+            layers += [*convolution(channels, width), Residual(width), nn.MaxPool2d(2)]
             channels = width
         self.features = nn.Sequential(*layers[:-1])  # (N, 256, 3, 3)
         self.head = nn.Linear(channels, 10)
@@ -46,11 +34,3 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         enlarged = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)
         return self.head(self.features(enlarged[:, :, 1:-1, 1:-1]).mean((2, 3)))
-
-
-def _convolution(channels: int, width: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )

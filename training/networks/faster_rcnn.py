@@ -19,6 +19,7 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from training.data.pages import Targets, compose, ink_boxes
 from training.digits import Digits
+from training.layers import convolution
 from training.recipe import NONE, DigitRecipe
 
 TASK = Digits
@@ -46,14 +47,14 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.backbone = nn.Sequential(
-            *_convolution(1, 32),
-            *_convolution(32, 32),
-            *_convolution(32, 64, stride=2),
-            *_convolution(64, 64),
-            *_convolution(64, 64),
-            *_convolution(64, WIDTH, stride=2),
-            *_convolution(WIDTH, WIDTH),
-            *_convolution(WIDTH, WIDTH),
+            *convolution(1, 32),
+            *convolution(32, 32),
+            *convolution(32, 64, stride=2),
+            *convolution(64, 64),
+            *convolution(64, 64),
+            *convolution(64, WIDTH, stride=2),
+            *convolution(WIDTH, WIDTH),
+            *convolution(WIDTH, WIDTH),
         )
         self.rpn = RegionProposalNetwork(
             AnchorGenerator((SIZES,), (RATIOS,)),
@@ -180,14 +181,6 @@ def _of_ten(logits: torch.Tensor) -> torch.Tensor:
     """Log-probabilities (N, 10) from logits (N, 11). Divides the background's probability among the ten digits."""
     probabilities = logits.softmax(1)
     return (probabilities[:, 1:] + probabilities[:, :1] / 10).clamp(min=1e-12).log()
-
-
-def _convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
 
 
 def _surest(boxes: torch.Tensor, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

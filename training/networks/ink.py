@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from service.picture.ink import MULTIPLE
+from training.layers import convolution
 from training.recipe import Recipe
 from training.scenes.scene import Hands, scene
 from training.task import Graph, Task
@@ -136,10 +137,10 @@ class Network(nn.Module):
         self.down = nn.ModuleList()
         channels = 2 * 4
         for width in WIDTHS:
-            self.down.append(nn.Sequential(*_convolution(channels, width), *_convolution(width, width)))
+            self.down.append(nn.Sequential(*convolution(channels, width), *convolution(width, width)))
             channels = width
         self.up = nn.ModuleList(
-            nn.Sequential(*_convolution(below + width, width))
+            nn.Sequential(*convolution(below + width, width))
             for below, width in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(WIDTHS[0], 4, 1)
@@ -173,11 +174,3 @@ def _around(fours: torch.Tensor) -> torch.Tensor:
     half = AROUND // 4
     squares = F.avg_pool2d(F.avg_pool2d(fours.mean(1, keepdim=True), half), 2, 1, 1, count_include_pad=False)
     return F.interpolate(squares, size=fours.shape[2:], mode="bilinear", align_corners=True)
-
-
-def _convolution(channels: int, width: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )

@@ -25,6 +25,7 @@ from training.data.augmentation import degrade, move
 from training.data.batches import LOAD
 from training.data.writers import Source
 from training.digits import BATCH, SEED
+from training.layers import Residual, convolution
 from training.recipe import NONE, Augment, Recipe
 from training.scenes import marred, seen
 from training.task import Data, Graph, Task
@@ -260,26 +261,13 @@ class Scorer(Graph):
             raise RuntimeError(f"{path}: refuses {found:.1%} of what is no digit, but PyTorch {expected:.1%}.")
 
 
-class Block(nn.Module):
-    """Two convolutions, added to their input."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *_convolution(width, width), nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x + self.layers(x))
-
-
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 4
         for width in WIDTHS:
-            layers += [*_convolution(channels, width), Block(width), nn.MaxPool2d(2)]
+            layers += [*convolution(channels, width), Residual(width), nn.MaxPool2d(2)]
             channels = width
         self.features = nn.Sequential(*layers[:-1])  # (N, 128, 3, 3)
         self.head = nn.Linear(channels, DIGITS + 1)
@@ -287,11 +275,3 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images (N, 1, 28, 28) float32, 0 background to 1 ink -> logits (N, 11), of the ten digits and of none."""
         return self.head(self.features(F.pixel_unshuffle(images, 2)).mean((2, 3)))
-
-
-def _convolution(channels: int, width: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )

@@ -19,6 +19,7 @@ from torch import nn
 
 from service.reading.line import CHARACTERS, CLASSES, CONTRAST, DIGITS, HEIGHT, PAPER, STEP, batched, characters
 from training.data.writers import folder
+from training.layers import convolution
 from training.recipe import Recipe
 from training.scenes import texts
 from training.scenes.hands import Signs
@@ -162,10 +163,10 @@ class Network(nn.Module):
         half, quarter, eighth, column = widths
         self.see = nn.Sequential(
             nn.PixelUnshuffle(2),
-            *_convolution(4, half),  # (N, 32, 20, W/2)
-            *_convolution(half, quarter, stride=2),  # (N, 64, 10, W/4)
+            *convolution(4, half),  # (N, 32, 20, W/2)
+            *convolution(half, quarter, stride=2),  # (N, 64, 10, W/4)
             _Residual(quarter),
-            *_convolution(quarter, eighth, stride=(2, 1)),  # (N, 128, 5, W/4)
+            *convolution(quarter, eighth, stride=(2, 1)),  # (N, 128, 5, W/4)
             _Residual(eighth),
             nn.Dropout2d(dropout),
             nn.Conv2d(eighth, column, (ROWS, 3), padding=(0, 1), bias=False),  # (N, 192, 1, W/4)
@@ -187,7 +188,7 @@ class Network(nn.Module):
 class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_convolution(channels, channels), *_convolution(channels, channels)[:2])
+        self.layers = nn.Sequential(*convolution(channels, channels), *convolution(channels, channels)[:2])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(x + self.layers(x))
@@ -213,11 +214,3 @@ class _Attention(nn.Module):
         seen = F.scaled_dot_product_attention(query, key, value)
         x = x + self.answer(seen.transpose(1, 2).reshape(n, t, width))
         return x + self.each(self.norms[1](x))
-
-
-def _convolution(channels: int, width: int, stride: int | tuple[int, int] = 1) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )

@@ -15,6 +15,7 @@ from torch import nn
 
 from training.data.mnist import SIZE
 from training.digits import Digits
+from training.layers import convolution
 from training.recipe import DigitRecipe
 
 TASK = Digits
@@ -63,9 +64,9 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Sequential(
-            *_convolution(1, 32, stride=2),
-            *_convolution(32, 64),
-            *_convolution(64, WIDTH, stride=2),
+            *convolution(1, 32, stride=2),
+            *convolution(32, 64),
+            *convolution(64, WIDTH, stride=2),
         )
         self.class_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
         self.position = nn.Parameter(torch.randn(1, GRID * GRID + 1, WIDTH) * 0.02)
@@ -89,11 +90,3 @@ class Network(nn.Module):
 
     def _logits(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.head(self.norm(tokens[:, 0]))
-
-
-def _convolution(channels: int, width: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-    )
