@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from service.reading.line import CHARACTERS, CLASSES, CONTRAST, DIGITS, HEIGHT, PAPER, STEP, batched, characters
-from training.data.writers import folder
+from training.data import things
 from training.layers import convolution
 from training.recipe import Recipe
 from training.scenes import texts
 from training.scenes.hands import Signs
-from training.scenes.lines import Composer, Line, textures
+from training.scenes.lines import Composer, Line
 from training.task import Graph, Task
 
 WIDTHS = 32, 64, 128, 192  # channels at 1/2, 1/4, 1/8 of the height and of the columns
@@ -72,7 +72,7 @@ class Lines(Task):
 
     def _composer(self, split: str) -> Composer:
         signs = Signs.load(split, self.data.root, self.data.writers)
-        return Composer(signs, np.random.default_rng(0), textures(folder(self.data.writers)))
+        return Composer(signs, np.random.default_rng(0), things.textures(split, self.data.writers))
 
     @property
     def steps(self) -> int:

@@ -1,32 +1,27 @@
 """Lines of writing on paper, made up: what the line recogniser learns from. Grey, with what is written known.
 
-A line is a text (`training.scenes.texts`) in one hand (`training.scenes.hands`), its marks apart, touching or joined,
-ringed, underlined or crossed out. It stands in boxes, on rules, on a guilloche, beside print and other lines. A camera
-blurs it, and it is cut out as the service cuts out a line whose ink it has found, not always exactly.
+A line is a text (`training.scenes.texts`) in somebody's hand (`training.scenes.writing`). It stands in boxes, on rules,
+on a guilloche, beside print and other lines. A camera blurs it, and it is cut out as the service cuts out a line whose
+ink it has found, not always exactly.
 """
 
 import math
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from service.reading.line import CHARACTERS, HEIGHT, INK, MARGIN, OTHER, levelled
+from service.reading.line import HEIGHT, INK, MARGIN, OTHER, levelled
 from training.scenes import paper, printed, texts
 from training.scenes.hands import Hand, Signs
+from training.scenes.writing import stroke, written
 
 Generator = np.random.Generator
 SIZES = 17, 54  # pixels of a digit where the line is composed: fewer are blurred, more are sharp when they are shown
-WIDE_GAP = 0.8, 2.2  # heights: a space in a text
-APART = 0.6  # of the height: other marks that stand further apart are labelled one by one
-JOINED_ZEROS = 0.3  # of the runs of zeros are one stroke
 TURNED = 0.03  # of the lines are upside down, and as many single digits lie on their side
-SMALL = ".,-:"
 TELLING = "347"  # digits that are none upside down
 SIDEWAYS = "2345679"  # and on their side
-RING, UNDERLINE, CROSSED, LIGATURES, DIRT = 0.05, 0.06, 0.02, 0.08, 0.06  # of the lines
+DIRT = 0.06  # of the lines
 BESIDE = 0.25  # of the lines have another so near that it is seen
 CHALK = 0.02  # of the lines are lighter than their paper, where the service did not notice
 TEXTURES = 0.5  # of the lines without writing are cut from photographs, where there are any
@@ -39,21 +34,11 @@ class Line:
     text: str  # of CHARACTERS; other marks side by side are one
 
 
-@dataclass
-class _Mark:
-    ink: np.ndarray  # (h, w) uint8
-    text: str
-    middle: float  # heights from the top of the digits
-    gap: float | None  # heights before it; None for as near as the hand's marks stand
-    x: int = 0
-    y: int = 0
-
-
 class Composer:
     """Makes lines by the writers of a split; the same generator makes the same."""
 
     def __init__(self, signs: Signs, generator: Generator, textures: np.ndarray | None = None) -> None:
-        """textures: (N, side, side) uint8, photographs without writing."""
+        """textures: (N, side, side) uint8, photographs without writing; None for none."""
         self._signs, self._generator, self._textures = signs, generator, textures
         self._paper = [paper.sheet(TILE, generator) for _ in range(TILES)]
         self._noise = [paper.noise(TILE, scale, generator) for scale in (0.8, 1.2, 2, 3, 4, 6) for _ in range(3)]
@@ -81,7 +66,7 @@ class Composer:
             turned = 2
         if not text:
             return self._empty(height)
-        hand, marks, ink, label = self.written(text, height)
+        hand, marks, ink, label = written(text, self._signs, height, g)
         if turned:
             ink, label = np.ascontiguousarray(np.rot90(ink, turned)), OTHER
         x0, y0, x1, y1 = _extent(ink)
@@ -91,140 +76,6 @@ class Composer:
         boxes = [np.array([m.x, m.y, m.x + m.ink.shape[1], m.y + m.ink.shape[0]], np.float32) for m in marks]
         page = self._on_paper(ink, boxes if not turned else [box], height, hand)
         return Line(self._shown(page, box, height), label)
-
-    # What is written
-
-    def written(self, text: str, height: float) -> tuple[Hand, list[_Mark], np.ndarray, str]:
-        """A text in some hand, digits `height` pixels high: the hand, its marks, all ink (H, W) uint8, its label."""
-        hand = Hand(self._signs, self._generator)
-        marks = self._marks(text, hand, height)
-        self._place(marks, height)
-        return hand, marks, *self._drawn(marks, hand, height)
-
-    def _marks(self, text: str, hand: Hand, height: float) -> list[_Mark]:
-        g = self._generator
-        marks: list[_Mark] = []
-        gap: float | None = None
-        small = g.random() < 0.04 and text.isdigit() and len(text) > 3  # cents, small and raised
-        at = 0
-        while at < len(text):
-            sign = text[at]
-            tall = height * g.uniform(0.85, 1.12)
-            count = 1
-            if sign == " ":
-                gap = g.uniform(*WIDE_GAP)
-                at += 1
-                continue
-            if sign == texts.NUMBER:
-                ink, label = hand.number(tall)
-                mark = _Mark(ink, label, 0.5, gap)
-            else:
-                zeros = len(text[at:]) - len(text[at:].lstrip("0"))
-                if zeros > 1 and not hand.is_typed and g.random() < JOINED_ZEROS:
-                    count = min(zeros, 4)
-                    mark = _Mark(hand.zeros(count, tall), "0" * count, 0.5 + g.normal(0, 0.03), gap)
-                else:
-                    ink, middle = hand.draw(sign, tall * (0.6 if small and at >= len(text) - 2 else 1))
-                    middle = 0.25 if small and at >= len(text) - 2 else middle
-                    mark = _Mark(ink, sign if sign in CHARACTERS else OTHER, middle, gap)
-            marks.append(mark)
-            gap = None
-            at += count
-        return marks
-
-    def _place(self, marks: list[_Mark], height: float) -> None:
-        """Give each mark its place: x from 0 on; y from the top of the digits, which may be negative."""
-        g = self._generator
-        slope, drift = g.normal(0, 0.03), abs(g.normal(0, 0.05))
-        kind = g.random()
-        low, high = (
-            (0.3, 1.0)
-            if kind < 0.12
-            else (0.06, 0.3)
-            if kind < 0.5
-            else (-0.04, 0.1)
-            if kind < 0.62
-            else ((0.0, 0.12) if kind < 0.78 else (-0.14, 0.0))
-        )
-        by_contour = kind >= 0.62
-        common = g.uniform(low, high)
-        room = int(4 * height)
-        reached = np.full(room, -(10**6), np.int64)  # how far right ink reaches in each row, with row 0 at -1.5 heights
-        end = 0
-        for number, mark in enumerate(marks):
-            tall, wide = mark.ink.shape
-            wanted = (mark.middle + g.normal(0, drift)) * height - tall / 2 + slope * end
-            top = int(np.clip(wanted + 1.5 * height, 1, max(room - tall - 1, 1)))
-            rows = min(tall, room - top)
-            dark = mark.ink[:rows] > 90
-            some = dark.any(1)
-            left = np.where(some, dark.argmax(1), 10**6)
-            gap = mark.gap if mark.gap is not None else (g.uniform(low, high) if g.random() < 0.5 else common)
-            # A point under the arm of a 7 would be lost.
-            small = number > 0 and any(sign in SMALL for sign in (mark.text, marks[number - 1].text))
-            if small and mark.gap is None:
-                gap = max(gap, g.uniform(-0.02, 0.1))
-            if number == 0:
-                x = 0
-            elif by_contour and mark.gap is None and not small:
-                near = reached[top - 1 : top + rows + 1]
-                near = np.maximum(np.maximum(near[:-2], near[2:]), near[1:-1])
-                free = int((left - near[:rows]).min())
-                x = int(gap * height) - free + 1 if free < 10**5 else end + int(max(gap, 0) * height)
-                x = max(x, end - int(0.7 * wide), 0)
-            else:
-                x = max(end + int(gap * height), 0)
-            mark.x, mark.y = x, top - int(1.5 * height)
-            own = np.where(some, x + wide - dark[:, ::-1].argmax(1), -(10**6))
-            reached[top : top + rows] = np.maximum(reached[top : top + rows], own)
-            end = max(end, x + wide) if not by_contour else x + wide
-
-    def _drawn(self, marks: list[_Mark], hand: Hand, height: float) -> tuple[np.ndarray, str]:
-        """All ink on one sheet (H, W), with what is drawn around it and through it, and the line's text."""
-        g = self._generator
-        side, above = int(1.3 * height) + 4, int(0.75 * height) + 4
-        top, bottom = min(m.y for m in marks), max(m.y + m.ink.shape[0] for m in marks)
-        right = max(m.x + m.ink.shape[1] for m in marks)
-        ink = np.zeros((bottom - top + 2 * above, right + 2 * side), np.uint8)
-        for mark in marks:
-            mark.x, mark.y = mark.x + side, mark.y - top + above
-            there = ink[mark.y : mark.y + mark.ink.shape[0], mark.x : mark.x + mark.ink.shape[1]]
-            np.maximum(there, mark.ink, out=there)
-        pen = max(1, round(hand.pen_width(height) * g.uniform(0.7, 1.2)))
-        if not hand.is_typed and len(marks) > 1 and g.random() < LIGATURES:
-            for one, other in zip(marks, marks[1:], strict=False):
-                if g.random() < 0.5 and other.x - one.x - one.ink.shape[1] < 0.3 * height:
-                    _joined(ink, one, other, pen, g)
-        label = _label(marks, height)
-        kind = g.random()
-        if kind < RING:
-            self._ring(ink, marks, pen, height)
-        elif kind < RING + UNDERLINE:
-            y = bottom - top + above + g.uniform(-0.08, 0.25) * height
-            for _ in range(1 if g.random() < 0.75 else 2):
-                start, stop = side + g.uniform(-0.3, 0.2) * height, right + side + g.uniform(-0.2, 0.3) * height
-                _line(ink, (start, y), (stop, y + g.normal(0, 0.06) * height), pen)
-                y += g.uniform(0.12, 0.25) * height
-        elif kind < RING + UNDERLINE + CROSSED and label != "-":
-            for _ in range(int(g.integers(1, 4))):
-                y0, y1 = above + (bottom - top) * g.uniform(0.2, 0.8, 2)
-                _line(ink, (side - 0.2 * height, y0), (right + side + 0.2 * height, y1), max(pen, 2))
-            label = OTHER
-        return ink, label
-
-    def _ring(self, ink: np.ndarray, marks: list[_Mark], pen: int, height: float) -> None:
-        """A ring around one mark, or around all of a short line."""
-        g = self._generator
-        digits = [mark for mark in marks if mark.text.isdigit()]
-        chosen = marks if len(marks) < 4 or not digits else [digits[int(g.integers(len(digits)))]]
-        x0, y0 = min(m.x for m in chosen), min(m.y for m in chosen)
-        x1, y1 = max(m.x + m.ink.shape[1] for m in chosen), max(m.y + m.ink.shape[0] for m in chosen)
-        pad = height * g.uniform(0.15, 0.5)
-        centre, axes = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) * 0.6 + pad
-        angle = np.linspace(0, 2 * np.pi * g.uniform(0.9, 1.1), 40) + g.uniform(0, 2 * np.pi)
-        wobble = 1 + g.uniform(0, 0.06) * np.sin(angle * 2 + g.uniform(0, 6))
-        points = centre + np.stack([np.cos(angle), np.sin(angle)], 1) * axes * wobble[:, None]
-        cv2.polylines(ink, [np.round(points * 16).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 4)
 
     def _beside(self, ink: np.ndarray, box: np.ndarray, height: float) -> np.ndarray:
         """The ink with pieces of the lines above and below, and of a column beside, which are not read."""
@@ -324,16 +175,16 @@ class Composer:
                 if dots:
                     long = period * g.choice([0, 0.5])
                     for x in np.arange(0, shape[1], period):
-                        _line(layer, (x, y + angle * x), (x + long, y + angle * (x + long)), thin)
+                        stroke(layer, (x, y + angle * x), (x + long, y + angle * (x + long)), thin)
                 else:
-                    _line(layer, (-5, y), (shape[1] + 5, y + angle * shape[1]), thin)
+                    stroke(layer, (-5, y), (shape[1] + 5, y + angle * shape[1]), thin)
                 y += spacing
             drawn = True
         if g.random() < 0.05 * more:
             spacing = max(4.0, height * g.uniform(0.25, 0.9))
             for at in np.arange(g.uniform(0, spacing), max(shape), spacing):
-                _line(layer, (0, at), (shape[1], at), 1)
-                _line(layer, (at, 0), (at, shape[0]), 1)
+                stroke(layer, (0, at), (shape[1], at), 1)
+                stroke(layer, (at, 0), (at, shape[0]), 1)
             drawn = True
         if g.random() < 0.08 * more:
             layer = np.maximum(layer, _part(self._waves[int(g.integers(len(self._waves)))], shape, g))
@@ -361,9 +212,9 @@ class Composer:
             x0, x1 = low[0] - wide * g.integers(0, 2), high[0]
             edges = np.concatenate([[x0, low[0]], edges, x1 + wide * np.arange(0, g.integers(1, 4))])
             for x in edges:
-                _line(layer, (x, low[1]), (x + g.normal(0, 0.4), high[1]), thick)
+                stroke(layer, (x, low[1]), (x + g.normal(0, 0.4), high[1]), thick)
             for y in (low[1], high[1]):
-                _line(layer, (edges[0], y), (edges[-1], y + g.normal(0, 0.4)), thick)
+                stroke(layer, (edges[0], y), (edges[-1], y + g.normal(0, 0.4)), thick)
         elif kind < 0.65:  # boxes that stand apart
             for x0, _, x1, _ in many:
                 corners = [round(v) for v in (x0 - pad / 2, low[1], x1 + pad / 2, high[1])]
@@ -372,13 +223,13 @@ class Composer:
             corners = [round(float(v)) for v in (*low, *high)]
             cv2.rectangle(layer, corners[:2], corners[2:], 255, thick, cv2.LINE_AA)
         elif kind < 0.93:  # a comb
-            _line(layer, (low[0], high[1]), (high[0], high[1]), thick)
+            stroke(layer, (low[0], high[1]), (high[0], high[1]), thick)
             for x0, _, x1, _ in many:
                 for x in (x0 - pad / 2, x1 + pad / 2):
-                    _line(layer, (x, high[1] - 0.4 * height), (x, high[1]), thick)
+                    stroke(layer, (x, high[1] - 0.4 * height), (x, high[1]), thick)
         else:  # the sides of a table's column
             for x in (low[0] - g.uniform(0, 0.5) * height, high[0] + g.uniform(0, 0.5) * height):
-                _line(layer, (x, 0), (x + g.normal(0, 1), layer.shape[0]), thick)
+                stroke(layer, (x, 0), (x + g.normal(0, 1), layer.shape[0]), thick)
 
     # How it is shown
 
@@ -432,32 +283,6 @@ class Composer:
         return cv2.resize(crop, (width, HEIGHT), interpolation=cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR)
 
 
-def _label(marks: list[_Mark], height: float) -> str:
-    """The marks from left to right; other marks side by side are one."""
-    ordered = sorted(marks, key=lambda mark: mark.x + mark.ink.shape[1] / 2)
-    text, end = "", -math.inf
-    for mark in ordered:
-        if not (mark.text == OTHER and text.endswith(OTHER) and mark.x - end < APART * height):
-            text += mark.text
-        end = mark.x + mark.ink.shape[1]
-    return text
-
-
-def _joined(ink: np.ndarray, one: _Mark, other: _Mark, pen: int, generator: Generator) -> None:
-    """A stroke from one mark's right side to the next one's left side."""
-    y = int(generator.integers(one.ink.shape[0]))
-    across = np.flatnonzero(one.ink[y] > 90)
-    v = int(np.clip(y + one.y - other.y + generator.normal(0, 2), 0, other.ink.shape[0] - 1))
-    there = np.flatnonzero(other.ink[v] > 90)
-    if len(across) and len(there):
-        _line(ink, (one.x + across[-1], one.y + y), (other.x + there[0], other.y + v), pen)
-
-
-def _line(layer: np.ndarray, start: tuple[float, float], stop: tuple[float, float], thick: int) -> None:
-    ends = [(round(float(x) * 16), round(float(y) * 16)) for x, y in (start, stop)]
-    cv2.line(layer, ends[0], ends[1], 255, thick, cv2.LINE_AA, 4)
-
-
 def _stamp(ink: np.ndarray, other: np.ndarray, x: int, y: int) -> None:
     """Put other ink on ink, its upper left corner at x, y; what reaches beyond is cut off."""
     x0, y0 = max(x, 0), max(y, 0)
@@ -486,16 +311,3 @@ def _part(tile: np.ndarray, shape: tuple[int, int], generator: Generator) -> np.
     if part.shape != shape:
         return cv2.resize(part, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return part.copy()
-
-
-def textures(writers: Path) -> np.ndarray | None:
-    """Photographs of things and wallpapers (N, 96, 96) uint8, where they are; cardboard and paper bear print."""
-    path = writers / "photos_things" / "photos.zip"
-    if not path.is_file():
-        return None
-    with zipfile.ZipFile(path) as file:
-        names = [name for name in sorted(file.namelist()) if name.endswith((".jpg", ".jpeg"))]
-        names = [name for name in names if not name.split("/")[-2].startswith(("cardboard", "paper"))]
-        codes = [np.frombuffer(file.read(name), np.uint8) for name in names]
-    found = [np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)) for code in codes]
-    return np.stack([picture for picture in found if picture.shape == (96, 96)])

@@ -7,7 +7,6 @@ foreign because it comes from a photograph. A picture takes about 30 ms, so they
 
 import hashlib
 import math
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,15 +21,11 @@ from service.picture.errors import BlankImage
 from service.picture.framing import frame
 from service.picture.ink import FILE as INK
 from service.picture.ink import InkFinder
-from training.data import drawings, glyphs, mnist, omniglot, uji, unipen
-from training.data.writers import SPLITS, Source, check_split, existing, folder
+from training.data import drawings, glyphs, mnist, omniglot, things, uji, unipen
+from training.data.writers import SPLITS, Source, check_split, existing
 from training.recipe import NONE
 from training.scenes import camera, marred, paper, pens, printed
 
-PHOTOGRAPHS = "photos_things", "photos.zip"
-BLOCK = 25  # photographs with neighbouring numbers show the same things, so they are in one split
-VALIDATION_BLOCKS, TEST_BLOCKS, BLOCKS = (3,), (7,), 10  # in turn
-VALIDATION_WALLPAPERS, TEST_WALLPAPERS = ("Dragonfly", "sunset"), ("friends", "Painting-Colors")  # beginnings of names
 COUNTS = {"photograph": 5_000, "texture": 1_500, "drawn": 4_000, "digit": 6_000}  # pictures of the training split
 HELD_OUT = 0.12  # as many, as a share of COUNTS, to validate, and to test
 LIKE = 0.8  # least correlation of what is seen with what was written: below it, only a part of it was found
@@ -77,7 +72,7 @@ class Making:
     def __init__(self, split: str, root: Path | str | None, writers: Path | str | None, finder: InkFinder) -> None:
         self.split, self.finder = split, finder
         self.generator = np.random.default_rng([SEED, SPLITS.index(split)])
-        self.photographs = _photographs(split, folder(writers))
+        self.photographs = list(things.photographs(split, writers).values())
         self.digits = (
             mnist.digits(split, root),
             unipen.digits(split, writers),
@@ -196,27 +191,6 @@ def is_upright_stroke(image: np.ndarray) -> bool:
         return True
     values, vectors = np.linalg.eigh(np.cov(x, y))
     return bool(math.sqrt(max(values[0], 0) / values[1]) < STRAIGHT and abs(vectors[1, 1]) > 0.5)
-
-
-def _photographs(split: str, root: Path) -> list[np.ndarray]:
-    """The photographs (H, W) uint8 of a split, by blocks of neighbouring numbers and by wallpaper."""
-    found = []
-    with zipfile.ZipFile(existing(root.joinpath(*PHOTOGRAPHS))) as file:
-        for name in sorted(file.namelist()):
-            if _split_of(name) == split:
-                content = np.frombuffer(file.read(name), np.uint8)
-                found.append(np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)))
-    return found
-
-
-def _split_of(name: str) -> str:
-    """The split of a photograph, "kind/name.jpg"."""
-    kind, _, title = name.partition("/")
-    if kind == "wallpaper":
-        held_out = {"validation": VALIDATION_WALLPAPERS, "test": TEST_WALLPAPERS}
-        return next((split for split, names in held_out.items() if title.startswith(names)), "train")
-    block = int(title.removeprefix(kind).removesuffix(".jpg")) // BLOCK % BLOCKS
-    return "validation" if block in VALIDATION_BLOCKS else "test" if block in TEST_BLOCKS else "train"
 
 
 # Textures (side, side) float32, 0 to 1: what is dark in them.

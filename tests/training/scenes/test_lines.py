@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.reading.line import CHARACTERS, HEIGHT, OTHER
-from training.scenes import hands, lines, texts
+from training.scenes import hands, lines, texts, writing
 from training.scenes.hands import Hand, Signs
 from training.scenes.lines import Composer
 
@@ -22,8 +22,9 @@ def composer(signs):
 @pytest.fixture
 def plain(monkeypatch):
     """No turned, ringed, underlined or crossed-out lines."""
-    for name in ("TURNED", "RING", "UNDERLINE", "CROSSED"):
-        monkeypatch.setattr(lines, name, 0)
+    monkeypatch.setattr(lines, "TURNED", 0)
+    for name in ("RING", "UNDERLINE", "CROSSED"):
+        monkeypatch.setattr(writing, name, 0)
 
 
 def test_the_same_seed_makes_the_same_lines_and_another_seed_others(composer):
@@ -50,15 +51,15 @@ def test_digits_and_signs_keep_their_order_and_a_word_is_one_other_mark(composer
 
 
 def test_what_is_crossed_out_or_upside_down_is_no_digit(composer, plain, monkeypatch):
-    monkeypatch.setattr(lines, "CROSSED", 1)
+    monkeypatch.setattr(writing, "CROSSED", 1)
     assert composer.line("123").text == OTHER
-    monkeypatch.setattr(lines, "CROSSED", 0)
+    monkeypatch.setattr(writing, "CROSSED", 0)
     monkeypatch.setattr(lines, "TURNED", 1)
     assert composer.line("374").text == OTHER
 
 
 def test_joined_zeros_are_as_many_as_written(composer, plain, monkeypatch):
-    monkeypatch.setattr(lines, "JOINED_ZEROS", 1)
+    monkeypatch.setattr(writing, "JOINED_ZEROS", 1)
     monkeypatch.setattr(hands, "TYPED", 0)
     assert [composer.line("100000").text for _ in range(5)] == ["100000"] * 5
 

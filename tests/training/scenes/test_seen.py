@@ -5,6 +5,7 @@ import pytest
 
 from service.picture.framing import INK_SIZE, is_framed
 from tests.conftest import RELEASED
+from training.data import things
 from training.data.writers import SPLITS
 from training.recipe import NONE
 from training.scenes import marred, seen
@@ -44,9 +45,9 @@ def test_typed_digits_are_labelled(small_mnist):
 
 
 def test_photographs_are_split_by_what_they_show(small_writers):
-    splits = {seen._split_of(f"glass/glass{number}.jpg") for number in range(50, 75)}
-    assert len(splits) == 1 and seen._split_of("wallpaper/sunset-3.jpg") == "validation"
-    found = [len(seen._photographs(split, small_writers)) for split in SPLITS]
+    splits = {things.split_of(f"glass/glass{number}.jpg") for number in range(50, 75)}
+    assert len(splits) == 1 and things.split_of("wallpaper/sunset-3.jpg") == "validation"
+    found = [len(things.photographs(split, small_writers)) for split in SPLITS]
     assert sum(found) == 45 and found[0] > found[1] > 0 and found[2] > 0
 
 
