@@ -19,7 +19,13 @@ FILES = ["Dockerfile", "Dockerfile.j2"]
 # Python may lie in the home of this machine's root.
 CONTAINER = """
 mount --make-rprivate /
+exec 9< "$PWD"  # the checkout may lie in /tmp
 mount -t tmpfs tmpfs /tmp
+mkdir -p "$PWD"
+mount --no-canonicalize --bind /proc/self/fd/9 "$PWD"
+exec 9<&-
+mount -o remount,bind,ro "$PWD"
+cd "$PWD"
 for point in $(findmnt -rno TARGET | grep -v -E '^/(proc|sys|dev|tmp)'); do mount -o remount,bind,ro $point; done
 exec setpriv --reuid 12345 --regid 0 --clear-groups --no-new-privs \\
     --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search "$@"
