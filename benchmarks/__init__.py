@@ -5,4 +5,6 @@ into Markdown. With --record, the figures are kept in results/ and the table goe
 (`benchmarks.records`).
 """
 
+import service  # noqa: F401  # it switches off what calls other hosts, before onnxruntime is loaded
+
 NAMES = "batch", "gpu", "hostile", "http", "offline", "page", "pictures", "training"
