@@ -63,7 +63,7 @@ def test_other_peoples_digits_have_n_writers_and_intervals(written):
     (line,) = [line for line in digits(recorded).splitlines() if line.startswith("|UNIPEN|")]
     part = recorded.measured["consensus"]["sets"]["unipen"]
     low, high = part["right"]["interval"]
-    assert f"|{part['right']['n']}|3|{part['right']['share']:.2%} ({low:.2%} to {high:.2%})|" in line
+    assert f"|{part['right']['n']}|3|{part['right']['share']:.2%} ({low * 100:.2f}–{high * 100:.2f})|" in line
     assert line.endswith(f"|{part['right']['share']:.2%}|")  # trained on MNIST alone: the same files here
     assert "two alphabets that no recipe trains on" in nondigits(recorded)
 
