@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from hashlib import sha256
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
@@ -31,6 +32,23 @@ ANSWER = [
 ]  # the fields of an answer of /predict, in order
 RELEASED = REPOSITORY / "models"
 VOTERS = sorted(json.loads((RELEASED / "consensus.json").read_text())["sha256"])  # the networks that name digits
+
+
+def encode(image, kind="PNG", **options):
+    """The bytes of a Pillow image as a file."""
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def form(**fields):
+    """Arguments of a client's post: files in a multipart form."""
+    return {"files": fields}
+
+
+def raw(content, content_type="image/png"):
+    """Arguments of a client's post: bytes as the whole body."""
+    return {"content": content, "headers": {"Content-Type": content_type}}
 
 
 def draw(text, size=(200, 200), scale=5.0, thickness=12):

@@ -12,8 +12,7 @@ from service.inference.artefact import open_artefact
 from service.inference.predictor import Predictor
 from service.reading.reader import read
 from service.recogniser import Recogniser
-from tests.conftest import VOTERS, draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import VOTERS, draw, encode
 from training import networks
 from training.data import mnist
 

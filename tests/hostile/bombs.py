@@ -3,7 +3,6 @@
 Each function takes a random generator, draws sizes and variants from it, and returns the bytes of an upload.
 """
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,16 +11,12 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFile
 
+from tests.conftest import encode
+
 BODY = 10_000_000  # bytes of an upload
 SIDE = 8_000  # pixels: the service takes at most SIDE * SIDE, and more of a JPEG
 ImageFile.MAXBLOCK = 2**27  # bytes that Pillow may write at once: a progressive JPEG of noise needs them
 Maker = Callable[[np.random.Generator], bytes]
-
-
-def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def noise(generator: np.random.Generator, height: int, width: int, bands: int, block: int = 1) -> Image.Image:

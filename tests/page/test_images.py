@@ -12,9 +12,8 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import expect
 
-from tests.conftest import REPOSITORY, draw
+from tests.conftest import REPOSITORY, draw, encode
 from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
-from tests.service.picture.test_decode import encode
 from training.measure.folder import labelled
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from service.http.openapi import PREDICTION
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, encode
 from tests.page.conftest import NETWORKS, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
-from tests.service.picture.test_decode import encode
 
 pytestmark = pytest.mark.slow
 

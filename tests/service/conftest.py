@@ -12,8 +12,7 @@ from service.http.app import create_app
 from service.http.observability import Observer
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import draw, write_artefact, write_consensus
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode, write_artefact, write_consensus
 from tests.serving import serving
 
 

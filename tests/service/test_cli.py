@@ -12,8 +12,7 @@ from PIL import Image
 from service import __version__
 from service.cli import WORKSHOP, main
 from service.settings import Settings
-from tests.conftest import ANSWER, REPOSITORY, draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import ANSWER, REPOSITORY, draw, encode
 
 
 def quintet(*arguments, **options):

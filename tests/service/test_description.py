@@ -13,10 +13,8 @@ from service.http import openapi
 from service.http.app import create_app
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import VOTERS
-from tests.service.http.test_app import form, raw
+from tests.conftest import VOTERS, encode, form, raw
 from tests.service.http.test_key import HEALTH
-from tests.service.picture.test_decode import encode
 
 
 @pytest.mark.parametrize("path", ["/", "/results", "/docs"])

@@ -15,8 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.conftest import draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode
 from tests.serving import serving, supervisor, workers
 from tests.test_deploy import asked
 

@@ -9,8 +9,7 @@ from PIL import Image
 from service.picture.errors import InvalidImage
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode
 from tests.service.reading.typed import page
 
 

@@ -10,8 +10,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.conftest import REPOSITORY, VOTERS, draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import REPOSITORY, VOTERS, draw, encode
 from tests.serving import QUICK, START, command, free_port, serving
 
 

@@ -15,8 +15,7 @@ from PIL import Image
 from service.batch import output
 from service.cli import main
 from service.picture.decode import grey_from_upload
-from tests.conftest import REPOSITORY, draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import REPOSITORY, draw, encode
 
 START = 600  # seconds that the first row may take on a busy machine
 LONG = pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="takes Ray minutes: LONG_TESTS=1 runs it")

@@ -15,8 +15,7 @@ from service.http import openapi
 from service.http.app import create_app
 from service.http.observability import Health
 from service.recogniser import Recogniser
-from tests.conftest import ANSWER, draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import ANSWER, draw, encode, form, raw
 
 
 def test_upload_as_a_form_field(client, seven):
@@ -63,14 +62,6 @@ def test_explanation_has_the_28x28_image_that_the_models_saw(client, seven):
     image = np.asarray(Image.open(BytesIO(b64decode(data))))
     assert kind == "data:image/png;base64"
     assert image.shape == (28, 28) and image.max() == 255
-
-
-def form(**fields):
-    return {"files": fields}
-
-
-def raw(content, content_type="image/png"):
-    return {"content": content, "headers": {"Content-Type": content_type}}
 
 
 GZIP, BROTLI = ({"headers": {"Content-Type": "image/png", "Content-Encoding": name}} for name in ("gzip", "br"))

@@ -18,7 +18,7 @@ from service.http.app import create_app
 from service.http.metrics import Metrics, rows, share
 from service.http.observability import Health, JsonFormatter, Observer
 from service.recogniser import Recogniser
-from tests.service.http.test_app import raw
+from tests.conftest import raw
 from tests.serving import serving
 
 EXPORT = 60  # seconds in which a span has to be exported on a busy machine

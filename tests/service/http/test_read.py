@@ -14,8 +14,7 @@ from service.http.app import create_app
 from service.picture.errors import InvalidImage
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode
 
 
 def test_reading_gives_the_text_and_each_digit(client):

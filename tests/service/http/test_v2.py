@@ -11,8 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from service.http.tensors import JSON_LENGTH
-from tests.conftest import draw
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode
 
 BRIGHT = np.full((2, 1, 28, 28), 255, np.uint8)  # the small models vote for 7, 7 and 1
 VERDICT = ("digit", "confidence", "accepted", "agreement")

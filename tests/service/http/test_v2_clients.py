@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import draw, write_artefact, write_consensus
-from tests.service.picture.test_decode import encode
+from tests.conftest import draw, encode, write_artefact, write_consensus
 from tests.serving import serving
 
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed: extra `clients`")

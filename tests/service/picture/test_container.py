@@ -9,8 +9,8 @@ from PIL import Image
 from service.picture.container import FORMATS, MOST_BLOCKS, MOST_METADATA, inspect, kind_of
 from service.picture.decode import grey_from_upload
 from service.picture.errors import ImageTooLarge, InvalidImage, TooMuchWork
+from tests.conftest import encode
 from tests.hostile.bombs import png
-from tests.service.picture.test_decode import encode
 
 LIMIT = 200_000_000
 READ = "PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF"

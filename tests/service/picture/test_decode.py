@@ -8,16 +8,10 @@ from PIL import Image
 
 from service.picture.decode import grey_from_upload
 from service.picture.errors import InvalidImage
-from tests.conftest import draw
+from tests.conftest import draw, encode
 
 LIMIT = 200_000_000
 pillow_heif.register_heif_opener()  # for `encode`
-
-
-def encode(image, kind="PNG", **options):
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def grey(data):

@@ -22,9 +22,8 @@ from service.picture.decode import grey_from_upload
 from service.picture.decoder import HEAVY, SLOW, packed, unpacked
 from service.picture.errors import ImageTooLarge, InvalidImage, OutOfTime, TooMuchWork
 from service.picture.isolation import SECONDS, Budget, Decoders
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, encode
 from tests.hostile.bombs import SMALL, noise, tiff
-from tests.service.picture.test_decode import encode
 
 LIMIT = 200_000_000
 STRIPS = SMALL | {273: (4, [8]), 278: (4, [64]), 279: (4, [4_096])}

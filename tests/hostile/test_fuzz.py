@@ -1,4 +1,4 @@
-"""A few random cases in each test run; `python -m tests.fuzz` runs as many as you like."""
+"""A few random cases in each test run; `python -m tests.hostile.fuzz` runs as many as you like."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from service.http.app import create_app
 from service.recogniser import Recogniser
-from tests.fuzz import ANSWERS, ask, fuzz
+from tests.hostile.fuzz import ANSWERS, ask, fuzz
 from tests.serving import serving
 
 GROWTH = 500  # MB: one large look for ink (150), and four uploads of up to 25 MB and their pictures

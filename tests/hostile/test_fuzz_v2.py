@@ -1,4 +1,4 @@
-"""A few random cases in each test run; `python -m tests.fuzz_v2` runs as many as you like."""
+"""A few random cases in each test run; `python -m tests.hostile.fuzz_v2` runs as many as you like."""
 
 from collections import Counter
 
@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 
 from service.http.app import create_app
 from service.recogniser import Recogniser
-from tests.fuzz import ANSWERS
-from tests.fuzz_v2 import ask, fuzz
+from tests.hostile.fuzz import ANSWERS
+from tests.hostile.fuzz_v2 import ask, fuzz
 from tests.serving import serving
 
 GROWTH = 500  # MB, see test_fuzz

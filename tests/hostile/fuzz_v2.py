@@ -1,8 +1,8 @@
 """Thousands of damaged, false and oversized requests of the Open Inference Protocol: each gets an answer, none a 5xx.
 
-The pictures, the damage and the way of asking are those of `tests.fuzz`.
+The pictures, the damage and the way of asking are those of `tests.hostile.fuzz`.
 
-    python -m tests.fuzz_v2 --cases 50000 --seed 1
+    python -m tests.hostile.fuzz_v2 --cases 50000 --seed 1
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 
 from service.http.tensors import JSON_LENGTH
 from tests.conftest import RELEASED
-from tests.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload
+from tests.hostile.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload
 from tests.serving import serving, workers
 
 Case = tuple[str, bytes, dict[str, str]]  # path, body and headers of a POST
@@ -107,7 +107,7 @@ def fuzz(address: str, seed: int, cases: int) -> tuple[Counter[tuple[str, int | 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_v2", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz_v2", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)

@@ -3,7 +3,7 @@
 Printed are the statuses of each route and the worker's memory, at rest and at its peak. Case N of a seed is always the
 same, and one that fails is named. 20,000 cases take a few minutes on two cores.
 
-    python -m tests.fuzz --cases 50000 --seed 1
+    python -m tests.hostile.fuzz --cases 50000 --seed 1
 """
 
 import argparse
@@ -16,7 +16,6 @@ import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -24,7 +23,7 @@ import httpx2
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from tests.conftest import RELEASED, draw
+from tests.conftest import RELEASED, draw, encode
 from tests.serving import serving, workers
 
 ANSWERS = 200, 400, 404, 413, 415, 422  # what a client may be told about its upload
@@ -51,12 +50,6 @@ def pictures():
     files.append(encode(digit, "GIF", save_all=True, append_images=[digit.rotate(9)] * 3))
     files.append(encode(digit.convert("RGB"), "JPEG", progressive=True, exif=b"Exif\0\0" + tags().tobytes()))
     return files
-
-
-def encode(image, kind, **options):
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def convert(image, mode):
@@ -254,7 +247,7 @@ def fuzz(address, seed, cases):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
