@@ -20,6 +20,9 @@ from training.recipe import MNIST_ALONE
 from training.release.artefact import export
 from training.task import Data
 
+# The networks here are small, and a second thread waits busily where other programs run: a test takes minutes then.
+torch.set_num_threads(1)
+
 WRITERS = 20  # in each made-up set: 14 train, 3 validate, 3 test
 KINDS = {"digits": "0123456789", "upper": "AKO", "lower": "kro", "symbols": "+*|", "numbers": ("46", "123")}
 
