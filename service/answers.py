@@ -56,32 +56,61 @@ class Proposal(Answer):
     objectness: Probability = Field(description="how sure the first stage is that there is an object")
 
 
-class ModelExplanation(Answer):
-    """What one network looks at."""
+class Found(Answer):
+    box: Box = Field(description="in pixels of the 28x28 image")
+    digit: Digit
+    score: Probability
 
+
+class Layer(Answer):
+    """One layer of a network, as the served graph has it; batch norm is part of its convolution."""
+
+    kind: Literal["convolution", "pooling", "attention", "regions", "dense"]
+    size: list[int] = Field(description="of its output: channels, height, width; or tokens, width; or width")
+    kernel: int | None = Field(None, description="pixels a side")
+    stride: int | None = Field(None, description="pixels from one step to the next")
+    parameters: int
+
+
+class Stage(Answer):
+    """The last feature maps of one size."""
+
+    side: int = Field(description="pixels")
+    channels: int = Field(description="how many maps there are")
+    shown: list[int] = Field(description="the channels of the pictures, strongest first")
+    maps: str = Field(description="these maps side by side, eight a row, on one scale; a PNG as a data: URL")
+
+
+class Inside(Answer):
+    """How one network comes to its answer for one image."""
+
+    name: str = Field(examples=["cnn"])
+    digit: Digit = Field(description="the digit of `occlusion`")
+    image: str = Field(description="the 28x28 image that the model saw, a PNG as a data: URL")
     occlusion: list[list[float]] = Field(
         description="7x7, -1 to 1: by how much this model's probability of `digit` falls when 8x8 pixels around one of "
         "the 4x4 cells are covered with background (Zeiler & Fergus, https://arxiv.org/abs/1311.2901). Comparable "
         "between models. It does not show how parts work together, nor that missing ink speaks against other digits."
     )
-    attention: list[list[float]] | None = Field(
+    layers: list[Layer]
+    kernels: str = Field(description="the first convolution's kernels, middle grey is 0; a PNG as a data: URL")
+    stages: list[Stage]
+    attention: list[list[list[list[float]]]] | None = Field(
         None,
-        description="vit: 7x7 shares, from the class token to each 4x4 patch in the last block, mean of the heads. It "
-        "shows where the last block takes information from, and does not measure importance "
-        "(Jain & Wallace, https://arxiv.org/abs/1902.10186).",
+        description="vit: of each layer and head 7x7 shares, from the class token to each 4x4 patch. It shows where a "
+        "layer takes information from, and does not measure importance (Jain & Wallace, "
+        "https://arxiv.org/abs/1902.10186).",
     )
     proposals: list[Proposal] | None = Field(
         None, description="faster_rcnn: the regions that its region proposal network passes to the box head, best first"
     )
+    found: list[Found] | None = Field(None, description="faster_rcnn: the boxes that the box head makes of them")
 
 
 class Explanation(Answer):
     image: str = Field(description="the 28x28 image that the models saw, a PNG as a data: URL")
     ink: str | None = Field(
         None, description="the ink before framing, a PNG as a data: URL; null for an image that has MNIST's framing"
-    )
-    models: dict[str, ModelExplanation] | None = Field(
-        None, description="what each model looks at in that image; only from /predict, which takes about 0.1 s for it"
     )
 
 

@@ -8,7 +8,6 @@ benchmarks. Whether something is accepted as a digit, and why not, is decided he
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +23,7 @@ from . import settings as environment
 from .answers import (
     Error,
     Explanation,
+    Inside,
     Mark,
     ModelAnswer,
     Prediction,
@@ -33,7 +33,7 @@ from .answers import (
     Timing,
 )
 from .inference.consensus import Verdict
-from .inference.explanation import explain as explain_models
+from .inference.explanation import Explainer, data_url
 from .inference.predictor import Output, Predictor, Share
 from .inference.shapes import LARGEST
 from .picture.decode import grey_from_upload
@@ -110,6 +110,7 @@ class Recogniser:
         given = {"models": models and Path(models), "device": device, "threads": threads}
         self.settings = settings.model_copy(update={name: value for name, value in given.items() if value})
         self.predictor = Predictor(self.settings.models, self.settings.device, self.settings.threads, worker)
+        self._explainer = Explainer(self.predictor, self.settings.threads)
         # A decoded picture is many times as large as its upload, so few are decoded at once. One more than there are
         # threads: while one picture's models run, another is prepared. Pages take a hundred times as long as digits, so
         # they have threads of their own, and leave half the cores free.
@@ -124,7 +125,7 @@ class Recogniser:
     def predict(self, picture: Picture, models: str | Sequence[str] | None = None, explain: bool = False) -> Prediction:
         """Read one digit. Raises InvalidImage for what is no picture or blank, UnknownModel, OSError.
 
-        explain: add the 28x28 image and what each network looks at in it.
+        explain: add the 28x28 image and the ink before framing.
         """
         names, came = self.predictor.choose(models), time.perf_counter()
         seen = self._see(picture, came)
@@ -166,6 +167,15 @@ class Recogniser:
         names, came = self.predictor.choose(models), time.perf_counter()
         return self._read(picture, names, came, explain, deadline)
 
+    def inside(self, picture: Picture, model: str, digit: int | None = None) -> Inside:
+        """How one network comes to its answer: its layers and what they make of the picture.
+
+        digit: whose probability is compared with squares covered; None: the one that the network reads.
+        Raises InvalidImage, UnknownModel, OSError.
+        """
+        (name,), came = self.predictor.choose([model]), time.perf_counter()
+        return self._explainer.explain(self._see(picture, came).canonical.image, name, digit)
+
     def classify(self, images: np.ndarray, models: str | Sequence[str] | None = None) -> Classified:
         """What is said of images (N, 28, 28) or (N, 1, 28, 28) uint8 in MNIST's framing, 0 background to 255 ink."""
         names, images = self.predictor.choose(models), images.reshape(-1, 1, *images.shape[-2:])
@@ -180,9 +190,7 @@ class Recogniser:
         work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
         seen, running = await asyncio.wrap_future(work)
         share = running.result() if running.done() else await asyncio.wrap_future(running)
-        if not explain:
-            return self._predict(seen, share, names)
-        return await asyncio.wrap_future(self._decoding.submit(self._predict, seen, share, names, True))
+        return self._predict(seen, share, names, explain)
 
     async def predict_many_async(
         self, files: Sequence[bytes], names: list[str], explain: bool = False
@@ -201,7 +209,7 @@ class Recogniser:
                 share = await asyncio.wrap_future(running)
             except InvalidImage as error:
                 return Error(error=str(error), status=error.status)
-            return self._predict(seen, share, names, explain, look=False)
+            return self._predict(seen, share, names, explain)
 
         return await asyncio.gather(*map(one, files))
 
@@ -211,6 +219,10 @@ class Recogniser:
         """`read` for the bytes of an image and the chosen `names`."""
         work = self._reading.submit(self._read, data, names, time.perf_counter(), explain, deadline)
         return await asyncio.wrap_future(work)
+
+    async def inside_async(self, data: bytes, model: str, digit: int | None = None) -> Inside:
+        """`inside` for the bytes of an image. It takes turns with pages, so that no digit waits for it."""
+        return await asyncio.wrap_future(self._reading.submit(self.inside, data, model, digit))
 
     async def classify_async(self, images: np.ndarray, names: list[str]) -> Classified:
         """`classify` for images (N, 1, 28, 28) uint8 and the chosen `names`."""
@@ -252,10 +264,7 @@ class Recogniser:
 
     # From what the models say to an answer.
 
-    def _predict(
-        self, seen: Seen, share: Share, names: list[str], explain: bool = False, look: bool = True
-    ) -> Prediction:
-        """explain: add the 28x28 image; look: and what each network looks at in it."""
+    def _predict(self, seen: Seen, share: Share, names: list[str], explain: bool = False) -> Prediction:
         batch, index = share.batch, share.first
         verdict = batch.verdicts[index]
         reason = self._reason(seen, verdict)
@@ -263,7 +272,9 @@ class Recogniser:
         if verdict.is_digit is not None:
             given["is_digit"] = round(verdict.is_digit, DECIMALS)
         if explain:
-            given["explain"] = self._explanation(seen, names, verdict.digit, look)
+            ink = seen.canonical.ink
+            shown = None if ink is None else data_url(ink)
+            given["explain"] = Explanation(image=data_url(seen.canonical.image), ink=shown)
         waited = (seen.begun - seen.came) + max(batch.started - seen.ready, 0)
         return Prediction(
             digit=verdict.digit,
@@ -294,14 +305,6 @@ class Recogniser:
             return "faint"
         return verdict.reason
 
-    def _explanation(self, seen: Seen, names: list[str], digit: int, look: bool) -> Explanation:
-        ink = seen.canonical.ink
-        shown = {"image": _data_url(seen.canonical.image), "ink": None if ink is None else _data_url(ink)}
-        if not look:
-            return Explanation(**shown)
-        looked = explain_models(self.predictor, seen.canonical.image, names, digit)
-        return Explanation(**shown, models=looked)
-
     def _read(self, picture: Picture, names: list[str], came: float, explain: bool, deadline: float | None) -> Text:
         begun = time.perf_counter()
         if deadline is not None and begun > deadline:
@@ -318,7 +321,7 @@ class Recogniser:
                 reason=reading.reason,
                 box=[round(value * reduced, 1) for value in reading.box],
                 line=reading.line,
-                **({"image": _data_url(reading.image)} if explain else {}),
+                **({"image": data_url(reading.image)} if explain else {}),
             )
             for reading in page.readings
         ]
@@ -392,12 +395,6 @@ def _classified(images: np.ndarray, names: list[str], shares: list[Share]) -> Cl
         mean=np.concatenate([share.mean for share in shares]),
         probabilities={name: np.concatenate([share.probabilities(name) for share in shares]) for name in names},
     )
-
-
-def _data_url(image: np.ndarray) -> str:
-    file = BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _ms(seconds: float) -> float:

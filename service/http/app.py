@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..answers import Error, Model, Prediction, Text
+from ..answers import Error, Inside, Model, Prediction, Text
 from ..recogniser import Recogniser
 from . import errors, openapi, pages, v2
-from .body import PredictOptions, ReadOptions, image_of, images_of, options_of
+from .body import InsideOptions, ReadOptions, image_of, images_of, options_of
 from .gate import Gate
 from .metrics import Metrics
 from .observability import Health, Listener, Observer
@@ -43,6 +43,7 @@ def create_app(
         gate.work("/predict/batch", predict_batch),
         gate.work("/read", read),
         gate.route("/models", models),
+        gate.work("/models/{model}/inside", inside),
         gate.route("/metrics", metrics),
         *(Route(path, v2.live) for path in ("/livez", "/healthz")),
         *(Route(path, v2.ready) for path in ("/readyz", "/health")),
@@ -72,7 +73,7 @@ def create_app(
 async def predict(request: Request) -> Response:
     """Send one image, as the multipart field `image`, as the raw body or as base64 in JSON."""
     recogniser: Recogniser = request.app.state.recogniser
-    options = options_of(request, PredictOptions)
+    options = options_of(request, ReadOptions)
     names = recogniser.predictor.choose(options.models)
     data = await image_of(request, FIELD, recogniser.settings.max_bytes)
     return _answer(request, await recogniser.predict_async(data, names, options.explain))
@@ -81,7 +82,7 @@ async def predict(request: Request) -> Response:
 async def predict_batch(request: Request) -> Response:
     """Send the images as multipart fields `images`. Answers have the same order; a bad image affects no other."""
     recogniser: Recogniser = request.app.state.recogniser
-    options, settings = options_of(request, PredictOptions), recogniser.settings
+    options, settings = options_of(request, ReadOptions), recogniser.settings
     names = recogniser.predictor.choose(options.models)
     files = await images_of(request, BATCH_FIELD, settings.max_bytes, settings.max_batch)
     request.state.answers = await recogniser.predict_many_async(files, names, options.explain)
@@ -108,6 +109,15 @@ async def models(request: Request) -> Response:
     return _json(f"[{','.join(map(_text, described))}]")
 
 
+async def inside(request: Request) -> Response:
+    """Send one image, as for /predict. The layers, feature maps and covered squares of one model; none is a reason."""
+    recogniser: Recogniser = request.app.state.recogniser
+    options = options_of(request, InsideOptions)
+    (name,) = recogniser.predictor.choose([request.path_params["model"]])
+    data = await image_of(request, FIELD, recogniser.settings.max_bytes)
+    return _json(_text(await recogniser.inside_async(data, name, options.digit)))
+
+
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' format, of all workers."""
     content, media_type = request.app.state.metrics.page()
@@ -115,7 +125,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def description(request: Request) -> Response:
-    return JSONResponse(openapi.description(request.app.routes, v2.names(request)))
+    return JSONResponse(openapi.description(request.app.routes, request.app.state.recogniser.names, v2.names(request)))
 
 
 def _answer(request: Request, answer: Prediction | Text) -> Response:
@@ -123,7 +133,7 @@ def _answer(request: Request, answer: Prediction | Text) -> Response:
     return _json(_text(answer))
 
 
-def _text(answer: Prediction | Text | Error | Model) -> str:
+def _text(answer: Prediction | Text | Error | Model | Inside) -> str:
     return answer.model_dump_json(exclude_unset=True)
 
 

@@ -31,20 +31,17 @@ COUNTED = {b",": "commas", b"[": "opening brackets", b"{": "opening braces", b'"
 SPARE = 20  # values that JSON may hold besides its images
 
 
-class Options(BaseModel):
+class ReadOptions(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
-
-
-class ReadOptions(Options):
     explain: bool = Field(False, description="adds the 28x28 image of each digit that the models saw")
 
 
-class PredictOptions(Options):
-    explain: bool = Field(
-        False, description="adds the 28x28 image that the models saw; /predict also adds what each model looks at"
-    )
+class InsideOptions(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    digit: int | None = Field(None, ge=0, le=9, description="of the covered squares; if left out, the model's own")
 
 
 Kind = TypeVar("Kind", bound=BaseModel)

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from .. import __version__, answers
 from . import tensors, v2
-from .body import Options, PredictOptions, ReadOptions
+from .body import InsideOptions, ReadOptions
 from .errors import FAILED, LOST
 from .gate import MISSING
 
@@ -86,7 +86,7 @@ class Operation:
     answer: Any = None  # its type; None for text
     statuses: tuple[int, ...] = ()  # of errors, besides 401 and 500
     is_open: bool = False  # whether it needs no API key
-    options: type[Options] | None = None
+    options: type[BaseModel] | None = None
     body: Content | None = None
     example: Any = None
 
@@ -114,7 +114,7 @@ OPERATIONS = {  # by path: none has two methods that are described
         tag="digits",
         answer=answers.Prediction,
         statuses=READING,
-        options=PredictOptions,
+        options=ReadOptions,
         body=_one("image"),
         example=PREDICTION,
     ),
@@ -123,7 +123,7 @@ OPERATIONS = {  # by path: none has two methods that are described
         tag="digits",
         answer=list[answers.Prediction | answers.Error],
         statuses=READING,
-        options=PredictOptions,
+        options=ReadOptions,
         body=_several("images"),
         example=[PREDICTION, {"error": SENTENCE[400], "status": 400}],
     ),
@@ -136,6 +136,14 @@ OPERATIONS = {  # by path: none has two methods that are described
         body=_one("image"),
     ),
     "/models": Operation(summary="What is served", tag="models", answer=list[answers.Model]),
+    "/models/{model}/inside": Operation(
+        summary="How one model comes to its answer",
+        tag="models",
+        answer=answers.Inside,
+        statuses=(404, *READING),
+        options=InsideOptions,
+        body=_one("image"),
+    ),
     "/metrics": Operation(summary="Metrics", tag="operation"),
     "/livez": Operation(summary="Whether the process answers", tag="operation", answer=v2.Live, is_open=True),
     "/readyz": Operation(
@@ -162,14 +170,15 @@ OPERATIONS = {  # by path: none has two methods that are described
 }
 
 
-def description(routes: Iterable[BaseRoute], models: Sequence[str]) -> dict[str, Any]:
+def description(routes: Iterable[BaseRoute], networks: Sequence[str], models: Sequence[str]) -> dict[str, Any]:
     """The OpenAPI description of those routes that are in OPERATIONS. models: those that /v2 knows."""
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for route in routes:
         if isinstance(route, Route) and route.path in OPERATIONS and route.path not in paths:
             method = "post" if "POST" in (route.methods or ()) else "get"
-            paths[route.path] = {method: _operation(route, OPERATIONS[route.path], models, schemas)}
+            named = models if route.path.startswith("/v2") else networks
+            paths[route.path] = {method: _operation(route, OPERATIONS[route.path], named, schemas)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Quintet", "version": __version__, "description": ABOUT},

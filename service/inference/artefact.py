@@ -28,7 +28,6 @@ class Artefact:
     content: bytes  # the bytes of the file
     session: onnxruntime.InferenceSession
     outputs: tuple[str, ...]  # those of ANSWERS that the graph has
-    explanations: tuple[str, ...] = ()  # all other outputs, which are computed only on request
 
     @property
     def device(self) -> str:
@@ -76,7 +75,6 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
         content=content,
         session=session,
         outputs=tuple(name for name in ANSWERS if name in outputs),
-        explanations=tuple(name for name in outputs if name not in ANSWERS),
     )
 
 

@@ -199,17 +199,6 @@ class Predictor:
 
         return self.do(find, here=self.fixed is None)
 
-    def explanations(self, images: np.ndarray, name: str) -> dict[str, np.ndarray]:
-        """The further outputs of the model `name` for images (N, 1, 28, 28) uint8, as {output: array of N rows}.
-
-        The Vision Transformer has `attention`, Faster R-CNN has `proposals` and `objectness`, other models have none.
-        """
-        model = self.artefacts[name]
-        if not model.explanations:
-            return {}
-        outputs = self.do(lambda: model.session.run(model.explanations, {"images": images}))
-        return dict(zip(model.explanations, map(np.asarray, outputs), strict=True))
-
     def _add(self, job: Job, here: bool) -> Future:
         jobs = self._jobs
         if here and not jobs.waiting and jobs.running.acquire(blocking=False):
