@@ -85,6 +85,11 @@ class Digits(Task):
     def validate(self, network: nn.Module) -> dict[str, dict[str, float]]:
         return self.validation.measure(network)
 
+    def watch(self, network: nn.Module) -> str:
+        """For each of `mnist.watched`, 1 if the network reads it right, else 0."""
+        images, labels = mnist.watched(self.data.root)
+        return "".join(str(int(right)) for right in predict(network, images.to(self.device)).argmax(1) == labels)
+
     def graph(self, network: nn.Module) -> "Classifier":
         """The graph with the temperature that fits MNIST's validation images."""
         images, labels = mnist.load("validation", self.data.root)

@@ -102,6 +102,10 @@ class Task:
         """Figures for metrics.jsonl, from validation data alone: numbers, or dicts of them. No gradients are taken."""
         raise NotImplementedError
 
+    def watch(self, network: Any) -> str:
+        """For each of some validation images, "1" if the network reads it right, else "0"; empty: none is watched."""
+        return ""
+
     def graph(self, network: nn.Module) -> Graph:
         """What is exported of a trained network, which is in evaluation mode and on the CPU."""
         raise NotImplementedError

@@ -1,9 +1,12 @@
 """The web pages and their files. They load nothing from another host."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import segno
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -15,6 +18,7 @@ from ..settings import PACKAGE, find
 PAGE = PACKAGE / "page"
 RESULTS = find("results")
 EXAMPLES = find("examples")
+LONGEST = 300  # characters of an address in a QR code that a phone reads from a wall
 SWAGGER = "swagger-ui.css", "swagger-ui-bundle.js"  # of its folder, which has pages of its own too
 
 
@@ -56,8 +60,18 @@ def routes(frame_ancestors: Sequence[str]) -> list[BaseRoute]:
 
         return Route(path, show, name=file)
 
+    async def code(request: Request) -> Response:
+        """The QR code of an address, which only the browser knows where a proxy is in between."""
+        address = request.query_params.get("address", "")
+        if not address.startswith(("http://", "https://")) or len(address) > LONGEST:
+            raise HTTPException(422, f"Parameter 'address' is not an http address of at most {LONGEST} characters.")
+        file = BytesIO()
+        segno.make(address, error="m", micro=False).save(file, "svg", border=4, light="#fff", omitsize=True)
+        return Response(file.getvalue(), headers=headers, media_type="image/svg+xml")
+
     return [
         page("/", "index.html"),
+        Route("/qr.svg", code),
         page("/docs", "docs.html"),
         page("/results", "results.html"),
         Mount("/page/results", Files(RESULTS, headers, check_dir=False)),  # some installations lack it

@@ -2,7 +2,6 @@
 
 import { $, capital, count, decimal, element, has, inHistory, named, nameOf, percent, t } from "./words.js";
 
-const CERTAIN = 0.999; // confidence from which it is not said
 export const DOUBT = 0.95; // confidence below which a digit is doubtful
 
 /** Nothing to show but a sentence; `kind` is "idle" or "waiting". */
@@ -22,15 +21,17 @@ export function clearAnswer() {
   outline([], null);
 }
 
-export function showDigit({ digit, confidence, accepted, reason, agreement, models, timing_ms, device }, size) {
+export function showDigit({ digit, confidence, is_digit, accepted, reason, agreement, models, timing_ms, device }, size) {
   const differing = inHistory(models, (model) => model.name).filter((model) => model.digit !== digit);
   const others = differing.map((model) => t("says", { name: nameOf(model.name), named: named(model.digit) })).join(", ");
-  const values = { Named: capital(named(digit)), named: named(digit), percent: percent(confidence), n: models.length, k: agreement };
+  const values = { Named: capital(named(digit)), named: named(digit), percent: percent(confidence, confidence < 0.999 ? 1 : 2), n: models.length, k: agreement };
   const agreed = t(2 * agreement < models.length ? "agree.few" : others ? "agree.some" : "agree.all", { ...values, others });
-  const doubt = confidence < CERTAIN ? ` ${t(confidence < DOUBT ? "doubt" : "sureness", values)}` : "";
+  const shares = [t("sureness", values)];
+  if (is_digit !== undefined) shares.push(t("is-digit", { percent: percent(is_digit, is_digit < 0.999 ? 1 : 2) }));
   put({
     text: accepted ? [element("span", { textContent: digit, className: confidence < DOUBT ? "doubtful" : "" })] : [t("no-digit")],
-    sentence: accepted ? agreed + doubt : t("guess", { ...values, others: others && `${others}.` }),
+    sentence: accepted ? agreed : t("guess", { ...values, others: others && `${others}.` }),
+    shares: shares.join(" · "),
     kind: accepted ? "sure" : "refused",
     advice: accepted ? "" : t(has(`advice.${reason}`) ? `advice.${reason}` : "advice"),
     timing: timing(timing_ms, device),
@@ -96,12 +97,13 @@ function chip(mark, index, choose) {
   return element("li", {}, button);
 }
 
-function put({ text = [], sentence, kind, advice = "", locked = false, timing = "" }) {
+function put({ text = [], sentence, kind, shares = "", advice = "", locked = false, timing = "" }) {
   $("text").replaceChildren(...text);
   const lines = $("text").textContent.split("\n");
   $("text").style.setProperty("--characters", Math.max(1, ...lines.map((line) => line.length)));
   $("text").style.setProperty("--lines", lines.length);
   $("sentence").textContent = sentence;
+  $("shares").textContent = shares;
   $("advice").textContent = advice;
   $("advice").hidden = !advice;
   document.querySelector(".reading").dataset.kind = kind;
@@ -157,4 +159,20 @@ export function draw(svg, boxes, size) {
   });
   svg.append(...groups);
   return groups;
+}
+
+// How the picture became 28x28: the sheet, the ink that was found on it, and that ink in MNIST's framing.
+
+/** `explain` is of /predict. */
+export function showStrip(sheet, { ink, image }) {
+  const pictures = [["sheet", URL.createObjectURL(sheet)], ["ink", ink], ["frame", image]];
+  for (const old of $("strip").querySelectorAll("img")) URL.revokeObjectURL(old.src);
+  const steps = pictures.filter(([, source]) => source).map(([name, source]) => {
+    const picture = element("img", { src: source, alt: "", className: name });
+    const step = element("li", {}, picture, element("span", { textContent: t(`strip.${name}`) }));
+    picture.addEventListener("error", () => step.remove()); // the browser cannot show the file
+    return step;
+  });
+  $("strip").replaceChildren(...steps);
+  $("strip").hidden = false;
 }

@@ -1,6 +1,6 @@
 // Questions to the service. The newest wins: an older one is dropped, on the way and when its answer comes all the same.
 
-import { t } from "./words.js";
+import { has, t } from "./words.js";
 
 const PATIENCE = 90_000; // ms; the service itself gives up earlier
 let newest = 0;
@@ -53,11 +53,26 @@ export async function call(path, options = {}) {
     const answer = await response.json();
     if (response.ok) return answer;
     if (response.status === 401) sessionStorage.removeItem("key");
-    if (answer.error) return { error: response.status === 401 ? t(key ? "key-wrong" : "key-needed") : answer.error, status: response.status };
+    if (answer.error) return { error: sentence(response.status, key, answer.error), status: response.status };
     throw new TypeError("an error without a sentence");
   } catch {
     return { error: t("not-own-words", { status: response.status }), status: response.status };
   }
 }
+
+function sentence(status, key, error) {
+  if (status === 401) return t(key ? "key-wrong" : "key-needed");
+  return has(`status.${status}`) ? t(`status.${status}`, { error }) : error;
+}
+
+/** The recorded median milliseconds of one image for each model, or "all" together: {name: ms}. */
+export async function medians() {
+  const offline = await recorded("offline.json");
+  const rows = offline?.rows.filter(({ engine, batch }) => engine === "onnxruntime" && batch === 1) ?? [];
+  return Object.fromEntries(rows.map(({ model, latency_p50_ms }) => [model, latency_p50_ms]));
+}
+
+/** A file of results/; null where there is none. */
+export const recorded = (file) => fetch(`page/results/${file}`).then((response) => (response.ok ? response.json() : null), () => null);
 
 export const use = (key) => sessionStorage.setItem("key", key);

@@ -1,10 +1,10 @@
 // Images for the sheet: chosen, photographed, dropped, pasted, from the examples, from the camera.
 
 import { showError } from "./answer.js";
-import { lay } from "./sheet.js";
+import { isEmpty, lay, turn } from "./sheet.js";
 import { $, t } from "./words.js";
 
-const put = (image) => lay({ image, strokes: [] });
+const put = (image) => lay({ image, strokes: [], first: false });
 
 /** One file goes on the sheet, several into the gallery. */
 async function take(files, otherwise) {
@@ -14,13 +14,15 @@ async function take(files, otherwise) {
   showGallery(files, put);
 }
 
-async function takeExample({ dataset: { file } }) {
+/** Put an example on the sheet; `first`: for as long as nothing else is put there. */
+export async function takeExample(name, first = false) {
   try {
-    const blob = await (await fetch(`page/examples/${file}`)).blob();
-    put(new File([blob], file, { type: blob.type }));
-    $("sheet").scrollIntoView({ block: "nearest" });
+    const blob = await (await fetch(`page/examples/${name}`)).blob();
+    const image = new File([blob], name, { type: blob.type });
+    if (!first) put(image);
+    else if (isEmpty()) turn({ image, strokes: [], first });
   } catch {
-    showError({ error: t("example-missing") });
+    if (!first) showError({ error: t("example-missing") });
   }
 }
 
@@ -31,7 +33,10 @@ for (const input of [$("file"), $("photo")]) {
   });
 }
 for (const example of document.querySelectorAll("#examples button")) {
-  example.addEventListener("click", () => takeExample(example));
+  example.addEventListener("click", async () => {
+    await takeExample(example.dataset.file);
+    $("sheet").scrollIntoView({ block: "nearest" });
+  });
 }
 document.addEventListener("paste", (event) => {
   if (event.target.matches("input")) return;
@@ -49,7 +54,7 @@ document.addEventListener("drop", (event) => {
   document.body.classList.remove("over");
   const address = event.dataTransfer.getData("text/uri-list");
   const example = [...document.querySelectorAll("#examples img")].find((image) => image.src === address);
-  if (example) return takeExample(example.parentElement);
+  if (example) return takeExample(example.parentElement.dataset.file);
   take([...event.dataTransfer.files], t("nothing-dropped"));
 });
 $("camera").hidden = !navigator.mediaDevices?.getUserMedia; // there is one only over https or from localhost

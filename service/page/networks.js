@@ -1,40 +1,56 @@
-// A card for each network, in the order of the field's history: its vote, what it is, and what it looks at.
+// Each network: its vote beside the sheet, which also switches it off and on, its card, and on request what it looks at.
 
 import { post } from "./ask.js";
-import { $, decimal, element, has, inHistory, nameOf, paperOf, percent, t } from "./words.js";
+import { $, decimal, element, has, inHistory, nameOf, percent, shortOf, t } from "./words.js";
 
-const LOOKS = ["off", "occlusion", "own"];
-let look = LOOKS[0];
-let votes = null; // what /predict answered, with or without `explain`
+const TABS = ["answer", "covered", "inside"];
+const off = new Set(); // names of the networks that take no part
+let names = [];
+let votes = null; // what /predict answered
+let subject = null; // {blob, digit, said}: what can be looked into
+let tab = TABS[0];
+let drawing; // inside.js, once it is needed
 
-/** Make the cards from what /models says. */
-export function introduce(models) {
-  $("networks").replaceChildren(...inHistory(models, ({ name }) => name).map(card));
+/** Make votes and cards from what /models says and the recorded milliseconds of each. `changed` is called after a switch. */
+export function introduce(models, medians, changed) {
+  const ordered = inHistory(models, ({ name }) => name);
+  names = ordered.map(({ name }) => name);
+  $("votes").replaceChildren(...names.map((name) => vote(name, changed)));
+  $("networks").replaceChildren(...ordered.map((model) => card(model, medians[model.name])));
+  for (const id of ["votes", "tabs"]) $(id).hidden = false;
   showVotes(votes);
 }
 
-function card({ name, metadata }) {
+/** The parameter of an address that leaves out what is switched off. */
+export const chosen = () => (off.size ? `models=${names.filter((name) => !off.has(name))}` : "");
+
+function vote(name, changed) {
+  const button = element("button", { type: "button", title: nameOf(name) }, element("span", { textContent: shortOf(name) }), element("b"), element("small"));
+  button.dataset.name = name;
+  button.setAttribute("aria-pressed", "true");
+  button.addEventListener("click", () => {
+    if (off.has(name)) off.delete(name);
+    else if (off.size < names.length - 1) off.add(name);
+    button.setAttribute("aria-pressed", !off.has(name));
+    changed();
+  });
+  return element("li", {}, button);
+}
+
+function card({ name, metadata }, median) {
   const facts = [];
   if (metadata.parameters) facts.push(t("parameters", { m: decimal(metadata.parameters / 1e6, 2) }));
   if (metadata.test_accuracy) facts.push(t("on-mnist", { percent: `${decimal(100 * metadata.test_accuracy, 2)}\u00a0%` }));
+  if (median) facts.push(t("median", { ms: decimal(median, 1) }));
   const bars = element("div", { className: "bars", role: "img" });
   for (let digit = 0; digit < 10; digit++) bars.append(element("span", {}, element("i"), `${digit}`));
-  const [year, paper] = paperOf(name);
+  const family = metadata.family ?? "";
+  const [paper] = family.match(/https?:[^\s)]+/) ?? [];
   const about = element("details", {}, element("summary", { textContent: t("how") }));
-  const words = has(`about.${name}`) ? t(`about.${name}`) : (metadata.family ?? "");
-  about.append(element("p", { textContent: `${words} ` }));
-  if (paper) about.lastChild.append(element("a", { href: paper, rel: "noreferrer", textContent: `${t("paper")} (${year})` }));
-  const made = element(
-    "li",
-    {},
-    element("h3", { textContent: nameOf(name) }),
-    element("b"),
-    element("p", { className: "facts", textContent: facts.join(" · ") }),
-    element("p", { className: "time" }),
-    element("canvas", { width: 224, height: 224, hidden: true }),
-    bars,
-    about,
-  );
+  about.append(element("p", { textContent: `${has(`about.${name}`) ? t(`about.${name}`) : family} ` }));
+  if (paper) about.lastChild.append(element("a", { href: paper, rel: "noreferrer", textContent: t("paper") }));
+  const canvas = element("canvas", { width: 224, height: 224, hidden: true });
+  const made = element("li", {}, element("h3", { textContent: nameOf(name) }), element("b"), element("p", { className: "facts", textContent: facts.join(" · ") }), canvas, bars, about);
   made.dataset.name = name;
   return made;
 }
@@ -42,15 +58,24 @@ function card({ name, metadata }) {
 /** Show what /predict answered; null for nothing. */
 export function showVotes(answer) {
   votes = answer;
-  for (const made of $("networks").children) fill(made, answer?.models.find((model) => model.name === made.dataset.name));
-  showLook();
+  const find = ({ dataset }) => answer?.models.find((model) => model.name === dataset.name);
+  for (const button of $("votes").querySelectorAll("button")) fillVote(button, find(button));
+  for (const made of $("networks").children) fill(made, find(made));
 }
 
-function fill(made, model) {
+function mark(made, model) {
   made.classList.toggle("silent", !model);
   made.classList.toggle("differs", Boolean(model && model.digit !== votes.digit));
   made.querySelector("b").textContent = model ? model.digit : "–";
-  made.querySelector(".time").textContent = model ? `${decimal(model.latency_ms, 1)}\u00a0ms` : "\u00a0";
+}
+
+function fillVote(button, model) {
+  mark(button, model);
+  button.querySelector("small").textContent = model ? percent(model.confidence) : off.has(button.dataset.name) ? t("off") : "\u00a0";
+}
+
+function fill(made, model) {
+  mark(made, model);
   const bars = made.querySelector(".bars");
   const ranked = [...(model?.probabilities ?? []).entries()].sort((one, other) => other[1] - one[1]).slice(0, 2);
   const words = ranked.map(([digit, probability]) => `${digit}: ${percent(probability)}`).join(", ");
@@ -63,123 +88,91 @@ function fill(made, model) {
   });
 }
 
-/** Go on to the next way to look: none, covering, or what a network has of its own. */
-export function nextLook() {
-  look = LOOKS[(LOOKS.indexOf(look) + 1) % LOOKS.length];
-  showLook();
+// The tabs. What a network looks at is asked for when it is shown, once for each image.
+
+/** From now on `blob` can be looked into, of which /predict said `answer`. */
+export function explain(blob, answer) {
+  subject = { blob, digit: answer.digit, said: new Map() };
+  look();
 }
 
-export const isLooking = () => look !== LOOKS[0];
-
-function showLook() {
-  $("look").hidden = false;
-  $("look").textContent = t(`look.${look}`);
-  $("look").setAttribute("aria-pressed", isLooking());
-  $("legend").hidden = !isLooking();
-  if (isLooking()) $("legend").textContent = t(`legend.${look}`);
-  for (const made of $("networks").children) {
-    const looked = votes?.explain?.models?.[made.dataset.name];
-    const canvas = made.querySelector("canvas");
-    canvas.hidden = !isLooking() || !looked;
-    if (!canvas.hidden) paint(canvas, votes.explain.image, looked, look);
-  }
-}
-
-// How the picture became 28x28, and what the networks look at: asked for when the sheet rests, and no more than is shown.
-
-const PAUSE = 300; // ms without a change of the sheet
-let subject = null; // {blob, votes, whole, explained}
-
-/** Explain what /predict said of an image, `votes`. `whole`: the image is what is on the sheet, not a part of it. */
-export async function explain(blob, votes, whole) {
-  const now = (subject = { blob, votes, whole, explained: false });
-  await new Promise((resolve) => setTimeout(resolve, PAUSE));
-  await askFor(now);
-}
-
-/** The sheet changed: nothing is to be explained any more. */
+/** The sheet changed: what was seen inside an older image goes. */
 export function forget() {
   subject = null;
+  look();
 }
 
-async function askFor(now) {
-  if (now !== subject) return;
-  const { blob, votes, whole } = now;
-  const all = isLooking();
-  const quickest = votes.models.toSorted((one, other) => one.latency_ms - other.latency_ms)[0].name;
-  const answer = await post(`predict?explain=true${all ? "" : `&models=${quickest}`}`, blob); // all take .1 s of the service
-  if (now !== subject || !answer.explain) return;
-  now.explained = all;
-  if (all) showVotes({ ...votes, explain: answer.explain });
-  showStrip(whole ? blob : null, answer.explain);
-}
-
-function lookFurther() {
-  nextLook();
-  if (subject && isLooking() && !subject.explained) askFor(subject);
-}
-
-$("look").addEventListener("click", lookFurther);
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input:not([type=checkbox])");
-  if (!typing && event.key.toLowerCase() === "l" && !event.ctrlKey && !event.metaKey && !event.altKey) lookFurther();
-});
-
-// What a network looks at, over the 28x28 image it saw.
-
-const SIZE = 28;
-
-/** `looked` is the `explain.models` of one network; `look` "occlusion" or "own", which is attention or proposals. */
-export async function paint(canvas, image, looked, look) {
-  const seen = new Image();
-  seen.src = image;
-  await seen.decode();
-  const context = canvas.getContext("2d");
-  context.setTransform(canvas.width / SIZE, 0, 0, canvas.height / SIZE, 0, 0);
-  context.imageSmoothingEnabled = false;
-  context.globalAlpha = 1;
-  context.drawImage(seen, 0, 0);
-  if (look === "own" && looked.proposals) frames(context, looked.proposals);
-  else if (look === "own" && looked.attention) {
-    const most = Math.max(...looked.attention.flat());
-    squares(context, looked.attention, (share) => ["#3fd07a", share / most]);
-  } else squares(context, looked.occlusion, (fall) => [fall > 0 ? "#ff8a1f" : "#4f9dff", Math.abs(fall)]);
-}
-
-/** A square for each value of a 7x7 map, in the colour and strength (0 to 1) that `tint` gives it. */
-function squares(context, map, tint) {
-  const side = SIZE / map.length;
-  map.forEach((row, y) =>
-    row.forEach((value, x) => {
-      const [colour, strength] = tint(value);
-      context.globalAlpha = 0.75 * Math.sqrt(Math.min(strength, 1));
-      context.fillStyle = colour;
-      context.fillRect(x * side, y * side, side, side);
-    }),
-  );
-}
-
-function frames(context, proposals) {
-  context.strokeStyle = "#ffd24a";
-  for (const { box: [x_min, y_min, x_max, y_max], objectness } of proposals.toReversed()) {
-    context.globalAlpha = 0.25 + 0.75 * objectness;
-    context.lineWidth = 0.2 + 0.5 * objectness;
-    context.strokeRect(x_min, y_min, x_max - x_min, y_max - y_min);
+async function look() {
+  for (const button of $("tabs").children) {
+    button.setAttribute("aria-selected", button.value === tab);
+    button.tabIndex = button.value === tab ? 0 : -1;
+  }
+  $("panel").setAttribute("aria-labelledby", `tab-${tab}`);
+  $("networks").hidden = tab === "inside";
+  $("inside").hidden = tab !== "inside";
+  $("legend").hidden = tab === "answer";
+  $("legend").textContent = tab === "answer" ? "" : t(`legend.${tab}`);
+  const canvases = $("networks").querySelectorAll("canvas");
+  for (const canvas of canvases) canvas.hidden = true;
+  $("inside").replaceChildren();
+  if (tab === "answer") return;
+  drawing ??= await import("./inside.js");
+  if (tab === "inside") return drawing.showInside(names, subject && said);
+  const now = subject;
+  if (!now) return;
+  for (const canvas of canvases) {
+    const { name } = canvas.parentElement.dataset;
+    said(name).then((inside) => {
+      if (now !== subject || tab !== "covered" || inside.error) return;
+      canvas.hidden = false;
+      drawing.paintCovered(canvas, inside);
+    });
   }
 }
 
-// How the picture became 28x28: the sheet, the ink that was found on it, and that ink in MNIST's framing.
-
-/** `sheet` is a blob or null, where only one digit of it was looked at; `explain` is of /predict. */
-export function showStrip(sheet, { ink, image }) {
-  const pictures = [["sheet", sheet && URL.createObjectURL(sheet)], ["ink", ink], ["frame", image]];
-  for (const old of $("strip").querySelectorAll("img")) URL.revokeObjectURL(old.src);
-  const steps = pictures.filter(([, source]) => source).map(([name, source]) => {
-    const picture = element("img", { src: source, alt: "", className: name });
-    const step = element("li", {}, picture, element("span", { textContent: t(`strip.${name}`) }));
-    picture.addEventListener("error", () => step.remove()); // the browser cannot show the file
-    return step;
-  });
-  $("strip").replaceChildren(...steps);
-  $("strip").hidden = false;
+/** What the service says of the inside of one network, asked once. */
+function said(name) {
+  const { blob, digit, said: known } = subject;
+  if (!known.has(name)) known.set(name, post(`models/${name}/inside?digit=${digit}`, blob));
+  return known.get(name);
 }
+
+function choose(next) {
+  tab = next;
+  look();
+}
+
+const beside = (step) => TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length];
+
+$("tabs").addEventListener("click", ({ target }) => target.value && choose(target.value));
+$("tabs").addEventListener("keydown", ({ key }) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (!step) return;
+  choose(beside(step));
+  $(`tab-${tab}`).focus();
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=checkbox]), select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = event.key.toLowerCase();
+  if (key === "l") choose(beside(1));
+  if (key === "t") document.documentElement.classList.toggle("large");
+});
+
+// "Fool them": the digit that is meant is said first, and each network that reads another one has fallen.
+
+let best = 0;
+
+/** Count who fell for the drawing of `answer`; null: there is none. */
+export function count(answer) {
+  const meant = $("meant").value;
+  if (!meant || !answer) return void ($("score").textContent = "");
+  const fallen = answer.models.filter((model) => model.digit !== Number(meant)).length;
+  best = Math.max(best, fallen);
+  $("score").textContent = t("score", { k: fallen, n: answer.models.length, best });
+}
+
+$("meant").addEventListener("change", () => {
+  best = 0;
+  count(votes);
+});

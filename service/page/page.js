@@ -1,16 +1,17 @@
 // The page: what is on the sheet goes to the service whenever it changes, and its answer is shown. No other host, no build step.
 
-import { clearAnswer, DOUBT, numberIn, say, showDigit, showError, showNumber } from "./answer.js";
-import { ask, busy, call, drop, post, use } from "./ask.js";
+import { clearAnswer, DOUBT, numberIn, say, showDigit, showError, showNumber, showStrip } from "./answer.js";
+import { ask, busy, call, drop, medians, post, use } from "./ask.js";
 import { keepFor, remember } from "./history.js";
-import "./inputs.js";
-import { explain, forget, introduce, showVotes } from "./networks.js";
+import { takeExample } from "./inputs.js";
+import { chosen, count, explain, forget, introduce, showVotes } from "./networks.js";
+import { layFromAddress, offer } from "./share.js";
 import { colour, isEmpty, picture, sheet, shown, smaller, turn, watch } from "./sheet.js";
-import { offer } from "./snippets.js";
 import { $, speak, t } from "./words.js";
 
 const SLOW = 300; // ms
 const BREATH = 80; // ms, at least, between two questions while a stroke grows
+const FIRST = "seven.png"; // the example that lies on the sheet at first
 const PREDICT = "predict";
 const READ = "read";
 
@@ -49,13 +50,19 @@ async function recognise(otherImage) {
   remember(one, reader === READ ? many : null);
   keepFor(blob);
   offer(reader, blob, now.strokes.length ? null : now.image?.name);
-  if (reader === PREDICT) await explain(blob, one, true);
+  if (reader !== PREDICT) return;
+  showStrip(blob, one.explain);
+  explain(blob, one);
+  count(one);
 }
+
+const address = (route, query = "") => [route, [query, chosen()].filter(Boolean).join("&")].filter(Boolean).join("?");
 
 /** Show that nothing is known of the sheet: "idle" or "waiting". */
 function wait(kind) {
   clearAnswer();
   showVotes(null);
+  count(null);
   say(t(kind), kind);
 }
 
@@ -63,18 +70,18 @@ function wait(kind) {
 async function askInTurn(blob, size) {
   let many;
   if (reader === READ) {
-    many = await ask(READ, blob);
+    many = await ask(address(READ), blob);
     if (!many) return null;
     if (numberIn({ accepted: true }, many)) return { many };
   }
-  const one = await ask(PREDICT, blob);
+  const one = await ask(address(PREDICT, "explain=true"), blob);
   if (!one) return null;
   if (one.error || many) return { one, many: many ?? {} };
   if (one.accepted && one.confidence >= DOUBT) {
     clearTimeout(slow);
     showAnswer(one, {}, size); // until /read finds that there are several
   }
-  many = await ask(READ, blob);
+  many = await ask(address(READ), blob);
   return many && { one, many };
 }
 
@@ -87,7 +94,7 @@ async function recogniseGrowing() {
   const now = sheet;
   const { blob, size } = await picture(now, await shown, colour);
   if (busy() || now !== sheet) return;
-  const answer = await ask(reader, blob);
+  const answer = await ask(address(reader), blob);
   if (!answer || answer.error || now !== sheet) return;
   if (reader === PREDICT) showAnswer(answer, {}, size);
   else showAnswer({}, answer, size);
@@ -111,29 +118,29 @@ function showAnswer(one, many, size) {
 }
 
 const pages = new WeakMap(); // sheet -> what /read said of it with the 28x28 image of each digit
-let chosen = null; // index of the digit whose votes are shown
+let digit = null; // index of the digit whose votes are shown
 
 /** The votes on one digit of a number: its 28x28 image goes to /predict, which takes it as it is. */
 async function vote(index) {
   const now = sheet;
-  chosen = index;
+  digit = index;
   if (!pages.has(now)) pages.set(now, shown.then((element) => picture(now, element, colour)).then(({ blob }) => post("read?explain=true", blob)));
   const page = await pages.get(now);
   const image = page.digits?.[index]?.image;
   if (!image) return;
   const blob = new Blob([Uint8Array.from(atob(image.split(",")[1]), (letter) => letter.charCodeAt())]); // of a data: URL
-  const votes = await post(PREDICT, blob);
-  if (now !== sheet || chosen !== index || votes.error) return;
+  const votes = await post(address(PREDICT), blob);
+  if (now !== sheet || digit !== index || votes.error) return;
   showVotes(votes);
-  await explain(blob, votes, false);
+  explain(blob, votes);
 }
 
 /** See to it that the networks are introduced. Returns what went wrong, if anything did. */
 async function meet() {
   if ($("networks").childElementCount) return;
-  const models = await call("models");
+  const [models, recorded] = await Promise.all([call("models"), medians()]);
   if (models.error) return models;
-  if (!$("networks").childElementCount) introduce(models);
+  if (!$("networks").childElementCount) introduce(models, recorded, () => recognise(false));
 }
 
 watch(({ growing, otherImage }) => (growing ? recogniseGrowing() : recognise(otherImage)));
@@ -146,11 +153,16 @@ $("key").addEventListener("submit", async (event) => {
 
 async function start() {
   const refusal = await meet();
-  if (!refusal) return recognise(false); // it may have been drawn on meanwhile
+  if (!refusal) return isEmpty() ? takeFirst() : recognise(false); // it may have been drawn on meanwhile
   clearAnswer();
   showVotes(null);
   showError(refusal);
   $("answer").setAttribute("aria-busy", "false");
+}
+
+/** What the page begins with: the drawing of its address, or an example, in whose place one can draw. */
+async function takeFirst() {
+  if (!layFromAddress(true)) await takeExample(FIRST, true);
 }
 
 await speak();

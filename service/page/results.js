@@ -1,6 +1,6 @@
 // The page of results. Every figure comes from results/*.json; nothing is typed here.
 
-import { call } from "./ask.js";
+import { call, medians, recorded } from "./ask.js";
 import { $, CONSENSUS, decimal, element, inHistory, percent, speak, t, titleOf } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -53,6 +53,9 @@ function make(name, attributes) {
 // Single test images: the confusion matrices with the images behind their cells, and the hardest ones.
 
 const SIDE = 56; // pixels of the screen of one image
+const WATCHED_COLUMNS = 20; // of watched.png
+const WATCHED_SIDE = 26; // pixels of the screen
+const TEST_IMAGES = 10_000; // of MNIST
 const TEN = Array.from({ length: 10 }, (_, digit) => digit);
 
 /** Buttons to choose a network, its matrix, and a place for the images of a chosen cell. */
@@ -98,14 +101,20 @@ function open(name, browse, behind, label, digit) {
 
 export const showHardest = (browse) => list(browse.hardest, browse);
 
+/** One of the images of a picture that has `columns` in a row, `side` pixels of the screen a side. */
+function tileOf(file, place, columns, side, className = "") {
+  const tile = element("span", { className: `tile ${className}` });
+  tile.style.backgroundImage = `url(page/results/${file})`;
+  tile.style.backgroundSize = `${columns * side}px auto`;
+  tile.style.backgroundPosition = `${-(place % columns) * side}px ${-Math.floor(place / columns) * side}px`;
+  return tile;
+}
+
 /** Images at their places in the picture of all that are shown, each with what every network said. */
 function list(places, browse) {
   const items = places.map((place) => {
     const { index, label, says } = browse.images[place];
-    const tile = element("span", { className: "tile" });
-    tile.style.backgroundImage = "url(page/results/misread.png)";
-    tile.style.backgroundSize = `${browse.columns * SIDE}px auto`;
-    tile.style.backgroundPosition = `${-(place % browse.columns) * SIDE}px ${-Math.floor(place / browse.columns) * SIDE}px`;
+    const tile = tileOf("misread.png", place, browse.columns, SIDE);
     const words = inHistory(Object.entries(says), ([name]) => name).map(([name, [digit, confidence]]) => {
       const wrong = digit === label ? "" : "wrong";
       return element("span", { className: wrong, textContent: `${titleOf(name)} ${digit}, ${percent(confidence, 0)}` });
@@ -116,14 +125,10 @@ function list(places, browse) {
   return element("ul", { className: "digits" }, ...items);
 }
 
-// The page of results. Every figure comes from results/*.json; nothing is typed here.
-
 /** A measured share, rounded as the tables in docs/ are. */
 const measured = (share, places) => `${decimal(100 * share, places)}\u00a0%`;
 
 const TENTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
-
-const read = (file) => fetch(`page/results/${file}`).then((response) => (response.ok ? response.json() : null));
 
 function section(key, how, ...content) {
   const made = element("section", {}, element("h2", { textContent: t(`results.${key}`) }));
@@ -144,24 +149,31 @@ function table(head, rows) {
   return made;
 }
 
-/** Median milliseconds of one image, if that was measured. */
-function latencyOf(offline, name) {
-  const model = name === CONSENSUS ? "all" : name;
-  return offline?.rows.find((row) => row.engine === "onnxruntime" && row.model === model && row.batch === 1)?.latency_p50_ms;
+/** The 95 % interval of a share of n (Wilson), so that two networks within each other's are no ranking. */
+function interval(share, n) {
+  const z = 1.96;
+  const middle = (share + z ** 2 / (2 * n)) / (1 + z ** 2 / n);
+  const half = (z / (1 + z ** 2 / n)) * Math.sqrt((share * (1 - share)) / n + z ** 2 / (4 * n ** 2));
+  return [middle - half, middle + half];
 }
 
-function compare(names, evaluation, offline) {
+const lasting = (seconds) => (seconds ? t("results.minutes", { n: decimal(seconds / 60, 0) }) : "");
+
+function compare(names, evaluation, times, offline, metadata) {
   const rows = names.map((name) => {
     const { accuracy, macro_f1, loss, ece } = evaluation[name].test;
-    const latency = latencyOf(offline, name);
-    return [titleOf(name), measured(accuracy, 2), decimal(macro_f1, 4), decimal(loss, 4), decimal(ece, 4), latency ? `${decimal(latency, 2)} ms` : ""];
+    const { parameters, training_seconds } = metadata[name] ?? {};
+    const sure = range({ share: accuracy, interval: interval(accuracy, TEST_IMAGES) }, 2);
+    const size = parameters ? t("parameters", { m: decimal(parameters / 1e6, 2) }) : "";
+    const latency = times[name];
+    return [titleOf(name), sure, size, lasting(training_seconds), latency ? `${decimal(latency, 2)} ms` : "", decimal(macro_f1, 4), decimal(loss, 4), decimal(ece, 4)];
   });
-  const head = ["network", "accuracy", "f1", "loss", "ece", "latency"].map((key) => t(`results.${key}`));
-  section("compare", offline && t("results.latency-how", offline.setting), table(head, rows));
+  const head = ["network", "accuracy", "size", "training", "latency", "f1", "loss", "ece"].map((key) => t(`results.${key}`));
+  section("compare", [t("results.compare-how"), offline ? t("results.latency-how", offline.setting) : ""].join(" "), table(head, rows));
 }
 
-function speed(names, evaluation, offline) {
-  const points = names.map((name) => [name, latencyOf(offline, name), evaluation[name].test.accuracy]).filter(([, ms]) => ms);
+function speed(names, evaluation, times) {
+  const points = names.map((name) => [name, times[name], evaluation[name].test.accuracy]).filter(([, ms]) => ms);
   if (!points.length) return;
   const shares = points.map(([, , accuracy]) => accuracy);
   const low = Math.floor(Math.min(...shares) * 1000) / 1000;
@@ -191,7 +203,30 @@ function curves(names, runs, metadata) {
     }
     return element("figure", {}, element("figcaption", { textContent: titleOf(name) }), drawn.svg);
   });
-  section("curves", t("results.curves-how"), element("div", { className: "plots" }, ...figures));
+  section("curves", t("results.curves-how"), element("div", { className: "plots" }, ...figures), watched(runs.filter(({ metrics }) => metrics[0].watched)));
+}
+
+/** A slider over the epochs, and which of the images kept from training each run read right by then. */
+function watched(runs) {
+  if (!runs.length) return element("p", { textContent: t("results.unwatched") });
+  const last = Math.max(...runs.map(({ metrics }) => metrics.length));
+  const slider = element("input", { type: "range", min: 1, max: last, value: 1, id: "epoch" });
+  const said = element("output");
+  const figures = runs.map((run) => element("figure", {}, element("figcaption"), element("div", { className: "watched", role: "img" })));
+  const show = () => {
+    said.textContent = t("results.after", { n: slider.value });
+    runs.forEach(({ name, metrics }, index) => {
+      const right = metrics[Math.min(slider.value, metrics.length) - 1].watched;
+      const [title, grid] = figures[index].children;
+      title.textContent = t("results.watched", { name: titleOf(name), k: right.replaceAll("0", "").length, n: right.length });
+      grid.setAttribute("aria-label", title.textContent);
+      grid.replaceChildren(...[...right].map((one, place) => tileOf("watched.png", place, WATCHED_COLUMNS, WATCHED_SIDE, one === "1" ? "" : "wrong")));
+    });
+  };
+  slider.addEventListener("input", show);
+  show();
+  const label = element("label", { textContent: t("results.watch"), htmlFor: "epoch" });
+  return element("div", {}, element("p", {}, label, " ", slider, " ", said), element("div", { className: "plots" }, ...figures));
 }
 
 function calibration(names, browse) {
@@ -208,7 +243,7 @@ function calibration(names, browse) {
 }
 
 /** A share with its 95 % interval. */
-const range = ({ share, interval: [low, high] }) => `${measured(share, 2)} (${measured(low, 1)} – ${measured(high, 1)})`;
+const range = ({ share, interval: [low, high] }, places = 1) => `${measured(share, 2)} (${measured(low, places)} – ${measured(high, places)})`;
 
 function people({ sets = {} }) {
   const heads = (...keys) => keys.map((key) => t(`results.${key}`));
@@ -222,24 +257,32 @@ function people({ sets = {} }) {
   section("signs", t("results.signs-how"), table(heads("writer", "n", "people-n", "refused"), signs));
 }
 
-function others({ images }) {
+function others({ images, numbers }) {
   if (!images) return;
-  const rows = (shares) => Object.entries(shares).map(([name, [right, all]]) => [name, `${right} / ${all}`]);
-  const kinds = table([t("results.kind"), t("results.right")], rows(images.right_by_kind));
-  const writers = table([t("results.writer"), t("results.right")], rows(images.right_by_writer));
-  section("others", t("results.others-how"), element("div", { className: "sets" }, kinds, writers));
+  const part = (right, n) => `${right} / ${n}`;
+  const kinds = Object.entries(images.right_by_kind).map(([name, [right, n]]) => [name, part(right, n)]);
+  const writers = Object.values(images.right_by_writer).map(([right, n], index) => [t("results.author", { n: index + 1 }), part(right, n)]);
+  const refused = (key, share) => [t(`results.${key}`), measured(share, 1)];
+  const rest = [refused("digits-refused", images.digits_refused)];
+  if (images.others) rest.push(refused("others-refused", images.others_refused));
+  if (numbers?.lines) rest.push([t("results.lines"), part(Math.round(numbers.lines_exact * numbers.lines), numbers.lines)]);
+  if (numbers?.pages) rest.push([t("results.pages"), part(Math.round(numbers.pages_exact * numbers.pages), numbers.pages)]);
+  const tables = [["kind", kinds], ["author-of", writers], ["besides", rest]].map(([key, rows]) => table([t(`results.${key}`), t("results.right")], rows));
+  section("others", t("results.others-how"), element("div", { className: "sets" }, ...tables));
 }
 
 await speak();
-const [evaluation, offline, runs, browse] = await Promise.all(["evaluation.json", "offline.json", "runs.json", "browse.json"].map(read));
+const [evaluation, offline, runs, browse] = await Promise.all(["evaluation.json", "offline.json", "runs.json", "browse.json"].map(recorded));
+const { all, ...each } = await medians();
+const times = { ...each, [CONSENSUS]: all };
 const models = await call("models"); // which run was released; without a key it stays unknown
 if (!evaluation) $("results").append(element("p", { textContent: t("results.none") }));
 else {
   const networks = inHistory(Object.keys(evaluation).filter((name) => name !== CONSENSUS));
   const names = [...networks, CONSENSUS];
   const metadata = Object.fromEntries((models.error ? [] : models).map((model) => [model.name, model.metadata]));
-  compare(names, evaluation, offline);
-  speed(names, evaluation, offline);
+  compare(names, evaluation, times, offline, metadata);
+  speed(names, evaluation, times);
   if (runs) curves(networks.filter((name) => runs.some((run) => run.name === name)), runs, metadata);
   if (browse) {
     calibration(names, browse);

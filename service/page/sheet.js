@@ -141,7 +141,7 @@ function draw(context, strokes, colour) {
 
 // The sheet: an image or none, strokes over it, and the way back and forth.
 
-export const EMPTY = { strokes: [], image: null };
+export const EMPTY = { strokes: [], image: null, first: false }; // `first`: a stroke takes the image's place
 export let sheet = EMPTY;
 export let shown = Promise.resolve(null); // the element of the sheet's image; null where there is none or it cannot be shown
 export let colour = "#000"; // of strokes over the image
@@ -178,6 +178,7 @@ export function redraw(at) {
   $("pad").style.color = sheet.image ? colour : "";
   show($("pad"), sheet.strokes, at);
   $("sheet").classList.toggle("empty", isEmpty());
+  $("sheet").classList.toggle("first", sheet.first);
   $("undo").disabled = !past.length;
   $("redo").disabled = !future.length;
   $("clear").disabled = isEmpty();
@@ -221,7 +222,9 @@ follow($("pad"), {
   begin(point) {
     past.push(sheet);
     future = [];
-    sheet = { ...sheet, strokes: [...sheet.strokes, { points: [point], erase: erasing }] };
+    const under = sheet.first ? EMPTY : sheet;
+    if (sheet.first) shown = showImage(null);
+    sheet = { ...under, strokes: [...under.strokes, { points: [point], erase: erasing }] };
     redraw();
   },
   extend(points) {
@@ -238,7 +241,7 @@ $("redo").addEventListener("click", redo);
 $("clear").addEventListener("click", () => lay(EMPTY));
 $("eraser").addEventListener("click", () => erase(!erasing));
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input:not([type=checkbox])")) return;
+  if (event.target.matches("input:not([type=checkbox]), select")) return;
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
     if (key !== "z" && key !== "y") return;

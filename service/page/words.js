@@ -68,15 +68,15 @@ export function percent(share, places = 1) {
 export const decimal = (value, places) =>
   value.toLocaleString(code, { minimumFractionDigits: places, maximumFractionDigits: places });
 
-// The families of networks: their names, and the year and address of their papers.
+// The networks: their names, the short ones where there is little room, and their places in the field's history.
 
 export const CONSENSUS = "consensus";
 const FAMILIES = {
-  cnn: ["CNN", 1998, "https://doi.org/10.1109/5.726791"],
-  alexnet: ["AlexNet", 2012, "https://proceedings.neurips.cc/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html"],
-  vgg16: ["VGG16", 2014, "https://arxiv.org/abs/1409.1556"],
-  faster_rcnn: ["Faster R-CNN", 2015, "https://arxiv.org/abs/1506.01497"],
-  vit: ["Vision Transformer", 2020, "https://arxiv.org/abs/2010.11929"],
+  cnn: ["CNN", "CNN", 1998],
+  alexnet: ["AlexNet", "AlexNet", 2012],
+  vgg16: ["VGG16", "VGG16", 2014],
+  faster_rcnn: ["Faster R-CNN", "R-CNN", 2015],
+  vit: ["Vision Transformer", "ViT", 2020],
 };
 
 export const nameOf = (name) => FAMILIES[name]?.[0] ?? name;
@@ -84,11 +84,10 @@ export const nameOf = (name) => FAMILIES[name]?.[0] ?? name;
 /** The name of a network, or of all together. */
 export const titleOf = (name) => (name === CONSENSUS ? t("results.consensus") : nameOf(name));
 
-/** [year, address], or [] */
-export const paperOf = (name) => FAMILIES[name]?.slice(1) ?? [];
+export const shortOf = (name) => FAMILIES[name]?.[1] ?? name;
 
 /** Things in the order of the field's history; a network that has no place in it comes last. */
 export function inHistory(things, name = (thing) => thing) {
-  const year = (thing) => paperOf(name(thing))[0] ?? Infinity;
+  const year = (thing) => FAMILIES[name(thing)]?.[2] ?? Infinity;
   return things.toSorted((one, other) => (year(one) < year(other) ? -1 : year(one) > year(other) ? 1 : 0));
 }

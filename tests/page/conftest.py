@@ -105,7 +105,9 @@ def open_page(browser, address):
 @pytest.fixture
 def page(open_page):
     page = open_page(**DESK)
-    expect(page.locator("#networks li")).to_have_count(NETWORKS)
+    expect_answer(page, "7")  # the example that the page begins with
+    page.click("#clear")
+    expect_sentence(page, IDLE)
     return page
 
 

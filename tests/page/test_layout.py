@@ -8,7 +8,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import DESK, EXAMPLES, IDLE, NETWORKS, PHONE, READ, expect_answer, expect_sentence
+from tests.page.conftest import (
+    BAR,
+    DESK,
+    EXAMPLES,
+    NETWORKS,
+    PHONE,
+    READ,
+    expect_answer,
+    expect_sentence,
+    stroke,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +53,7 @@ def test_everything_works_by_keyboard(page):
     expect(page.locator("#after")).to_be_visible()
     page.evaluate("document.activeElement.blur()")
     focused = set()
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         focused.add(
             page.evaluate("""() => {
@@ -64,7 +74,7 @@ def test_everything_works_by_keyboard(page):
         "Python",
         "JavaScript",
     }
-    assert wanted | {"A 5 in chalk on a board", "look", "How it works", "History of this tab"} <= focused
+    assert wanted | {"A 5 in chalk on a board", "tab-answer", "How it works", "History of this tab"} <= focused
     with page.expect_file_chooser():
         page.locator("#file").focus()
         page.keyboard.press("Enter")
@@ -90,6 +100,33 @@ def test_answer_is_beside_the_sheet_on_a_phone_in_landscape(open_page):
     assert sheet["y"] + sheet["height"] < 390
     assert answer["x"] > sheet["x"] + sheet["width"]
     assert answer["y"] + answer["height"] < 390
+    for button in page.locator(".tools button:visible, .tools label:visible, #votes button").all():
+        box = button.bounding_box()
+        assert 0 <= box["y"] and box["y"] + box["height"] <= 390
+
+
+def test_first_view_shows_five_votes_on_an_example_that_a_stroke_replaces(open_page):
+    page = open_page(**PHONE)
+    expect(page.locator("#votes b")).to_have_text(["7"] * NETWORKS)
+    row = page.locator("#votes").bounding_box()
+    assert row["y"] + row["height"] <= 740
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator("#votes")).to_be_in_viewport()
+    page.evaluate("scrollTo(0, 0)")
+    stroke(page, BAR)
+    expect_answer(page, "1")
+    expect(page.locator("#picture")).to_be_hidden()
+
+
+def test_projector_uses_its_width_and_a_key_makes_the_text_large(open_page):
+    page = open_page(**DESK | {"viewport": {"width": 1920, "height": 1080}})
+    expect_answer(page, "7")
+    assert page.locator("main").bounding_box()["width"] > 1700
+    size = "() => parseFloat(getComputedStyle(document.querySelector('#sentence')).fontSize)"
+    before = page.evaluate(size)
+    page.keyboard.press("t")
+    assert page.evaluate(size) > 1.2 * before
+    assert page.evaluate("document.documentElement.scrollWidth") == 1920
 
 
 def test_page_speaks_german(open_page):
@@ -102,17 +139,47 @@ def test_page_speaks_german(open_page):
 
 def test_unknown_language_gets_english(open_page):
     page = open_page(**DESK | {"locale": "xh"})
-    expect_sentence(page, IDLE)
+    expect_sentence(page, f"A 7. All {NETWORKS} networks agree.")
+
+
+LANGUAGES = REPOSITORY / "service" / "page" / "languages"
 
 
 def test_every_language_has_every_word():
-    files = sorted((REPOSITORY / "service" / "page" / "languages").glob("*.json"))
-    words = [json.loads(path.read_text()) for path in files]
-    assert [path.stem for path in files] == ["de", "en"]
-    for other in words[1:]:
-        assert set(other) == set(words[0])
+    words = {path.stem: json.loads(path.read_text()) for path in LANGUAGES.glob("*.json")}
+    assert {"de", "en"} <= set(words)
+    for other in words.values():
+        assert set(other) == set(words["en"])
         for key, text in other.items():
-            assert set(re.findall(r"{\w+}", str(text).lower())) == set(re.findall(r"{\w+}", str(words[0][key]).lower()))
+            assert set(re.findall(r"{\w+}", str(text).lower())) == set(
+                re.findall(r"{\w+}", str(words["en"][key]).lower())
+            )
+
+
+def test_another_language_is_one_file(open_page):
+    """The language is a fake: each word of the English file in brackets. What stands without brackets is in no file."""
+    english = json.loads((LANGUAGES / "en.json").read_text())
+    pseudo = {key: text if isinstance(text, list) else f"[{text}]" for key, text in english.items()}
+    page = open_page("/docs", **DESK | {"locale": "xh"})
+    page.route("**/languages/xh.json", lambda route: route.fulfill(json=pseudo))
+    page.goto("/")
+    expect(page.locator("#sentence")).to_have_text("[A 7. All 5 networks agree.]")
+    page.locator("#tab-inside").click()
+    expect(page.locator("#inside .kernels")).to_be_visible()
+    bare = page.evaluate("""() => {
+        const PLACES = "p, button, label, h2, a, span, figcaption, summary, th";
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const found = [];
+        while (walker.nextNode()) {
+            const { data, parentElement } = walker.currentNode;
+            const whole = parentElement.closest(PLACES)?.textContent ?? data;
+            const hidden = parentElement.closest("noscript, script");
+            if (/[a-z]{3}/i.test(data) && !whole.includes("[") && !hidden) found.push(data.trim());
+        }
+        return found;
+    }""")
+    names = {"Quintet", "curl", "Python", "JavaScript", "CSV", "JSON", "Faster R-CNN"}
+    assert set(bare) - names - {"AlexNet", "VGG16", "R-CNN", "CNN", "ViT", "Vision Transformer"} == set()
 
 
 def test_first_view_is_small(open_page):
@@ -120,7 +187,7 @@ def test_first_view_is_small(open_page):
     sizes = []
     page.on("response", lambda response: sizes.append(len(response.body())))
     page.goto("/")
-    expect_sentence(page, IDLE)
+    expect_answer(page, "7")
     assert sum(sizes) < 100_000, sizes
 
 
@@ -141,7 +208,11 @@ def test_axe_finds_nothing(open_page, form, scheme):
     assert findings(page) == []
     page.get_by_role("button", name="A star").click()
     expect_answer(page, "No digit?")
-    page.locator("#look").click()
+    page.locator("#tab-inside").click()
+    page.locator("#inside").get_by_role("button", name="Vision Transformer").click()
+    expect(page.locator("#inside .attention canvas")).to_be_visible()
+    assert findings(page) == []
+    page.locator("#tab-covered").click()
     expect(page.locator("#networks canvas").first).to_be_visible()
     page.locator("#history summary").click()
     page.locator("#networks summary").first.click()

@@ -1,12 +1,24 @@
 """Every failure gets a sentence."""
 
+import json
+
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from service.http.openapi import PREDICTION
+from service.http.openapi import PREDICTION, SENTENCE
 from tests.conftest import REPOSITORY, encode
-from tests.page.conftest import NETWORKS, NO_DIGITS, REFUSED, SEVEN, expect_answer, expect_sentence, stroke
+from tests.page.conftest import (
+    DESK,
+    EXAMPLES,
+    NETWORKS,
+    NO_DIGITS,
+    REFUSED,
+    SEVEN,
+    expect_answer,
+    expect_sentence,
+    stroke,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +77,7 @@ def test_no_vote_of_an_older_picture_stands_beside_an_error(page):
 def test_slow_answer_takes_the_older_one_away(page):
     stroke(page, SEVEN)
     expect_answer(page, "7")
-    page.route("**/predict", lambda route: None)  # never answered
+    page.route("**/predict*", lambda route: None)  # never answered
     stroke(page, [[(0.44, 0.85), (0.43, 0.9)]])
     expect(page.locator("#sentence")).to_have_text("Reading…")
     expect(page.locator("#networks li b")).to_have_text(["–"] * NETWORKS)
@@ -80,19 +92,34 @@ def test_average_against_most_networks_is_explained(page):
     page.route("**/read", lambda route: route.fulfill(json=NO_DIGITS))
     stroke(page, SEVEN)
     others = "CNN says a 1, AlexNet says a 1, Vision Transformer says a 1"
-    expect_sentence(page, f"A 7, says the average; {others}, but less surely. Only 51.2\u00a0% sure.")
+    expect_sentence(page, f"A 7, says the average; {others}, but less surely.")
+    expect(page.locator("#shares")).to_contain_text("51.2\u00a0% sure")
 
 
-def test_html_answer_of_a_proxy_gets_a_sentence(page):
-    page.route("**/predict*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+@pytest.mark.parametrize("answer", [{"body": "<h1>Bad gateway</h1>"}, {"json": {"message": "Bad gateway"}}])
+def test_answer_of_a_proxy_gets_a_sentence(page, answer):
+    page.route("**/predict*", lambda route: route.fulfill(status=502, **answer))
     stroke(page, SEVEN)
     expect_sentence(page, "The service answered 502, and not in its own words.")
 
 
-def test_json_answer_of_a_proxy_gets_a_sentence(page):
-    page.route("**/predict*", lambda route: route.fulfill(status=502, json={"message": "Bad gateway"}))
-    stroke(page, SEVEN)
-    expect_sentence(page, "The service answered 502, and not in its own words.")
+@pytest.mark.parametrize("status", [400, 408, 413, 415, 422, 429, 500, 503, 504])
+@pytest.mark.parametrize("source", ["drawing", "file"])
+def test_error_of_each_status_is_shown_in_the_language_of_the_page(open_page, status, source):
+    """The answers are fakes."""
+    page = open_page(**DESK | {"locale": "de-DE"})
+    expect_answer(page, "7")
+    page.route("**/predict*", lambda route: route.fulfill(status=status, json={"error": SENTENCE[status]}))
+    page.route("**/read*", lambda route: route.fulfill(status=status, json={"error": SENTENCE[status]}))
+    if source == "drawing":
+        stroke(page, SEVEN)
+    else:
+        page.set_input_files("#file", EXAMPLES / "five.png")
+    words = json.loads((REPOSITORY / "service/page/languages/de.json").read_text())[f"status.{status}"]
+    expect_sentence(page, words.replace("{error}", SENTENCE[status]))
+    expect(page.locator("#votes b")).to_have_text(["–"] * NETWORKS)
+    expect(page.locator("#text")).to_have_text("")
+    expect(page.locator("#shares")).to_have_text("")
 
 
 def test_networks_are_introduced_as_soon_as_they_can_be(open_page):

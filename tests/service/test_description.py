@@ -31,7 +31,16 @@ def test_pages_load_nothing_from_elsewhere_and_no_inline_script(client, path):
 
 def test_description_names_every_route_and_both_kinds_of_upload(client):
     paths = client.get("/openapi.json").json()["paths"]
-    hidden = {"/", "/docs", "/results", "/openapi.json", "/health", "/healthz", "/v2/models/{model}/{rest:path}"}
+    hidden = {
+        "/",
+        "/qr.svg",
+        "/docs",
+        "/results",
+        "/openapi.json",
+        "/health",
+        "/healthz",
+        "/v2/models/{model}/{rest:path}",
+    }
     served = {route.path for route in client.app.app.routes if isinstance(route, Route)}
     assert set(paths) == {path for path in served - hidden if "/versions/" not in path}
     operation = paths["/predict"]["post"]

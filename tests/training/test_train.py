@@ -30,6 +30,7 @@ def test_a_run_leaves_checkpoint_metrics_and_weights(small_mnist, tmp_path):
     assert lines == metrics
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["validation"]["mnist"]["accuracy"] > 0.5
+    assert all(set(line["watched"]) <= {"0", "1"} and line["watched"].count("1") > 10 for line in lines[1:])
     assert all(line["seconds"] > 0 for line in lines)
     trained = torch.load(tmp_path / "averaged.pt", weights_only=True)
     assert {"hardware", "torch", "commit", "initial_weights", "settings"} <= set(trained)

@@ -48,6 +48,8 @@ def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) ->
             trained = time.perf_counter()
             line: dict[str, Any] = {"epoch": run.epoch, "train_loss": loss}
             line["validation"] = task.validate(run.averaged)
+            if watched := task.watch(run.averaged):
+                line["watched"] = watched
             line["seconds"] = seconds + time.perf_counter() - trained
             line["images_per_second"] = task.steps * recipe.batch_size / seconds
             metrics.append(line)

@@ -26,6 +26,7 @@ def write(models: Path, results: Path, root: Path | None = None, folder: Path = 
     plots.latencies(recorded, results / "latency.png")
     plots.pages(recorded, models, images, labels, results / "pages.png")
     plots.browse(recorded.probabilities, images, results)
+    plots.sheet(mnist.watched(root)[0].numpy(), results / "watched.png")
     for path, parts in page.PARTS.items():
         for name, part in parts.items():
             fill(folder / path, name, part(recorded))

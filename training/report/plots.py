@@ -157,11 +157,16 @@ def browse(probabilities: dict[str, np.ndarray], images: np.ndarray, results: Pa
         "hardest": [shown.index(index) for index in hardest.tolist()],
     }
     (results / "browse.json").write_text(json.dumps(content, separators=(",", ":")) + "\n")
-    sprite = np.zeros((-(-len(shown) // COLUMNS) * 28, COLUMNS * 28), np.uint8)
-    for place, index in enumerate(shown):
+    sheet(images[shown], results / "misread.png")
+
+
+def sheet(images: np.ndarray, path: Path) -> None:
+    """Write images (N, 1, 28, 28) uint8 as one picture, COLUMNS in a row."""
+    picture = np.zeros((-(-len(images) // COLUMNS) * 28, COLUMNS * 28), np.uint8)
+    for place, image in enumerate(images):
         y, x = (28 * side for side in divmod(place, COLUMNS))
-        sprite[y : y + 28, x : x + 28] = images[index, 0]
-    Image.fromarray(sprite).save(results / "misread.png", optimize=True)
+        picture[y : y + 28, x : x + 28] = image[0]
+    Image.fromarray(picture).save(path, optimize=True)
 
 
 def _figures(probabilities: np.ndarray, labels: np.ndarray) -> dict:

@@ -1,17 +1,27 @@
-"""Explanations: occlusion, attention, proposals."""
+"""What is inside a network: covered squares, layers, kernels, feature maps, attention, proposals."""
+
+import base64
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from service.inference.explanation import CELL, GRID, covered_images, explain
+from service.inference.explanation import CELL, GRID, Explainer, covered_images, occlusion
 from service.inference.predictor import Predictor
 from service.picture.digit import canonicalise
-from tests.conftest import draw
+from tests.conftest import VOTERS, draw
+from training import networks
 
 
 @pytest.fixture(scope="module")
 def predictor(released):
-    return Predictor(released, "cpu", threads=2)
+    return Predictor(released, "cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def explainer(predictor):
+    return Explainer(predictor, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,47 +40,83 @@ def test_only_squares_with_ink_are_covered():
     assert covered_images(image)[1] == [(0, 0), (3, 3), (3, 4), (4, 3), (4, 4)]
 
 
-def test_blank_image_has_empty_maps(predictor):
-    looked = explain(predictor, np.zeros((28, 28), np.uint8), predictor.names, 0)
-    assert not any(np.any(one.occlusion) for one in looked.values())
+def test_blank_image_has_an_empty_map(predictor):
+    assert not occlusion(predictor, np.zeros((28, 28), np.uint8), "cnn", 0).any()
 
 
-def test_occlusion_is_how_far_the_probability_falls(predictor, seven):
-    names = ["cnn", "vit"]
-    looked = explain(predictor, seven, names, 7)
+@pytest.mark.parametrize("name", ["cnn", "vit"])
+def test_occlusion_is_how_far_the_probability_falls(predictor, seven, name):
+    falls = occlusion(predictor, seven, name, 7)
     covered, places = covered_images(seven)
-    whole = predictor.classify(seven[None, None], names)
-    for image, (row, column) in zip(covered, places, strict=True):
-        without = predictor.classify(image[None], names)
-        for name in names:
-            fall = whole.probabilities(name)[0, 7] - without.probabilities(name)[0, 7]
-            assert looked[name].occlusion[row][column] == pytest.approx(fall, abs=0.02)  # 8 bits round by batch
+    whole = predictor.classify(seven[None, None], [name]).probabilities(name)[0, 7]
+    for image, place in zip(covered, places, strict=True):
+        without = predictor.classify(image[None], [name]).probabilities(name)[0, 7]
+        assert falls[place] == pytest.approx(whole - without, abs=0.02)  # 8 bits round by batch
 
 
-def test_ink_that_a_network_needs_weighs_more_than_paper(predictor, seven):
-    for looked in explain(predictor, seven, predictor.names, 7).values():
-        occlusion = np.array(looked.occlusion)
-        assert occlusion.shape == (GRID, GRID)
-        assert np.abs(occlusion).max() <= 1
-        assert occlusion.max() > 0.1
-        row, column = np.unravel_index(occlusion.argmax(), (GRID, GRID))
-        near = seven[max(row * CELL - 2, 0) : (row + 1) * CELL + 2, max(column * CELL - 2, 0) : (column + 1) * CELL + 2]
-        assert near.any()
+@pytest.mark.parametrize("name", VOTERS)
+def test_ink_that_a_network_needs_weighs_more_than_paper(explainer, seven, name):
+    falls = np.array(explainer.explain(seven, name, 7).occlusion)
+    assert falls.shape == (GRID, GRID)
+    assert np.abs(falls).max() <= 1
+    assert falls.max() > 0.1
+    row, column = np.unravel_index(falls.argmax(), (GRID, GRID))
+    near = seven[max(row * CELL - 2, 0) : (row + 1) * CELL + 2, max(column * CELL - 2, 0) : (column + 1) * CELL + 2]
+    assert near.any()
 
 
-def test_vision_transformer_has_attention_and_the_detector_proposals(predictor, seven):
-    looked = explain(predictor, seven, predictor.names, 7)
-    assert [name for name, one in looked.items() if one.attention is not None] == ["vit"]
-    attention = np.array(looked["vit"].attention)
-    assert attention.shape == (GRID, GRID) and 0.5 < attention.sum() < 1.01
-    assert [name for name, one in looked.items() if one.proposals is not None] == ["faster_rcnn"]
-    best = looked["faster_rcnn"].proposals[0]
-    assert best.objectness > 0.9
+@pytest.mark.parametrize("name", VOTERS)
+def test_digit_is_by_default_the_one_that_the_network_reads(explainer, predictor, seven, name):
+    read = int(predictor.classify(seven[None, None], [name]).probabilities(name)[0].argmax())
+    assert explainer.explain(seven, name).digit == read
+    assert explainer.explain(seven, name, 3).digit == 3
+
+
+@pytest.mark.parametrize("name", VOTERS)
+def test_layers_are_those_of_the_trained_module(explainer, seven, name):
+    """Batch norm is folded into convolutions, and norms and positions of a transformer are no layers."""
+    torch = pytest.importorskip("torch")
+    modules = list(networks.load(name).Network().modules())
+    inside = explainer.explain(seven, name)
+    counted = {kind: sum(layer.kind == kind for layer in inside.layers) for kind in ("convolution", "pooling", "dense")}
+    assert counted["convolution"] == sum(isinstance(one, torch.nn.Conv2d) for one in modules)
+    assert counted["dense"] == sum(isinstance(one, torch.nn.Linear) for one in modules)
+    if name != "cnn":  # the last pooling of its module is left out
+        assert counted["pooling"] == sum(isinstance(one, torch.nn.MaxPool2d) for one in modules)
+    total = explainer.predictor.artefacts[name].metadata["parameters"]
+    assert sum(layer.parameters for layer in inside.layers) == pytest.approx(total, rel=0.02)
+
+
+@pytest.mark.parametrize("name", VOTERS)
+def test_each_stage_shows_its_strongest_maps(explainer, seven, name):
+    inside = explainer.explain(seven, name)
+    sides = [stage.side for stage in inside.stages]
+    assert sides == sorted(set(sides), reverse=True) and len(sides) >= 2
+    for stage in inside.stages:
+        assert len(stage.shown) == min(16, stage.channels) and max(stage.shown) < stage.channels
+        assert size_of(stage.maps) == (8 * (stage.side + 1) - 1, 2 * (stage.side + 1) - 1)
+    first = inside.layers[0]
+    assert size_of(inside.kernels)[0] == 8 * (first.kernel + 1) - 1
+
+
+def size_of(url):
+    return Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).size
+
+
+def test_vision_transformer_has_attention_of_each_layer_and_head(explainer, seven):
+    vit = networks.load("vit")
+    attention = np.array(explainer.explain(seven, "vit").attention)
+    assert attention.shape == (vit.BLOCKS, vit.HEADS, GRID, GRID)
+    sums = attention.sum((2, 3))
+    assert (0 < sums).all() and (sums < 1.03).all()
+    assert explainer.explain(seven, "cnn").attention is None
+
+
+def test_detector_has_proposals_and_what_it_reads_in_them(explainer, seven):
+    inside = explainer.explain(seven, "faster_rcnn")
     rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
-    assert best.box == pytest.approx([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], abs=4)
-
-
-def test_models_without_explanations_have_only_occlusion(small_models, seven):
-    predictor = Predictor(small_models, "cpu", threads=1)
-    looked = explain(predictor, seven, ["vit"], 1)["vit"]
-    assert (looked.attention, looked.proposals) == (None, None)
+    where = pytest.approx([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], abs=4)
+    assert inside.proposals[0].objectness > 0.9 and inside.proposals[0].box == where
+    assert (inside.found[0].digit, inside.found[0].box) == (7, where)
+    assert inside.found[0].score > 0.5
+    assert explainer.explain(seven, "vgg16").found is None
