@@ -7,6 +7,8 @@ from typing import Any
 
 import segno
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -52,13 +54,13 @@ class Files(StaticFiles):
 
 
 def routes(frame_ancestors: Sequence[str]) -> list[BaseRoute]:
-    headers = headers_for(frame_ancestors)
+    headers, compressed = headers_for(frame_ancestors), [Middleware(GZipMiddleware)]
 
     def page(path: str, file: str) -> Route:
         async def show(_request: Request) -> Response:
             return FileResponse(PAGE / file, headers=headers)
 
-        return Route(path, show, name=file)
+        return Route(path, show, name=file, middleware=compressed)
 
     async def code(request: Request) -> Response:
         """The QR code of an address, which only the browser knows where a proxy is in between."""
@@ -74,8 +76,10 @@ def routes(frame_ancestors: Sequence[str]) -> list[BaseRoute]:
         Route("/qr.svg", code),
         page("/docs", "docs.html"),
         page("/results", "results.html"),
-        Mount("/page/results", Files(RESULTS, headers, check_dir=False)),  # some installations lack it
+        Mount(
+            "/page/results", Files(RESULTS, headers, check_dir=False), middleware=compressed
+        ),  # some installations lack it
         Mount("/page/examples", Files(EXAMPLES, headers)),
         Mount("/page/swagger", Files(Path(str(swagger_ui_path)), headers, SWAGGER)),
-        Mount("/page", Files(PAGE, headers)),
+        Mount("/page", Files(PAGE, headers), middleware=compressed),
     ]

@@ -50,17 +50,19 @@ export function numberIn(one, many) {
 }
 
 /** `choose(index)` is called when a digit is chosen. */
-export function showNumber({ text, digits, timing_ms, device }, size, choose) {
+export function showNumber({ text, transcript = text, digits, marks = [], timing_ms, device }, size, choose) {
   const read = digits.filter((digit) => digit.accepted);
   const doubtful = read.filter((digit) => digit.confidence < DOUBT).length;
-  const left = digits.length - read.length;
+  const others = marks.filter(({ mark }) => !/\d/.test(mark)); // signs, and what is neither digit nor sign
+  const left = [...digits, ...others].filter(({ accepted }) => !accepted).length;
   const sentences = [count("digits", read.length)];
   if (doubtful) sentences.push(count("doubtful", doubtful));
   if (left) sentences.push(count("left-out", left));
+  if (transcript !== text) sentences.push(t("transcript", { transcript: transcript.replaceAll("\n", " | ") }));
   sentences.push(t("tap"));
   put({ text: marked(text, read), sentence: sentences.join(" "), kind: "sure", timing: timing(timing_ms, device) });
   outline(
-    digits.map((mark) => ({ box: mark.box, label: mark.accepted ? `${mark.digit}` : `${mark.digit}?`, kind: kindOf(mark) })),
+    [...digits, ...others].map((mark) => ({ box: mark.box, label: labelOf(mark), kind: kindOf(mark) })),
     size,
   );
   const lines = Map.groupBy(digits.entries(), ([, { line }]) => line);
@@ -70,13 +72,16 @@ export function showNumber({ text, digits, timing_ms, device }, size, choose) {
   $("strip").hidden = true;
 }
 
+/** `mark` is that of a sign, or "other". */
+const labelOf = ({ digit, mark, accepted }) => (mark === "other" ? "?" : `${digit ?? mark}${accepted ? "" : "?"}`);
+
 export const kindOf = ({ accepted, confidence }) => (accepted ? (confidence < DOUBT ? "doubtful" : "") : "left-out");
 
 /** The text with its doubtful digits marked; `read` are its digits in order. */
 function marked(text, read) {
   const next = read.values();
   return [...text].map((letter) => {
-    if (letter === "\n") return letter;
+    if (!/\d/.test(letter)) return letter;
     const { value } = next.next();
     return element("span", { textContent: letter, className: value ? kindOf(value) : "" });
   });

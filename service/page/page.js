@@ -51,7 +51,7 @@ async function recognise(otherImage) {
   keepFor(blob);
   offer(reader, blob, now.strokes.length ? null : now.image?.name);
   if (reader !== PREDICT) return;
-  showStrip(blob, one.explain);
+  if (one.explain) showStrip(blob, one.explain);
   explain(blob, one);
   count(one);
 }

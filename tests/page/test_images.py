@@ -79,6 +79,23 @@ def test_number_is_read_with_a_box_for_each_digit(page):
     )
 
 
+def test_signs_are_told_and_what_is_left_out_is_shown(page):
+    """The answer of POST /read is a fake."""
+    signs = [
+        {"mark": "9", "confidence": 0.9876, "accepted": True, "box": [150, 40, 240, 175], "line": 0},
+        {"mark": "/", "confidence": 0.97, "accepted": True, "box": [125, 40, 145, 175], "line": 0},
+        {"mark": "other", "confidence": 0.6, "accepted": False, "box": [300, 40, 380, 175], "line": 0},
+    ]
+    answer = READ | {"text": "1 9\n4", "transcript": "1/9?\n4", "marks": signs, "digits": READ["digits"][:3]}
+    page.route("**/read", lambda route: route.fulfill(json=answer))
+    page.get_by_role("button", name="1969 and 42").click()
+    expect_answer(page, "1 9\n4")
+    expect(page.locator("#sentence")).to_contain_text("1 mark left out: probably no digit. With its signs: 1/9? | 4.")
+    expect(page.locator("#boxes text")).to_have_text(["1", "9", "4", "/", "?"])
+    expect(page.locator("#boxes .left-out text")).to_have_text(["?"])
+    expect(page.locator("#text .doubtful")).to_have_text("4")
+
+
 def test_number_of_the_examples_is_read_by_the_service(page):
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "1969\n42")

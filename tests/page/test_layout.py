@@ -185,7 +185,7 @@ def test_another_language_is_one_file(open_page):
 def test_first_view_is_small(open_page):
     page = open_page("/docs")
     sizes = []
-    page.on("response", lambda response: sizes.append(len(response.body())))
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
     page.goto("/")
     expect_answer(page, "7")
     assert sum(sizes) < 100_000, sizes

@@ -37,7 +37,7 @@ def written(models, runs, small_mnist, small_writers, tmp_path_factory):
 
 
 def test_report_and_pictures_are_written(written):
-    assert {path.name for path in (written / "results").glob("*.png")} == PICTURES | {"misread.png"}
+    assert {path.name for path in (written / "results").glob("*.png")} == PICTURES | {"misread.png", "watched.png"}
     text = (written / "docs" / "results.md").read_text()
     assert "None" not in text and "nan" not in text and text.startswith("Before.\n") and text.endswith("After.\n")
 

@@ -26,7 +26,7 @@ def test_answers_are_as_described(app, mode):
             # No schema can say which bytes are a picture of something, so what fits it may be refused.
             excluded = [schemathesis.checks.positive_data_acceptance]
             answer = case.call()
-            # 413 does not count as a refusal there. A form that holds one text where a list is allowed is a list of one.
+            # 413 does not count as a refusal there. One text in a form, where a list is allowed, is a list of one.
             if answer.status_code == 413 or case.operation.path == "/predict/batch":
                 excluded.append(schemathesis.checks.negative_data_rejection)
             case.validate_response(answer, excluded_checks=excluded)
