@@ -47,7 +47,7 @@ async function recognise(otherImage) {
   $("after").hidden = Boolean(one?.error);
   if (one?.error) return;
   await meet();
-  remember(one, reader === READ ? many : null);
+  if (!now.first) remember(one, reader === READ ? many : null);
   keepFor(blob);
   offer(reader, blob, now.strokes.length ? null : now.image?.name);
   if (reader !== PREDICT) return;
