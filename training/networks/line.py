@@ -41,7 +41,7 @@ class LineRecipe(Recipe):
     steps: int = 1000  # of an epoch
 
 
-RECIPE = LineRecipe(epochs=32, batch_size=32, lr=2e-3, warmup=0.1, weight_decay=0.02, clip=2.0)
+RECIPE = LineRecipe(epochs=20, batch_size=32, lr=2e-3, warmup=0.1, weight_decay=0.02, clip=2.0)
 
 
 @dataclass(frozen=True)
