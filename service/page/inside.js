@@ -86,7 +86,7 @@ const part = (key, pictures, values) => element("figure", { className: key }, ..
 async function sheet(source, side) {
   const image = await decoded(source);
   image.alt = "";
-  image.style.width = `min(100%, ${Math.max(1, Math.round(32 / side)) * image.naturalWidth}px)`;
+  image.style.width = `min(100%, ${Math.max(1, Math.round(48 / side)) * image.naturalWidth}px)`;
   return image;
 }
 
@@ -111,7 +111,7 @@ function frames(boxes, image) {
     context.globalAlpha = 0.3 + 0.7 * share;
     context.lineWidth = 0.2 + 0.5 * share;
     context.strokeRect(x_min, y_min, x_max - x_min, y_max - y_min);
-    context.fillText(`${label === undefined ? "" : `${label}: `}${decimal(100 * share, 0)} %`, x_min + 0.5, Math.min(y_min + 3, SIZE - 0.5));
+    context.fillText(`${label === undefined ? "" : `${label}: `}${decimal(100 * share, 0)} %`, x_min, Math.max(y_min - 0.6, 2.6));
   }
   return canvas;
 }
@@ -136,7 +136,7 @@ function architecture(layers) {
     x += width + 5;
     return [bar, label];
   });
-  const svg = make("svg", { viewBox: `0 0 ${Math.max(x, 200)} ${HEIGHT + 52}`, class: "architecture", role: "img" });
+  const svg = make("svg", { viewBox: `0 0 ${Math.max(x, 200)} ${HEIGHT + 64}`, class: "architecture", role: "img" });
   svg.append(...bars.flat());
   const sentence = made(layers);
   svg.setAttribute("aria-label", sentence);

@@ -260,7 +260,7 @@ function people({ sets = {} }) {
 function others({ images, numbers }) {
   if (!images) return;
   const part = (right, n) => `${right} / ${n}`;
-  const kinds = Object.entries(images.right_by_kind).map(([name, [right, n]]) => [name, part(right, n)]);
+  const kinds = Object.entries(images.right_by_kind).map(([kind, [right, n]]) => [t(`results.kind.${kind}`), part(right, n)]);
   const writers = Object.values(images.right_by_writer).map(([right, n], index) => [t("results.author", { n: index + 1 }), part(right, n)]);
   const refused = (key, share) => [t(`results.${key}`), measured(share, 1)];
   const rest = [refused("digits-refused", images.digits_refused)];
