@@ -24,6 +24,7 @@ CLOSER, ADVANCE = 2.2, 0.85  # times smaller a digit of a number is; of its size
 DIGIT = 0.45  # of its height, with MNIST's margin: as large as a digit mostly is drawn
 PEN = (35, 35, 70)
 PENS = PEN, (20, 20, 20), (110, 110, 110)  # ballpoint, fibre pen, pencil
+LINE = 0.92  # share of the photograph that a line of writing fills, at most
 ROWS, COLUMNS = 5, 10  # digits of a page
 SIDE = 55, 75  # pixels of MNIST's frame around a digit of a page
 
@@ -223,6 +224,16 @@ def written(strokes: Strokes, row: int, generator: Generator) -> Page:
     top, left = (int(generator.integers(room - side + 1)) for room, side in zip(SIZE, number.shape, strict=True))
     covered[top : top + number.shape[0], left : left + number.shape[1], 0] = number / 255
     return drawn(paper(generator), covered, PENS[generator.integers(len(PENS))])
+
+
+def line(covered: np.ndarray, generator: Generator) -> Page:
+    """A line of writing (H, W) uint8 somewhere on paper; one that is too large is reduced."""
+    fit = min(1.0, *(LINE * room / side for room, side in zip(SIZE, covered.shape, strict=True)))
+    covered = cv2.resize(covered, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    whole = np.zeros((*SIZE, 1))
+    top, left = (int(generator.integers(room - side + 1)) for room, side in zip(SIZE, covered.shape, strict=True))
+    whole[top : top + covered.shape[0], left : left + covered.shape[1], 0] = covered / 255
+    return drawn(paper(generator), whole, PENS[generator.integers(len(PENS))])
 
 
 # Papers on which nothing is written.

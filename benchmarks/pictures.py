@@ -1,12 +1,14 @@
 """Which pictures are read rightly, which are refused, and how long does one take?
 
-Five parts, each by the same `Recogniser` that the service asks:
+Six parts, each by the same `Recogniser` that the service asks:
 
 - photographs: MNIST's validation digits in made photographs, one hardship at a time. A photograph shows one digit, or,
   for `/read` alone, a number of five.
 - others: pictures without a digit: letters of Omniglot's alphabets that no network was trained on and Quick, Draw!'s
   test doodles on made paper, papers and forms without writing, and scikit-image's sample photographs
   (pip install scikit-image pooch) without its two of printed text.
+- lines: amounts, dates, sums and the like, ringed and underlined numbers, words and drawings, by the validation writers
+  of UNIPEN, on made paper. Of each, the digits may be right, and the transcript.
 - reading: milliseconds from the bytes of a picture to its text, without HTTP. Let nothing else run beside it.
 - corrupted: MNIST's validation digits after MNIST-C's corruptions, 28x28 pixels each, read by the models alone and by
   the service, which looks for the digit first.
@@ -39,6 +41,7 @@ from benchmarks.photographs import NUMBER, Generator, Page, drawn, encoded, ink,
 from benchmarks.records import Record, hardware, parser, show
 from service.answers import Prediction
 from service.picture.errors import InvalidImage
+from service.reading.line import DIGITS
 from service.recogniser import Recogniser
 from training.data import mnist, unipen
 from training.data.doodles import drawings
@@ -46,6 +49,9 @@ from training.data.omniglot import unseen_alphabets
 from training.data.writers import Source
 from training.measure.folder import distance, labelled
 from training.report.docs import table_of
+from training.scenes import texts
+from training.scenes.hands import Signs
+from training.scenes.writing import written
 
 Reader = Callable[[bytes], str]  # the bytes of a picture to its lines of digits
 Labelled = tuple[bytes, str]  # a picture, and what is written on it
@@ -56,6 +62,21 @@ SAMPLES = (  # of scikit-image
     *("hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "retina", "rocket"),
 )
 FACES = 20  # of scikit-image's 100, all of people
+LINE_HEIGHT = 60, 150  # pixels of a digit of a line
+LINES: dict[str, Callable[[Generator], str]] = {
+    "numbers": texts.digits,
+    "whole numbers in one hand": texts.whole,
+    "amounts": texts.amount,
+    "dates": texts.date,
+    "fractions": texts.fraction,
+    "sums": texts.calculation,
+    "decimals": texts.decimal,
+    "percentages": texts.percentage,
+    "telephone numbers": texts.telephone,
+    "numbers with units": texts.with_unit,
+    "words": texts.words,
+    "drawings": lambda generator: texts.DRAWING * int(generator.integers(1, 4)),
+}
 
 
 def photographs(recogniser: Recogniser, count: int) -> Record:
@@ -133,6 +154,35 @@ def _taken(pictures: Iterable[bytes], recogniser: Recogniser) -> dict[str, int]:
 def mistaken(record: Record) -> str:
     rows = [[title, row["n"], row["accepted"], row["read"]] for title, row in record["rows"].items()]
     return table_of(["pictures without a digit", "n", "accepted by `/predict`", "not empty for `/read`"], rows)
+
+
+def lines(recogniser: Recogniser, count: int) -> Record:
+    """By kind of line, the shares of which the digits are right, and the transcript; spaces do not count."""
+    signs = Signs.load("validation")
+    rows = {}
+    for title, text_of in tqdm(LINES.items(), desc="lines"):
+        generator, right = np.random.default_rng(SEED), np.zeros(2)
+        for _ in range(count):
+            height = generator.uniform(*LINE_HEIGHT)
+            _, _, ink, transcript = written(text_of(generator), signs, height, generator)
+            said = _said(recogniser, encoded(made.line(ink, generator)))
+            digits = "".join(sign for sign in transcript if sign in DIGITS)
+            right += "".join(said[0].split()) == digits, "".join(said[1].split()) == transcript
+        rows[title] = (right / count).tolist()
+    return {"count": count, "seed": SEED, "right": rows}
+
+
+def _said(recogniser: Recogniser, data: bytes) -> tuple[str, str]:
+    """The text and the transcript of a picture; nothing for one that is refused."""
+    with suppress(InvalidImage):
+        answer = recogniser.read(data)
+        return answer.text, answer.transcript
+    return "", ""
+
+
+def transcribed(record: Record) -> str:
+    rows = [[title, *(f"{share:.0%}" for share in shares)] for title, shares in record["right"].items()]
+    return f"{table_of(['lines', 'digits', 'transcript'], rows)}\n{record['count']} lines of each kind."
 
 
 def reading(recogniser: Recogniser, count: int) -> Record:
@@ -259,6 +309,7 @@ def _validation(count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
 PARTS: dict[str, Callable[..., Record]] = {
     "photographs": photographs,
     "others": others,
+    "lines": lines,
     "corrupted": corrupted,
     "reading": reading,
     "ocr": ocr,
@@ -266,6 +317,7 @@ PARTS: dict[str, Callable[..., Record]] = {
 TABLES = {
     "photographs": photographed,
     "others": mistaken,
+    "lines": transcribed,
     "corrupted": withstood,
     "reading": timed,
     "ocr": compared,

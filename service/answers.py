@@ -134,7 +134,20 @@ class Prediction(Answer):
 
 
 class Mark(Answer):
-    """One digit on a page, or something that is none."""
+    """A digit, a sign or something else on a page."""
+
+    mark: str = Field(
+        description="a digit, one of the signs . , - + / : % = ( ) x € $ #, or `other`: letters, a word, a drawing",
+        examples=["7", "/", "other"],
+    )
+    confidence: Probability
+    accepted: bool = Field(description="false: `other`, or doubtful; it is left out of `text`")
+    box: Box = Field(description="in pixels of the upload")
+    line: int = Field(ge=0, description="number of the line, counted from 0 at the top")
+
+
+class PageDigit(Answer):
+    """One digit on a page."""
 
     digit: Digit
     confidence: Probability
@@ -145,13 +158,31 @@ class Mark(Answer):
     image: str | None = Field(None, description="with explain: the 28x28 image the models saw, a PNG as a data: URL")
 
 
+class Number(Answer):
+    """Accepted digits that stand together."""
+
+    number: str = Field(description="its digits, without signs", examples=["1969"])
+    box: Box = Field(description="in pixels of the upload")
+    line: int = Field(ge=0, description="number of the line, counted from 0 at the top")
+
+
 class Text(Answer):
-    """Any number of digits, line by line."""
+    """Any number of digits, line by line, and what stands among them."""
 
     text: str = Field(
-        description="the accepted digits in reading order, lines separated by newlines", examples=["1969"]
+        description="the accepted digits in reading order; a space separates the numbers of a line, a newline lines",
+        examples=["24 12 2026"],
     )
-    digits: list[Mark] = Field(description="all marks that were read, in reading order")
+    transcript: str = Field(
+        description="the same lines with their signs; a letter, a word, a drawing or a doubtful digit is `?`",
+        examples=["24/12/2026"],
+    )
+    note: str | None = Field(description="a sentence that says what `text` leaves out; null if it leaves out nothing")
+    numbers: list[Number] = Field(
+        description="a wide gap and each sign but a point or a comma between two digits separate numbers"
+    )
+    marks: list[Mark] = Field(description="everything that was read, in reading order")
+    digits: list[PageDigit] = Field(description="the digits among the marks, with those that are not accepted")
     digits_seen: int = Field(ge=0, description="how many of them are accepted")
     is_number: bool = Field(
         description="whether at least half of the accepted digits are sure: in drawings, digits are seen that are not"

@@ -84,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--json", action="store_true", help="one JSON object for each image, as the service answers"
         )
+        if run is read:
+            command.add_argument("--no-turn", action="store_true", help="read each page as it lies, never turned")
     about, _, more = (batch.__doc__ or "").partition("\n\n")
     texts = {"description": about, "epilog": more, "formatter_class": argparse.RawDescriptionHelpFormatter}
     command = add("batch", "read any number of images into a table", batch.run, **texts)
@@ -140,8 +142,8 @@ def read(arguments: Namespace) -> int:
 
     recogniser = Recogniser()
     names = recogniser.predictor.choose(arguments.models)
-    columns = ["line", "confidence", "refused", "text"]
-    return _each(arguments, columns, lambda path: recogniser.read(path, names), _lines)
+    columns = ["line", "confidence", "refused", "text", "transcript"]
+    return _each(arguments, columns, lambda path: recogniser.read(path, names, turn=not arguments.no_turn), _lines)
 
 
 def _each(
@@ -191,13 +193,15 @@ def _digit(answer: "Prediction") -> list[list[str]]:
 def _lines(answer: "Text") -> list[list[str]]:
     """One row for each line of the image; a line's confidence is that of its least certain accepted digit."""
     rows = []
-    for line in sorted({mark.line for mark in answer.digits}):
+    for line, transcript in zip(
+        sorted({mark.line for mark in answer.marks}), answer.transcript.split("\n"), strict=True
+    ):
         marks = [mark for mark in answer.digits if mark.line == line]
         accepted = [mark for mark in marks if mark.accepted]
         confidence = f"{min(mark.confidence for mark in accepted):.4f}" if accepted else "-"
-        text = "".join(str(mark.digit) for mark in accepted) or "-"
-        rows.append([str(line + 1), confidence, str(len(marks) - len(accepted)), text])
-    return rows or [["-", "-", "-", "-"]]
+        text = " ".join(number.number for number in answer.numbers if number.line == line) or "-"
+        rows.append([str(line + 1), confidence, str(len(marks) - len(accepted)), text, transcript])
+    return rows or [["-"] * 5]
 
 
 def _sentence(error: Exception, named: bool = True) -> str:

@@ -26,6 +26,8 @@ from .answers import (
     Inside,
     Mark,
     ModelAnswer,
+    Number,
+    PageDigit,
     Prediction,
     ReadTiming,
     Reason,
@@ -41,7 +43,8 @@ from .picture.digit import Canonical, canonicalise
 from .picture.errors import InvalidImage, OutOfTime
 from .picture.isolation import SECONDS, Budget
 from .reading.crowd import count_digits
-from .reading.reader import read
+from .reading.line import OTHER
+from .reading.reader import around, read
 from .settings import Settings
 
 DECIMALS = 6  # of probabilities
@@ -158,14 +161,16 @@ class Recogniser:
         models: str | Sequence[str] | None = None,
         explain: bool = False,
         deadline: float | None = None,
+        turn: bool = True,
     ) -> Text:
         """Read any number of digits, line by line.
 
-        explain: add the 28x28 image of each; deadline: time by time.perf_counter() after which no work is begun.
+        explain: add the 28x28 image of each; deadline: time by time.perf_counter() after which no work is begun; turn:
+        whether a page that cannot be read upright is also read turned.
         Raises InvalidImage, TooMuchWork, UnknownModel, OSError, and OutOfTime after the deadline.
         """
         names, came = self.predictor.choose(models), time.perf_counter()
-        return self._read(picture, names, came, explain, deadline)
+        return self._read(picture, names, came, explain, deadline, turn)
 
     def inside(self, picture: Picture, model: str, digit: int | None = None) -> Inside:
         """How one network comes to its answer: its layers and what they make of the picture.
@@ -214,10 +219,15 @@ class Recogniser:
         return await asyncio.gather(*map(one, files))
 
     async def read_async(
-        self, data: bytes, names: list[str], explain: bool = False, deadline: float | None = None
+        self,
+        data: bytes,
+        names: list[str],
+        explain: bool = False,
+        deadline: float | None = None,
+        turn: bool = True,
     ) -> Text:
         """`read` for the bytes of an image and the chosen `names`."""
-        work = self._reading.submit(self._read, data, names, time.perf_counter(), explain, deadline)
+        work = self._reading.submit(self._read, data, names, time.perf_counter(), explain, deadline, turn)
         return await asyncio.wrap_future(work)
 
     async def inside_async(self, data: bytes, model: str, digit: int | None = None) -> Inside:
@@ -305,39 +315,56 @@ class Recogniser:
             return "faint"
         return verdict.reason
 
-    def _read(self, picture: Picture, names: list[str], came: float, explain: bool, deadline: float | None) -> Text:
+    def _read(
+        self, picture: Picture, names: list[str], came: float, explain: bool, deadline: float | None, turn: bool
+    ) -> Text:
         begun = time.perf_counter()
         if deadline is not None and begun > deadline:
             raise OutOfTime  # it waited that long for its thread
         grey, reduced = self._grey(picture, Budget(deadline=deadline))
         decoded = time.perf_counter()
-        page = read(grey, self.predictor, self.predictor.finder, names, deadline)
+        page = read(grey, self.predictor, self.predictor.finder, names, deadline, turn)
         finished = time.perf_counter()
-        marks = [
-            Mark(
-                digit=reading.digit,
-                confidence=round(reading.confidence, DECIMALS),
-                accepted=reading.reason is None,
-                reason=reading.reason,
-                box=[round(value * reduced, 1) for value in reading.box],
-                line=reading.line,
-                **({"image": data_url(reading.image)} if explain else {}),
-            )
-            for reading in page.readings
-        ]
-        accepted = [mark for mark in marks if mark.accepted]
-        lines: dict[int, str] = {}
-        for mark in accepted:
-            lines[mark.line] = lines.get(mark.line, "") + str(mark.digit)
+        timing = ReadTiming(
+            decode=_ms(decoded - begun), read=_ms(finished - decoded), total=_ms(time.perf_counter() - came)
+        )
+        digits = [mark for mark in page.marks if mark.is_digit]
+        accepted = [mark for mark in digits if mark.accepted]
+        sure = sum(mark.confidence >= SURE for mark in accepted)
         return Text(
-            text="\n".join(lines[line] for line in sorted(lines)),
-            digits=marks,
+            text=page.text,
+            transcript=page.transcript,
+            note=page.note,
+            numbers=[
+                Number(number="".join(mark.sign for mark in one), box=_box(around(one), reduced), line=one[0].line)
+                for one in page.numbers
+            ],
+            marks=[
+                Mark(
+                    mark="other" if mark.sign == OTHER else mark.sign,
+                    confidence=round(mark.confidence, DECIMALS),
+                    accepted=mark.accepted,
+                    box=_box(mark.box, reduced),
+                    line=mark.line,
+                )
+                for mark in page.marks
+            ],
+            digits=[
+                PageDigit(
+                    digit=int(mark.sign),
+                    confidence=round(mark.confidence, DECIMALS),
+                    accepted=mark.accepted,
+                    reason=mark.reason,
+                    box=_box(mark.box, reduced),
+                    line=mark.line,
+                    **({"image": data_url(mark.image)} if explain and mark.image is not None else {}),
+                )
+                for mark in digits
+            ],
             digits_seen=len(accepted),
-            is_number=bool(accepted) and 2 * sum(mark.confidence >= SURE for mark in accepted) >= len(accepted),
+            is_number=bool(accepted) and 2 * sure >= len(accepted),
             turned=page.turned,
-            timing_ms=ReadTiming(
-                decode=_ms(decoded - begun), read=_ms(finished - decoded), total=_ms(time.perf_counter() - came)
-            ),
+            timing_ms=timing,
             device=self.predictor.device,
         )
 
@@ -369,8 +396,7 @@ def _model_answer(name: str, output: Output, index: int, seen: Seen) -> ModelAns
     probabilities = output.probabilities[index]
     given: dict[str, Any] = {}
     if output.boxes is not None:
-        box = seen.canonical.to_picture(output.boxes[index])
-        given["box"] = [round(value * seen.reduced, 1) for value in box]
+        given["box"] = _box(seen.canonical.to_picture(output.boxes[index]), seen.reduced)
     return ModelAnswer(
         name=name,
         digit=int(probabilities.argmax()),
@@ -379,6 +405,11 @@ def _model_answer(name: str, output: Output, index: int, seen: Seen) -> ModelAns
         latency_ms=round(output.milliseconds, 3),
         **given,
     )
+
+
+def _box(box: Sequence[float], reduced: float) -> list[float]:
+    """A box in pixels of the upload; reduced: these per pixel of the picture in which it is."""
+    return [round(value * reduced, 1) for value in box]
 
 
 def _parts(images: np.ndarray) -> list[np.ndarray]:

@@ -96,7 +96,7 @@ async def read(request: Request) -> Response:
     names = recogniser.predictor.choose(options.models)
     data = await image_of(request, FIELD, recogniser.settings.max_bytes)
     deadline = time.perf_counter() + recogniser.settings.timeout
-    return _answer(request, await recogniser.read_async(data, names, options.explain, deadline))
+    return _answer(request, await recogniser.read_async(data, names, options.explain, deadline, options.turn))
 
 
 async def models(request: Request) -> Response:

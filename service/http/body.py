@@ -36,6 +36,7 @@ class ReadOptions(BaseModel):
 
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
     explain: bool = Field(False, description="adds the 28x28 image of each digit that the models saw")
+    turn: bool = Field(True, description="also reads a page turned that cannot be read upright")
 
 
 class InsideOptions(BaseModel):

@@ -14,6 +14,7 @@ from .device import PROVIDERS, CudaUnusable, open_session, reason_of
 Metadata = dict[str, Any]  # strings and numbers
 ANSWERS = "probabilities", "boxes", "scores"
 JUDGE = "is_digit"  # the network that says whether an image shows one digit, and its output
+LINE = "line"  # the network that reads a line of writing
 
 
 class UnusableArtefact(RuntimeError):
@@ -89,8 +90,11 @@ def open_finder(path: Path, threads: int) -> InkFinder:
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
 
 
-def open_judge(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Load models/is_digit.onnx, which says of `images` how likely each `is_digit`. Raises UnusableArtefact."""
+def open_helper(path: Path, threads: int, given: str, said: str) -> onnxruntime.InferenceSession:
+    """Load a model of models/ that names no digit of an image, with the input `given` and the output `said`.
+
+    Raises UnusableArtefact.
+    """
     try:
         session = open_session(read(path), "cpu", threads)
     except UnusableArtefact:
@@ -98,8 +102,8 @@ def open_judge(path: Path, threads: int) -> onnxruntime.InferenceSession:
     except Exception as error:  # as above
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
     inputs, outputs = ([node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    if (inputs, outputs) != (["images"], [JUDGE]):
-        raise UnusableArtefact(f"{path} has inputs {inputs} and outputs {outputs}, not ['images'] and [{JUDGE!r}].")
+    if (inputs, outputs) != ([given], [said]):
+        raise UnusableArtefact(f"{path} has inputs {inputs} and outputs {outputs}, not [{given!r}] and [{said!r}].")
     return session
 
 

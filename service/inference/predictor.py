@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnxruntime
 
-from .artefact import JUDGE, open_artefact, open_finder, open_judge
+from .artefact import JUDGE, LINE, open_artefact, open_finder, open_helper
 from .consensus import Calibration, Verdict, load_consensus
 from .cuda import FixedShapes
 from .device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
@@ -130,8 +130,10 @@ class Predictor:
     def _open(self, models: Path, threads: int) -> None:
         """Load and warm up everything on `self.device`."""
         self.finder = open_finder(models / "ink.onnx", threads)  # too small to be worth a copy to a GPU
-        # Like the finder, on the CPU. Folders of models that were made without it do without.
-        self.judge = open_judge(models / f"{JUDGE}.onnx", threads) if JUDGE in self.consensus.helpers else None
+        self.reader = open_helper(models / f"{LINE}.onnx", threads, "lines", "log_probabilities")  # on the CPU too
+        # Folders of models that were made without it do without.
+        judge = models / f"{JUDGE}.onnx"
+        self.judge = open_helper(judge, threads, "images", JUDGE) if JUDGE in self.consensus.helpers else None
         paths = [models / f"{name}.onnx" for name in self.consensus.names]
         self.artefacts = {path.stem: open_artefact(path, self.device, threads, self.gpu) for path in paths}
         if self.device == "cuda":  # a captured graph belongs to the thread that captured it
@@ -198,6 +200,17 @@ class Predictor:
             return np.asarray(boxes), np.asarray(scores)
 
         return self.do(find, here=self.fixed is None)
+
+    def read_lines(self, lines: np.ndarray) -> np.ndarray:
+        """What is written on lines (N, 1, H, W) uint8, as `service.reading.line` describes it. Raises DeviceLost.
+
+        Returns log-probabilities (N, T, C) float32, of C classes at each of T steps from left to right.
+        """
+
+        def run() -> np.ndarray:
+            return np.asarray(self.reader.run(None, {"lines": lines}, self._giving_back)[0])
+
+        return self.do(run, here=self.fixed is None)
 
     def _add(self, job: Job, here: bool) -> Future:
         jobs = self._jobs

@@ -5,8 +5,8 @@ import numpy as np
 
 from ..picture.digit import Crowd
 from .looks import Models
-from .pieces import SURE
 
+SURE = 0.4  # score of a detection that counts
 SIGHTS = 24, 28, 32  # pixels of the height of the digit that was chosen: at one of them the detector may be wrong
 LEAST = 28  # pixels of a side that the detector is shown, at least
 LONGEST = 384  # pixels of the longer side that the detector is shown, at most: it bounds the work

@@ -27,6 +27,7 @@ THIN = 0.07  # of the height of the writing: a thinner pen is drawn as thick, or
 PAPER_INK = 32  # of 255: what is less surely ink is paper
 STEEPEST = 0.3  # rows a column that a line may rise or fall
 LONG = 2.5  # heights between the first and the last mark of a line whose slope is known
+WIDEST = 4096  # columns; a longer line is shown smaller, because the work of attention grows with the square
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def cut_out(
     tall = max(float(bottom - top), LEAST * height)
     middle = float(top + bottom) / 2
     left, right = float(left - MARGIN * tall), float(right + MARGIN * tall)
-    fit = INK / tall
+    fit = min(INK / tall, WIDEST / (right - left))
     width = max(8, round((right - left) * fit))
     # The part of the picture in which the strip lies, as large as the strip is, and then upright.
     rise = [slope * left, slope * right]
@@ -152,6 +153,11 @@ def batched(lines: list[np.ndarray], multiple: int = 4) -> np.ndarray:
     for row, line in zip(batch, lines, strict=True):
         row[0, :, : line.shape[1]] = line
     return batch
+
+
+def steps(line: np.ndarray) -> int:
+    """How many steps of what is said of a batch are of a line (HEIGHT, W) itself."""
+    return -(-line.shape[1] // STEP)
 
 
 def characters(log_probabilities: np.ndarray) -> list[Character]:

@@ -1,4 +1,4 @@
-"""What the models say of pieces of a page, within the work and the time that one request may use."""
+"""What the models say of the lines and digits of a page, within the work and the time that one request may use."""
 
 import time
 from typing import Protocol
@@ -7,13 +7,17 @@ import numpy as np
 
 from ..inference.consensus import Verdict
 from ..picture.errors import OutOfTime, TooMuchWork
+from .line import Character, batched, characters, steps
 
-MOST = 300  # looks of all models at an image: five times what the fullest page of the development set needs
-DETECTION = 2  # looks that a search for digits in a wide piece costs
-BATCH = 8  # images given to the models at once: other requests have their turn in between
+MOST = 300  # looks of all models at a digit, upright and turned: five times what the fullest development page needs
+MOST_COLUMNS = 24_000  # of all lines together: as many as 800 digits have
+BATCH = 8  # lines or images given to the models at once: other requests have their turn in between
 
 
 class Answers(Protocol):
+    @property
+    def mean(self) -> np.ndarray: ...
+
     @property
     def verdicts(self) -> list[Verdict]: ...
 
@@ -23,41 +27,54 @@ class Models(Protocol):
 
     def classify(self, images: np.ndarray, names: list[str], /) -> Answers: ...
 
+    def read_lines(self, lines: np.ndarray, /) -> np.ndarray: ...
+
     def detect(self, pages: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Looks:
-    """Asks the models `names`, once for each image, until `deadline`, a time by time.perf_counter(), None for never."""
+    """Asks the models `names` until `deadline`, a time by time.perf_counter(), None for never."""
 
     def __init__(self, models: Models, names: list[str], deadline: float | None) -> None:
         self._models, self._names, self._deadline = models, names, deadline
-        self._known: dict[bytes, Verdict] = {}
-        self._used = 0
+        self._images = self._columns = 0
 
-    def plan(self, images: int = 0, detections: int = 0) -> None:
-        """Count work before any of it is done. Raises TooMuchWork if it is more than MOST in all."""
-        self._used += images + DETECTION * detections
-        if self._used > MOST:
+    def lines(self, lines: list[np.ndarray]) -> list[list[Character]]:
+        """The characters of each line (HEIGHT, W) uint8. Lines of about one width are read together.
+
+        Raises TooMuchWork before the first if all lines so far are wider than MOST_COLUMNS, and OutOfTime before the
+        batch that would come too late.
+        """
+        self._columns += sum(line.shape[1] for line in lines)
+        if self._columns > MOST_COLUMNS:
             raise TooMuchWork(
-                f"The image holds so much ink that it takes more than {MOST} looks at possible digits; "
-                "send a part of it at a time."
+                "The image holds more lines of writing than are read at once; send a part of it at a time."
             )
-
-    def verdicts(self, images: list[np.ndarray]) -> list[Verdict]:
-        """A verdict for each image (28, 28) uint8. Raises OutOfTime before the batch that would come too late."""
-        new = list({image.tobytes(): image for image in images if image.tobytes() not in self._known}.values())
-        for start in range(0, len(new), BATCH):
+        order = sorted(range(len(lines)), key=lambda number: lines[number].shape[1])
+        found: list[list[Character]] = [[] for _ in lines]
+        for start in range(0, len(order), BATCH):
             self._check_time()
-            part = new[start : start + BATCH]
-            verdicts = self._models.classify(np.stack(part)[:, None], self._names).verdicts
-            self._known.update((image.tobytes(), verdict) for image, verdict in zip(part, verdicts, strict=True))
-        return [self._known[image.tobytes()] for image in images]
+            part = order[start : start + BATCH]
+            said = self._models.read_lines(batched([lines[number] for number in part]))
+            for number, one in zip(part, said, strict=True):
+                found[number] = characters(one[: steps(lines[number])])
+        return found
 
-    def detect(self, page: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes (K, 4) and scores (K, 10) of what Faster R-CNN sees on a page (H, W) uint8. Raises OutOfTime."""
-        self._check_time()
-        boxes, scores = self._models.detect(page[None, None])
-        return boxes[0], scores[0]
+    def digits(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, float]]:
+        """For each image (28, 28) uint8 the calibrated mean of the models (10,), and how likely it shows one digit.
+
+        Raises TooMuchWork before the first if it is more than MOST images so far, OutOfTime as above.
+        """
+        self._images += len(images)
+        if self._images > MOST:
+            raise TooMuchWork(f"The image holds more than {MOST} digits; send a part of it at a time.")
+        found: list[tuple[np.ndarray, float]] = []
+        for start in range(0, len(images), BATCH):
+            self._check_time()
+            said = self._models.classify(np.stack(images[start : start + BATCH])[:, None], self._names)
+            likely = [1.0 if verdict.is_digit is None else verdict.is_digit for verdict in said.verdicts]
+            found += zip(said.mean, likely, strict=True)
+        return found
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.perf_counter() > self._deadline:

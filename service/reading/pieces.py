@@ -1,5 +1,6 @@
-"""Split the ink of a page into pieces, line by line: connected parts, and cuts through digits that touch."""
+"""Split the ink of a page into connected pieces, lines of pieces, and what belongs to each character of a line."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,36 +10,24 @@ import numpy as np
 from ..picture.errors import TooMuchWork
 from ..picture.framing import breadth, extent, frame
 from ..picture.ink import written
-from .looks import Looks
 
 MOST = 200  # the largest pieces of ink are read, and a page with more of a digit's height is refused
 COVER = 20  # the boxes of the pieces may cover the page this many times; rings within rings cover more
-SIGHT = 28  # pixels: the height to which a piece is scaled before it is cut
-SURE = 0.4  # least score of a detection
 # Shares of the commonest height of the pieces on a page:
-TALL = 0.4  # least height of a digit; lower pieces are parts of digits, or dirt
+TALL = 0.4  # least height of a digit; lower pieces are parts of digits, signs, or dirt
 SMALLEST = 0.1  # least size of a piece; smaller ones are dirt
-REACH = 0.25  # largest gap between two parts of one digit
+REACH = 0.6  # largest gap between a small piece and the line that it is part of
+COLUMN = 2.2  # a larger gap separates columns
 SAME_PEN = 0.35  # of the breadth of most strokes: thinner pieces are the rest of print, such as a form's box
-# Shares of the height of a piece:
-WIDE = 0.8  # a wider piece may be several digits
-LONGEST = 8.0  # a wider piece is not cut, because the detector's work grows with the width
 SHARED = 0.3  # two pieces are on one line if they overlap by this share of the lower one
-# Of seams, in pixels at SIGHT:
-SEAM_REACH = 3  # a seam crosses less ink than all others within this distance
-LEAST_CROSSED, MOST_CROSSED = 0.5, 12.0  # ink that a seam crosses: less cuts nothing off, more cuts through a stroke
-ASIDE = 0.5  # cost of going a column aside, in ink crossed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """Connected ink, or a part of it that was cut off."""
 
-    part: int  # number of the connected part that it belongs to
     box: np.ndarray  # x_min, y_min, x_max, y_max in pixels of the page
     mask: np.ndarray  # (H, W) bool, of the box
-    first: bool = True  # whether it is the leftmost of its connected part
-    last: bool = True  # or the rightmost
 
     @property
     def width(self) -> int:
@@ -94,19 +83,24 @@ def pieces_of(ink: np.ndarray) -> list[Piece]:
     for part in large[:MOST]:
         x, y, width, height = boxes[part, :4]
         mask = parts[y : y + height, x : x + width] == part
-        pieces.append(Piece(part=int(part), box=np.array([x, y, x + width, y + height]), mask=mask))
+        pieces.append(Piece(box=np.array([x, y, x + width, y + height]), mask=mask))
     if not pieces:
         return []
     common = common_height(pieces)
     if np.sum(boxes[large, 3] >= TALL * common) > MOST:
         raise TooMuchWork(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
-    pens = np.array([breadth(piece.mask) for piece in pieces])
-    pen = weighted_median(pens, np.array([piece.mask.sum() for piece in pieces]))
+    pen = pen_of(pieces)
     return [
         piece
-        for piece, own in zip(pieces, pens, strict=True)
-        if max(piece.width, piece.height) >= SMALLEST * common and own >= SAME_PEN * pen
+        for piece in pieces
+        if max(piece.width, piece.height) >= SMALLEST * common and breadth(piece.mask) >= SAME_PEN * pen
     ]
+
+
+def pen_of(pieces: list[Piece]) -> float:
+    """The breadth of most strokes of pieces, in pixels."""
+    pens = [breadth(piece.mask) for piece in pieces]
+    return weighted_median(np.array(pens), np.array([piece.mask.sum() for piece in pieces]))
 
 
 def common_height(pieces: list[Piece]) -> float:
@@ -122,8 +116,11 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
-def lines_of(pieces: list[Piece], height: float) -> list[list[Piece]]:
-    """The lines from top to bottom, each with its pieces from left to right. height: the commonest of the pieces."""
+def lines_of(pieces: list[Piece], height: float) -> list[list[list[Piece]]]:
+    """The lines from top to bottom, each as its columns from left to right, each of pieces from left to right.
+
+    height: the commonest of the pieces.
+    """
     tall = sorted((piece for piece in pieces if piece.height >= TALL * height), key=lambda piece: piece.middle)
     lines: list[list[Piece]] = []
     for piece in tall:
@@ -135,11 +132,24 @@ def lines_of(pieces: list[Piece], height: float) -> list[list[Piece]]:
             lines.append([piece])
     for piece in pieces:
         if piece.height < TALL * height:
-            gaps = [min(gap(piece, other) for other in line) for line in lines]
+            gaps = [min(gap(piece, other) for other in line if other.height >= TALL * height) for line in lines]
             if min(gaps) <= REACH * height:
                 lines[int(np.argmin(gaps))].append(piece)
     lines.sort(key=lambda line: np.mean([piece.box[1] + piece.box[3] for piece in line]))
-    return [sorted(line, key=lambda piece: piece.middle) for line in lines]
+    return [list(_columns(line, height)) for line in lines]
+
+
+def _columns(line: list[Piece], height: float) -> Iterator[list[Piece]]:
+    """The parts of a line that stand further apart than COLUMN, each from left to right."""
+    part: list[Piece] = []
+    end = -np.inf
+    for piece in sorted(line, key=lambda piece: piece.box[0]):
+        if part and piece.box[0] - end > COLUMN * height:
+            yield part
+            part = []
+        part.append(piece)
+        end = max(end, piece.box[2])
+    yield part
 
 
 def gap(one: Piece, other: Piece) -> int:
@@ -147,83 +157,45 @@ def gap(one: Piece, other: Piece) -> int:
     return int(max(max(one.box[:2] - other.box[2:]), max(other.box[:2] - one.box[2:])))
 
 
-def cut(
-    lines: list[list[Piece]], doubtful: list[Piece], ink: np.ndarray, height: float, looks: Looks
-) -> list[list[Piece]]:
-    """The lines, in which those pieces of `doubtful` that may be several digits are cut. Raises like Looks."""
-    tall = [piece for piece in doubtful if piece.height >= TALL * height]
-    wide = [piece for piece in tall if WIDE * piece.height < piece.width <= LONGEST * piece.height]
-    looks.plan(detections=len(wide))
-    parts = {piece.part: _parts(piece, ink, looks) for piece in wide}
-    return [[part for piece in line for part in parts.get(piece.part, [piece])] for line in lines]
+def share_out(pieces: list[Piece], columns: list[float], ink: np.ndarray, height: float) -> list[list[Piece]]:
+    """The pieces of a line that belong to each of its characters, some may have none.
 
-
-def _parts(piece: Piece, ink: np.ndarray, looks: Looks) -> list[Piece]:
-    """The parts of a piece between its seams, from left to right."""
-    left, top, right, bottom = piece.box
-    crop = ink[top:bottom, left:right] * piece.mask
-    scale = SIGHT / piece.height
-    small = cv2.resize(crop, (round(piece.width * scale), SIGHT), interpolation=cv2.INTER_AREA)
-    seen = _seen(small, looks)
-    if not len(seen):  # a letter or a drawing, whose parts may look like digits
-        return [piece]
-    seams = _seams(small.astype(np.float32) / 255, seen) / (small.shape[1] / piece.width)
-    rows = np.arange(piece.height) * SIGHT // piece.height
-    side = (np.arange(piece.width)[:, None] >= seams[:, rows].T[:, None]).sum(2)  # (H, W): seams to the left
-    masks = [piece.mask & (side == number) for number in range(len(seams) + 1)]
-    masks = [mask for mask in masks if mask.any()]
-    parts = []
-    for number, mask in enumerate(masks):
-        inner = extent(mask)
-        box = np.array(inner) + np.tile(piece.box[:2], 2)
-        mask = mask[inner[1] : inner[3], inner[0] : inner[2]]
-        first, last = number == 0, number == len(masks) - 1
-        parts.append(Piece(part=piece.part, box=box, mask=mask, first=first, last=last))
-    return parts
-
-
-def _seen(small: np.ndarray, looks: Looks) -> np.ndarray:
-    """The middle columns of the digits that the detector sees in a piece (H, W) uint8, in order."""
-    margin = SIGHT // 2
-    boxes, scores = looks.detect(np.pad(small, margin))
-    seen = [(box[0] + box[2]) / 2 for box, score in zip(boxes, scores, strict=True) if score.max() >= SURE]
-    return np.clip(np.sort(seen) - margin, 0, small.shape[1])  # a detection may lie in the margin
-
-
-def _seams(small: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The ways from top to bottom along which a piece (H, W), 0 to 1, is cut: columns (N, H), from left to right.
-
-    Each crosses less ink than its neighbours. Between two digits of `seen` without such a way, the best one is taken.
+    columns: the middle of each character, in pixels of ink (H, W) uint8, from left to right. A piece under several
+    characters is cut between them, but a ring around some or a stroke under them belongs to none.
     """
-    above, below = _least(small), _least(small[::-1])
-    half = len(small) // 2
-    crossed = above[half] + below[len(small) - 1 - half] - small[half]  # by the best way through each middle column
-    around = cv2.erode(crossed[None], np.ones((1, 2 * SEAM_REACH + 1)))[0]  # the least within SEAM_REACH
-    good = (crossed == around) & (crossed > LEAST_CROSSED) & (crossed < MOST_CROSSED)
-    good[:SEAM_REACH] = good[-SEAM_REACH:] = False  # a seam at the edge would cut off nothing
-    chosen = [int(x) for x in np.flatnonzero(good) if not good[x - 1]]
-    for start, stop in pairwise(seen):
-        low, high = int(start + 0.2 * (stop - start)), int(np.ceil(stop - 0.2 * (stop - start)))
-        if stop - start > 2 * SEAM_REACH and not any(low <= x < high for x in chosen):
-            chosen.append(low + int(crossed[low:high].argmin()))
-    ways = [[*_way(above[: half + 1], x)[::-1], *_way(below[: len(small) - half], x)[1:]] for x in sorted(chosen)]
-    return np.maximum.accumulate(np.array(ways, int).reshape(-1, len(small)), 0)  # they meet, but do not cross
+    found: list[list[Piece]] = [[] for _ in columns]
+    under = [[i for i, x in enumerate(columns) if piece.box[0] <= x < piece.box[2]] for piece in pieces]
+    whole = {
+        one[0] for piece, one in zip(pieces, under, strict=True) if len(one) == 1 and piece.height >= TALL * height
+    }
+    for piece, several in zip(pieces, under, strict=True):
+        if len(several) > 1:
+            several = [i for i in several if i not in whole]
+            for i, part in zip(several, _cut(piece, [columns[i] for i in several], ink), strict=True):
+                found[i] += part
+        elif several:
+            found[several[0]].append(piece)
+        elif columns:
+            away = [max(piece.box[0] - x, x - piece.box[2]) for x in columns]
+            near = int(np.argmin(away))
+            if away[near] <= REACH * height:
+                found[near].append(piece)
+    return found
 
 
-def _least(ink: np.ndarray) -> np.ndarray:
-    """For each pixel of ink (H, W), the least ink on a way to it from the top row, at most a column aside a row."""
-    total = ink.copy()
-    for row in range(1, len(total)):
-        before = np.pad(total[row - 1], 1, constant_values=np.inf)
-        total[row] += np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + ASIDE)
-    return total
-
-
-def _way(total: np.ndarray, x: int) -> list[int]:
-    """The columns of the best way to column x of the last row, from the last row to the first."""
-    columns = [x]
-    for row in total[-2::-1]:
-        near = [c for c in (x, x - 1, x + 1) if 0 <= c < len(row)]
-        x = min(near, key=lambda c: row[c] + ASIDE * (c != columns[-1]))
-        columns.append(x)
-    return columns
+def _cut(piece: Piece, columns: list[float], ink: np.ndarray) -> Iterator[list[Piece]]:
+    """The part of a piece at each of several columns, one or none, cut upright where there is least ink."""
+    left, top, right, bottom = piece.box
+    amount = (ink[top:bottom, left:right] * piece.mask).sum(0)
+    edges = [0]
+    for start, stop in pairwise(columns):
+        low, high = (round(start + share * (stop - start) - left) for share in (0.25, 0.75))
+        edges.append(max(low + int(amount[low : max(high, low + 1)].argmin()), edges[-1] + 1))
+    for start, stop in pairwise([*edges, piece.width]):
+        mask = piece.mask[:, start:stop]
+        if not mask.any():
+            yield []
+            continue
+        inner = extent(mask)
+        box = np.array(inner) + np.tile(piece.box[:2] + (start, 0), 2)
+        yield [Piece(box=box, mask=mask[inner[1] : inner[3], inner[0] : inner[2]])]

@@ -1,12 +1,12 @@
-"""Read any number of digits in a picture, line by line.
+"""Read a picture with any number of lines: digits, the signs among them, and that there is something else.
 
-The connected parts of the ink are pieces. A piece that is not surely one digit is cut where there is little ink, and
-between the digits that Faster R-CNN sees. Up to five neighbouring pieces may be one digit: all models look at each such
-candidate, and a line is read as the row of candidates that they are surest of (LeCun et al.,
-https://doi.org/10.1109/5.726791, section VII). A page that is read unsurely upright is also read turned.
+The connected parts of the ink are pieces, and these stand in lines. Each line is cut out of the grey picture and read
+whole by the line recogniser, which says how many characters there are, where, and which (`.line`). The pieces that lie
+under a digit are framed and shown to all models. The digit is the one that they and the line recogniser together are
+surest of. A page that cannot be read upright is also read turned.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,100 +14,145 @@ import cv2
 import numpy as np
 
 from ..answers import Reason
-from ..inference.consensus import Verdict
 from ..picture.digit import LOOK
 from ..picture.errors import BlankImage, OutOfTime, TooMuchWork
 from ..picture.ink import InkFinder, is_shown, is_sure
+from .line import DIGITS, OTHER, Character, Strip, cut_out
 from .looks import Looks, Models
-from .pieces import (
-    REACH,
-    TALL,
-    Piece,
-    common_height,
-    cut,
-    framed,
-    gap,
-    hull,
-    inked,
-    lines_of,
-    pieces_of,
-)
+from .pieces import Piece, common_height, framed, hull, inked, lines_of, pen_of, pieces_of, share_out
 
 LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
 HEIGHT = 48  # pixels of the commonest height on it
-SINGLE = 0.97  # confidence at which a connected piece is one digit and is not cut
-TOGETHER = 5  # most pieces of one digit
-# Shares of the commonest height:
-BROAD, LONG = 1.4, 2.0  # largest width and height of a digit of several pieces
-WHOLE = 0.7  # least height of a whole stroke
-WORD_GAP = 0.7  # a larger gap separates words
-BESIDE = 0.3  # two whole strokes that share less of the narrower one's width are two digits
-COMPANY = 0.5  # least confidence of a digit beside an accepted digit
-MOSTLY = 0.65  # least share of digits in a word; with fewer it is a word of letters or a drawing, and none is read
-UNSURE = 0.8  # mean confidence below which a page may lie on its side
+ACCEPTED = 0.5  # least confidence of an accepted digit
+LINE = 0.5  # weight of what the line recogniser says of a digit, beside 1 of the models
+JOINING = ".,"  # signs inside a number
+WORD_GAP = 0.7  # of the commonest height: a larger gap separates two numbers
+UNSURE = 0.5  # share of digits among the marks below which a page may lie on its side
+CLEARLY = 0.8  # and above which it is read so
 FEW = 3  # digits that tell how a page lies; fewer do not, because a turned 6 is a 9
-ALIKE = {0, 1, 8}  # they look the same upside down: a page of them alone is not turned by half
+ALIKE = {"0", "1", "8"}  # they look the same upside down: a page of them alone is not turned by half
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """One mark: a digit, or something else."""
+class Mark:
+    """One character, or something else."""
 
-    digit: int
+    sign: str  # of `line.CHARACTERS`
     confidence: float
-    reason: Reason | None  # why it is not accepted as a digit
+    reason: Reason | None  # why it is no accepted digit or sign
     box: list[float]  # x_min, y_min, x_max, y_max in pixels of the picture
     line: int
-    image: np.ndarray  # (28, 28) uint8, what the models saw
+    spaced: bool = False  # whether a gap separates it from the mark before it on its line
+    image: np.ndarray | None = None  # (28, 28) uint8, what the models saw of a digit
 
     @property
     def accepted(self) -> bool:
         return self.reason is None
 
     @property
-    def is_sure(self) -> bool:
-        """Whether the mark is surely written."""
-        return self.reason != "faint"
+    def is_digit(self) -> bool:
+        return self.sign in DIGITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """What is written in a picture, in reading order."""
 
-    readings: list[Reading]
+    marks: list[Mark]
     turned: int = 0  # degrees counter-clockwise by which the picture had to be turned to be read: 0, 90, 180, 270
+
+    @property
+    def numbers(self) -> list[list[Mark]]:
+        """The accepted digits, number by number. A sign but for a point or a comma ends a number, as a gap does."""
+        found: list[list[Mark]] = []
+        before: Mark | None = None  # the digit that the next one may follow
+        for mark in self.marks:
+            ends = mark.spaced or (before is not None and mark.line != before.line)
+            before = None if ends else before
+            if mark.is_digit and mark.accepted:
+                if before is None:
+                    found.append([])
+                found[-1].append(mark)
+                before = mark
+            elif mark.sign not in JOINING:
+                before = None
+        return found
+
+    @property
+    def text(self) -> str:
+        """The digits of each line that has some, with a space between its numbers."""
+        lines: dict[int, list[str]] = {}
+        for number in self.numbers:
+            lines.setdefault(number[0].line, []).append("".join(mark.sign for mark in number))
+        return "\n".join(" ".join(lines[line]) for line in sorted(lines))
+
+    @property
+    def transcript(self) -> str:
+        """All lines with their signs; a digit that is not accepted is OTHER."""
+        lines: dict[int, str] = {}
+        for mark in self.marks:
+            space = " " if mark.spaced else ""
+            lines[mark.line] = (
+                lines.get(mark.line, "") + space + (mark.sign if mark.accepted or not mark.is_digit else OTHER)
+            )
+        return "\n".join(lines[line] for line in sorted(lines))
+
+    @property
+    def note(self) -> str | None:
+        """What `text` leaves out, as a sentence; None for nothing."""
+        signs = sum(mark.accepted and not mark.is_digit for mark in self.marks)
+        doubtful = sum(not mark.accepted and mark.sign != OTHER for mark in self.marks)
+        others = sum(mark.sign == OTHER for mark in self.marks)
+        kinds = (
+            (signs, "sign", ""),
+            (doubtful, "doubtful mark", ""),
+            (others, "mark", " that may be letters or a drawing"),
+        )
+        said = [f"{count} {name}{'s' if count > 1 else ''}{more}" for count, name, more in kinds if count]
+        return f"The text leaves out {' and '.join(said)}; the transcript shows them." if said else None
+
+
+def around(marks: Sequence[Mark]) -> list[float]:
+    """The box around several marks."""
+    sides = list(zip(*(mark.box for mark in marks), strict=True))
+    return [min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])]
 
 
 def read(
-    picture: np.ndarray, models: Models, finder: InkFinder, names: list[str], deadline: float | None = None
+    picture: np.ndarray,
+    models: Models,
+    finder: InkFinder,
+    names: list[str],
+    deadline: float | None = None,
+    turn: bool = True,
 ) -> Page:
-    """Read every digit in a picture (H, W) uint8 with the models `names`.
+    """Read everything in a picture (H, W) uint8 with the models `names`.
 
     deadline: time by time.perf_counter() after which nothing is sent to the models any more, None for no limit.
+    turn: whether a page that cannot be read upright is also read turned.
     Raises BlankImage if there is no ink, TooMuchWork if it exceeds the limits in `pieces` and `looks`, and OutOfTime
     once the deadline has passed.
     """
     looks = Looks(models, names, deadline)
     ink, scale = page_ink(picture, finder)
-    shown = is_shown(picture)
-    upright = _read(ink, looks, shown)
-    best, sureness, turned = upright, _sureness(upright), 0
-    if sum(mark.is_sure for mark in upright) >= FEW and sureness < UNSURE:
+    best, turned = _read(picture, ink, scale, looks), 0
+    if turn and len(best) >= FEW and (sureness := _sureness(best)) < UNSURE:
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # then the upright reading stays
             for quarters in (1, 2, 3):
-                readings = _read(np.ascontiguousarray(np.rot90(ink, quarters)), looks, shown)
-                digits = [mark.digit for mark in readings if mark.accepted]
+                lying, lying_ink = (np.ascontiguousarray(np.rot90(one, quarters)) for one in (picture, ink))
+                marks = _read(lying, lying_ink, scale, looks)
+                digits = [mark.sign for mark in marks if mark.is_digit and mark.accepted]
                 tells = len(digits) >= FEW and (quarters != 2 or not ALIKE.issuperset(digits))
-                if tells and (sure := _sureness(readings)) > max(sureness, UNSURE):
-                    best, sureness, turned = readings, sure, quarters
+                if tells and (sure := _sureness(marks)) > max(sureness, CLEARLY):
+                    best, sureness, turned = marks, sure, quarters
     height, width = ink.shape
     limits = 2 * picture.shape[::-1]
     return Page(
-        readings=[
+        marks=[
             replace(
                 mark,
                 box=[
-                    min(side / scale, float(limit))
+                    float(np.clip(side / scale, 0, limit))
                     for side, limit in zip(_turned_back(mark.box, turned, width, height), limits, strict=True)
                 ],
             )
@@ -131,9 +176,9 @@ def page_ink(picture: np.ndarray, finder: InkFinder) -> tuple[np.ndarray, float]
     return ink, scale
 
 
-def _sureness(readings: list[Reading]) -> float:
-    """The mean confidence of the marks that are surely written; a refused one counts as 0."""
-    return sum(mark.confidence for mark in readings if mark.accepted) / max(sum(mark.is_sure for mark in readings), 1)
+def _sureness(marks: list[Mark]) -> float:
+    """The mean confidence of the marks; one that is no accepted digit counts as 0."""
+    return sum(mark.confidence for mark in marks if mark.is_digit and mark.accepted) / max(len(marks), 1)
 
 
 def _turned_back(box: list[float], quarters: int, width: int, height: int) -> list[float]:
@@ -147,125 +192,73 @@ def _turned_back(box: list[float], quarters: int, width: int, height: int) -> li
     ][quarters]
 
 
-def _read(ink: np.ndarray, looks: Looks, shown: bool) -> list[Reading]:
-    """What is written in ink (H, W) uint8; boxes are in its pixels. Raises BlankImage and like `Looks`.
+def _read(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> list[Mark]:
+    """What is written in a picture (H, W) uint8 and its ink, `scale` of whose pixels are one of the picture.
 
-    shown: whether the ink is of a picture that the network was shown.
+    Boxes are in pixels of the ink. Raises BlankImage and like `Looks`.
     """
     pieces = pieces_of(ink)
     if not pieces:
         raise BlankImage
     height = common_height(pieces)
-    looks.plan(images=len(pieces))
-    whole = looks.verdicts([framed(ink, [piece]) for piece in pieces])
-    doubtful = [p for p, verdict in zip(pieces, whole, strict=True) if verdict.confidence < SINGLE]
-    lines = cut(lines_of(pieces, height), doubtful, ink, height, looks)
-    candidates = [sorted(set(_candidates(line, height))) for line in lines]
-    spans = [line[start:stop] for line, spans in zip(lines, candidates, strict=True) for start, stop in spans]
-    looks.plan(images=sum(len(span) > 1 or not (span[0].first and span[0].last) for span in spans))
-    images = [framed(ink, span) for span in spans]
-    looked = iter(zip(looks.verdicts(images), images, strict=True))
-    words: list[list[Reading]] = []
-    for number, (line, spans) in enumerate(zip(lines, candidates, strict=True)):
-        said = {span: next(looked) for span in spans}
-        # All parts of a connected piece are digits, or none is: a part of a letter may look like a digit.
-        says = {
-            (start, stop): verdict
-            for (start, stop), (verdict, _) in said.items()
-            if not _is_torn(line, start, stop) or (verdict.accepted and _is_tall(hull(line[start:stop]), height))
-        }
-        marks = []
-        for start, stop in _best_row(line, says):
-            (verdict, image), box = said[start, stop], hull(line[start:stop])
-            sure = not shown or is_sure(inked(ink, line[start:stop]))
-            mark = Reading(
-                digit=verdict.digit,
-                confidence=verdict.confidence,
-                reason=_reason(sure, verdict.accepted, _is_tall(box, height)),
+    columns = [(number, part) for number, line in enumerate(lines_of(pieces, height)) for part in line]
+    boxes = [np.stack([piece.box for piece in part]) for _, part in columns]
+    strips = [
+        cut_out(picture, ink, scale, box, height, pen_of(part)) for box, (_, part) in zip(boxes, columns, strict=True)
+    ]
+    found: list[tuple[int, Character, Strip, list[Piece]]] = []
+    for (number, part), strip, said in zip(columns, strips, looks.lines([one.grey for one in strips]), strict=True):
+        places = share_out(part, [strip.column(one.step) for one in said], ink, height)
+        found += [(number, one, strip, own) for one, own in zip(said, places, strict=True)]
+    images = [framed(ink, own) for _, one, _, own in found if one.sign in DIGITS and own]
+    looked = iter(zip(looks.digits(images), images, strict=True))
+    shown = is_shown(picture)
+    marks = []
+    for number, one, strip, own in found:
+        seen, image = next(looked) if one.sign in DIGITS and own else (None, None)
+        sign, confidence = _decide(one, seen)
+        faint = shown and bool(own) and not is_sure(inked(ink, own))
+        box = hull(own) if own else _place(one, strip, height)
+        marks.append(
+            Mark(
+                sign=sign,
+                confidence=confidence,
+                reason=_reason(sign, confidence, faint),
                 box=[float(side) for side in box],
                 line=number,
                 image=image,
             )
-            marks.append(mark)
-        words += _words(marks, height)
-    return list(_in_company(words, height))
+        )
+    return list(_spaced(marks, height))
 
 
-def _reason(sure: bool, accepted: bool, tall: bool) -> Reason | None:
-    return "faint" if not sure else "small" if not tall else None if accepted else "unsure"
+def _decide(one: Character, seen: tuple[np.ndarray, float] | None) -> tuple[str, float]:
+    """The sign of a character, and how sure it is; seen: what the models say of a digit, as `Looks.digits` does."""
+    if one.sign not in DIGITS:
+        return one.sign, one.probability
+    both = one.digits**LINE
+    if seen is not None:
+        both = both * seen[0]
+    digit = int(both.argmax())
+    return DIGITS[digit], float(one.digits.sum() * both[digit] / both.sum())
 
 
-def _is_tall(box: np.ndarray | list[float], height: float) -> bool:
-    return bool(box[3] - box[1] >= TALL * height)
+def _reason(sign: str, confidence: float, faint: bool) -> Reason | None:
+    if sign == OTHER:
+        return "letters"
+    return "faint" if faint else "unsure" if confidence < ACCEPTED else None
 
 
-def _words(marks: list[Reading], height: float) -> list[list[Reading]]:
-    """The words of a line: lists of marks without a large gap."""
-    words: list[list[Reading]] = []
-    end = -np.inf
+def _place(one: Character, strip: Strip, height: float) -> np.ndarray:
+    """A box about where a character is that no piece belongs to."""
+    x = strip.column(one.step)
+    return np.array([x - height / 4, strip.top, x + height / 4, strip.bottom])
+
+
+def _spaced(marks: list[Mark], height: float) -> Iterator[Mark]:
+    """The marks of all lines, with whether a gap separates each from the one before."""
+    line, end = -1, 0.0
     for mark in marks:
-        if mark.box[0] - end > WORD_GAP * height:
-            words.append([])
-        words[-1].append(mark)
-        end = max(end, mark.box[2])
-    return words
-
-
-def _in_company(words: list[list[Reading]], height: float) -> Iterator[Reading]:
-    """The marks of all words: doubtful ones beside digits are accepted, and words of letters are not."""
-    some = any(mark.accepted for word in words for mark in word)
-    for word in words:
-        tall = [mark.is_sure and _is_tall(mark.box, height) for mark in word]
-        digits = [
-            mark.accepted or (some and high and mark.confidence >= COMPANY)
-            for mark, high in zip(word, tall, strict=True)
-        ]
-        is_number = sum(digits) >= MOSTLY * sum(tall)
-        for mark, digit in zip(word, digits, strict=True):
-            yield replace(mark, reason=(None if is_number else "letters") if digit else mark.reason)
-
-
-def _candidates(line: list[Piece], height: float) -> Iterator[tuple[int, int]]:
-    """The neighbours that may be one digit, (start, stop) into a line. A whole connected part always may."""
-    first = 0
-    for start, piece in enumerate(line):
-        for stop in range(start + 1, min(start + TOGETHER, len(line)) + 1):
-            chosen = line[start:stop]
-            width, tall = np.subtract(*np.split(hull(chosen), 2)[::-1])
-            small = width <= BROAD * max(height, tall) and tall <= LONG * height
-            if small and all(_belongs(chosen[i], chosen[:i], height) for i in range(1, len(chosen))):
-                yield start, stop
-        first = start if piece.first else first
-        if piece.last:
-            yield first, start + 1
-
-
-def _is_torn(line: list[Piece], start: int, stop: int) -> bool:
-    """Whether a candidate is connected to a piece beside it."""
-    return not (line[start].first and line[stop - 1].last)
-
-
-def _belongs(piece: Piece, others: list[Piece], height: float) -> bool:
-    """Whether a piece may be part of the same digit as the others."""
-    if any(piece.part == other.part for other in others):
-        return True
-    for other in others:  # see BESIDE
-        shared = min(piece.box[2], other.box[2]) - max(piece.box[0], other.box[0])
-        if min(piece.height, other.height) >= WHOLE * height and shared < BESIDE * min(piece.width, other.width):
-            return False
-    return min(gap(piece, other) for other in others) <= REACH * height
-
-
-def _best_row(line: list[Piece], says: dict[tuple[int, int], Verdict]) -> list[tuple[int, int]]:
-    """The surest row of candidates, (start, stop) each, that uses every piece of the line once."""
-    best: list[tuple[float, int]] = [(0.0, 0)]  # score, and where it came from
-    best += [(-np.inf, 0)] * len(line)
-    for (start, stop), verdict in sorted(says.items(), key=lambda said: said[0][1]):
-        score = best[start][0] + (stop - start) * float(np.log(verdict.confidence))
-        best[stop] = max(best[stop], (score, start), key=lambda entry: entry[0])
-    spans, stop = [], len(line)
-    while stop:
-        start = best[stop][1]
-        spans.append((start, stop))
-        stop = start
-    return spans[::-1]
+        yield replace(mark, spaced=mark.line == line and mark.box[0] - end > WORD_GAP * height)
+        end = mark.box[2] if mark.line != line else max(end, mark.box[2])
+        line = mark.line

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from tqdm import tqdm
 
-from service.inference.artefact import JUDGE, Artefact, open_artefact, open_finder, open_judge
+from service.inference.artefact import JUDGE, Artefact, open_artefact, open_finder, open_helper
 from service.inference.consensus import Calibration, key, mean_probabilities
 from service.inference.device import open_session
 from service.picture.ink import FILE
@@ -51,7 +51,7 @@ def evaluate(names: list[str], models: Path, data: Data) -> tuple[dict[str, Any]
         tqdm.write(f"The other writers' sets are left out: {error}")
     answers = Answers(sets)
     if (models / f"{JUDGE}.onnx").exists():
-        answers.judge(open_judge(models / f"{JUDGE}.onnx", os.cpu_count() or 1))
+        answers.judge(open_helper(models / f"{JUDGE}.onnx", os.cpu_count() or 1, "images", JUDGE))
     canvases = detection.pages(*mnist.load("test", data.root))
     found: dict[str, Any] = {}
     of_pages: dict[str, Any] = {}
