@@ -193,9 +193,8 @@ def _digit(answer: "Prediction") -> list[list[str]]:
 def _lines(answer: "Text") -> list[list[str]]:
     """One row for each line of the image; a line's confidence is that of its least certain accepted digit."""
     rows = []
-    for line, transcript in zip(
-        sorted({mark.line for mark in answer.marks}), answer.transcript.split("\n"), strict=True
-    ):
+    lines = sorted({mark.line for mark in answer.marks})
+    for line, transcript in zip(lines, answer.transcript.split("\n"), strict=bool(lines)):
         marks = [mark for mark in answer.digits if mark.line == line]
         accepted = [mark for mark in marks if mark.accepted]
         confidence = f"{min(mark.confidence for mark in accepted):.4f}" if accepted else "-"

@@ -30,7 +30,21 @@ ANSWER = [
     "timing_ms",
     "device",
 ]  # the fields of an answer of /predict, in order
+TEXT = [
+    "text",
+    "transcript",
+    "note",
+    "numbers",
+    "marks",
+    "digits",
+    "digits_seen",
+    "is_number",
+    "turned",
+    "timing_ms",
+    "device",
+]  # and of /read
 RELEASED = REPOSITORY / "models"
+HELPERS = "ink.onnx", "line.onnx"
 VOTERS = sorted(json.loads((RELEASED / "consensus.json").read_text())["sha256"])  # the networks that name digits
 
 
@@ -89,13 +103,14 @@ def write_artefact(path, bias, detector=False):
 
 
 def write_consensus(folder, threshold=0.5):
-    """Make a models/ folder complete: its consensus.json, and the released network that finds ink."""
-    names = sorted(path.stem for path in folder.glob("*.onnx") if path.name != FILE.name)
-    shutil.copy(RELEASED / FILE, folder / FILE)
+    """Make a models/ folder complete: its consensus.json, and the released networks that find ink and read lines."""
+    names = sorted(path.stem for path in folder.glob("*.onnx") if path.name not in HELPERS)
+    for name in HELPERS:
+        shutil.copy(RELEASED / name, folder / name)
     keys = [",".join(chosen) for size in range(1, len(names) + 1) for chosen in combinations(names, size)]
     content = {
         "sha256": {name: sha256((folder / f"{name}.onnx").read_bytes()).hexdigest() for name in names},
-        "helpers": {"ink": sha256((folder / FILE).read_bytes()).hexdigest()},
+        "helpers": {Path(name).stem: sha256((folder / name).read_bytes()).hexdigest() for name in HELPERS},
         "temperature": dict.fromkeys(keys, 1.0),
         "threshold": dict.fromkeys(keys, threshold),
         "figures": {},

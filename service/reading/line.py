@@ -119,6 +119,8 @@ def _padded(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarr
     pads = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
     if not any(pads):
         return inside
+    if not inside.size:  # a slanted line of one mark that leaves the picture
+        return np.full((y1 - y0, x1 - x0), np.median(picture), np.uint8)
     return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_CONSTANT, value=float(np.median(inside)))
 
 

@@ -165,12 +165,13 @@ def share_out(pieces: list[Piece], columns: list[float], ink: np.ndarray, height
     """
     found: list[list[Piece]] = [[] for _ in columns]
     under = [[i for i, x in enumerate(columns) if piece.box[0] <= x < piece.box[2]] for piece in pieces]
-    whole = {
-        one[0] for piece, one in zip(pieces, under, strict=True) if len(one) == 1 and piece.height >= TALL * height
-    }
+    tall = [one for piece, one in zip(pieces, under, strict=True) if piece.height >= TALL * height]
+    whole = {one[0] for one in tall if len(one) == 1}
     for piece, several in zip(pieces, under, strict=True):
         if len(several) > 1:
             several = [i for i in several if i not in whole]
+            if not several:
+                continue
             for i, part in zip(several, _cut(piece, [columns[i] for i in several], ink), strict=True):
                 found[i] += part
         elif several:

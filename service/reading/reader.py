@@ -91,10 +91,8 @@ class Page:
         """All lines with their signs; a digit that is not accepted is OTHER."""
         lines: dict[int, str] = {}
         for mark in self.marks:
-            space = " " if mark.spaced else ""
-            lines[mark.line] = (
-                lines.get(mark.line, "") + space + (mark.sign if mark.accepted or not mark.is_digit else OTHER)
-            )
+            sign = mark.sign if mark.accepted or not mark.is_digit else OTHER
+            lines[mark.line] = lines.get(mark.line, "") + (" " if mark.spaced else "") + sign
         return "\n".join(lines[line] for line in sorted(lines))
 
     @property
@@ -103,11 +101,7 @@ class Page:
         signs = sum(mark.accepted and not mark.is_digit for mark in self.marks)
         doubtful = sum(not mark.accepted and mark.sign != OTHER for mark in self.marks)
         others = sum(mark.sign == OTHER for mark in self.marks)
-        kinds = (
-            (signs, "sign", ""),
-            (doubtful, "doubtful mark", ""),
-            (others, "mark", " that may be letters or a drawing"),
-        )
+        kinds = (signs, "sign", ""), (doubtful, "doubtful mark", ""), (others, "mark", " that may be letters")
         said = [f"{count} {name}{'s' if count > 1 else ''}{more}" for count, name, more in kinds if count]
         return f"The text leaves out {' and '.join(said)}; the transcript shows them." if said else None
 

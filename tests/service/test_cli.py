@@ -12,7 +12,7 @@ from PIL import Image
 from service import __version__
 from service.cli import WORKSHOP, main
 from service.settings import Settings
-from tests.conftest import ANSWER, REPOSITORY, draw, encode
+from tests.conftest import ANSWER, REPOSITORY, TEXT, draw, encode
 
 
 def quintet(*arguments, **options):
@@ -155,17 +155,14 @@ def test_wrong_set_up_is_one_sentence(folder, small_models, capsys, monkeypatch)
 def test_read_prints_a_row_for_each_line(folder, capsys):
     assert main(["read", "seven.png"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["image", "line", "confidence", "refused", "text"]
-    assert row.split()[:2] == ["seven.png", "1"] and row.split()[3:] == ["0", "7"]
+    assert head.split() == ["image", "line", "confidence", "refused", "text", "transcript"]
+    assert row.split()[:2] == ["seven.png", "1"] and row.split()[3:] == ["0", "7", "7"]
 
 
 def test_read_gives_the_json_of_the_route(folder, capsys):
     assert main(["read", "--json", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (
-        list(result) == ["image", "text", "digits", "digits_seen", "is_number", "turned", "timing_ms", "device"]
-        and result["text"] == "7"
-    )
+    assert list(result) == ["image", *TEXT] and result["text"] == "7"
 
 
 def test_settings_are_printed_with_their_defaults(capsys):

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from service.picture.ink import FILE
-from tests.conftest import RELEASED, VOTERS
+from tests.conftest import HELPERS, RELEASED, VOTERS
 from training import networks
 from training.data import omniglot
 from training.loop.fit import fit
@@ -123,5 +122,6 @@ def models(runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name in VOTERS:
         export(name, runs, folder, Data(root=small_mnist))
-    shutil.copy(RELEASED / FILE, folder / FILE)  # the network that finds ink is trained on its own
+    for name in HELPERS:  # these are trained on their own
+        shutil.copy(RELEASED / name, folder / name)
     return folder

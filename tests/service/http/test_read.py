@@ -14,7 +14,7 @@ from service.http.app import create_app
 from service.picture.errors import InvalidImage
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import draw, encode
+from tests.conftest import TEXT, draw, encode
 
 
 def test_reading_gives_the_text_and_each_digit(client):
@@ -22,11 +22,14 @@ def test_reading_gives_the_text_and_each_digit(client):
     answer = client.post("/read", files={"image": number})
     assert answer.status_code == 200
     body = answer.json()
-    assert list(body) == ["text", "digits", "digits_seen", "is_number", "turned", "timing_ms", "device"]
-    assert (body["text"], body["device"]) == ("77", "cpu")
+    assert list(body) == TEXT
+    assert (body["text"], body["transcript"], body["note"], body["device"]) == ("77", "77", None, "cpu")
     assert [list(digit) for digit in body["digits"]] == [
         ["digit", "confidence", "accepted", "reason", "box", "line"]
     ] * 2
+    assert [list(mark) for mark in body["marks"]] == [["mark", "confidence", "accepted", "box", "line"]] * 2
+    assert [list(number) for number in body["numbers"]] == [["number", "box", "line"]]
+    assert [mark["box"] for mark in body["marks"]] == [digit["box"] for digit in body["digits"]]
     assert [(digit["digit"], digit["accepted"], digit["line"]) for digit in body["digits"]] == [(7, True, 0)] * 2
     assert list(body["timing_ms"]) == ["decode", "read", "total"]
     (_, top, right, bottom), (left, *_) = (digit["box"] for digit in body["digits"])

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from service.inference.artefact import UnusableArtefact, open_finder
+from service.inference.artefact import UnusableArtefact, open_finder, open_helper
 from tests.conftest import RELEASED
 
 
@@ -20,6 +20,8 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, content, sentence):
         path.write_bytes(content)
     with pytest.raises(UnusableArtefact, match=f"ink.onnx {sentence}"):
         open_finder(path, 1)
+    with pytest.raises(UnusableArtefact, match=f"ink.onnx {sentence}"):
+        open_helper(path, 1, "pictures", "ink")
 
 
 def test_another_kind_of_model_is_refused(tmp_path):
@@ -27,3 +29,6 @@ def test_another_kind_of_model_is_refused(tmp_path):
     shutil.copy(RELEASED / "cnn.onnx", tmp_path / "ink.onnx")
     with pytest.raises(UnusableArtefact, match=r"has inputs \['images'\]"):
         open_finder(tmp_path / "ink.onnx", 1)
+    shutil.copy(RELEASED / "ink.onnx", tmp_path / "line.onnx")
+    with pytest.raises(UnusableArtefact, match=r"has inputs \['pictures'\] and outputs \['ink'\], not \['lines'\]"):
+        open_helper(tmp_path / "line.onnx", 1, "lines", "log_probabilities")

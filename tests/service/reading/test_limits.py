@@ -9,6 +9,7 @@ import pytest
 
 from service.picture.errors import InvalidImage, OutOfTime, TooMuchWork
 from service.reading import looks
+from service.reading.line import WIDEST
 from service.reading.pieces import pieces_of
 from tests.service.reading.typed import page, read_page, text
 
@@ -27,18 +28,34 @@ def test_work_is_bounded_on_a_page_of_noise(matcher, seed, density, finder):
     noise = np.uint8(255 * (np.random.default_rng(seed).random((130, 130)) < density))
     for side in (64, 78, 130):
         matcher.batches.clear()
+        matcher.lines.clear()
         with suppress(InvalidImage):
             read_page(noise[:side, :side], matcher, finder)
         assert sum(matcher.batches) <= looks.MOST
+        assert sum(shape[3] for shape in matcher.lines) <= looks.MOST_COLUMNS
 
 
-def test_more_candidates_than_are_allowed_are_refused_before_they_are_looked_at(matcher, monkeypatch, finder):
+def test_more_than_is_allowed_is_refused_before_it_is_looked_at(matcher, monkeypatch, finder):
     monkeypatch.setattr(looks, "MOST", 4)
     assert text(read_page(page("1969"), matcher, finder)) == ["1969"]
     matcher.batches.clear()
-    with pytest.raises(TooMuchWork, match="more than 4 looks at possible digits; send a part of it at a time"):
+    with pytest.raises(TooMuchWork, match="more than 4 digits; send a part of it at a time"):
         read_page(page("19690"), matcher, finder)
-    assert not matcher.batches
+    monkeypatch.setattr(looks, "MOST_COLUMNS", 100)
+    matcher.lines.clear()
+    with pytest.raises(TooMuchWork, match="more writing than is read at once; send a part of it at a time"):
+        read_page(page("1969"), matcher, finder)
+    assert not matcher.batches and not matcher.lines
+
+
+def test_a_line_that_is_very_long_is_shown_smaller(matcher, finder):
+    """Bug: a dash of 1,000 pixels was enlarged to 9,000."""
+    picture = np.full((60, 1000), 255, np.uint8)
+    picture[30:33, 5:995] = 0
+    matcher.lines.clear()
+    with suppress(InvalidImage):
+        read_page(picture, matcher, finder)
+    assert all(shape[3] <= WIDEST + 4 for shape in matcher.lines)
 
 
 def test_marks_within_marks_are_refused_before_they_are_looked_at():
@@ -52,8 +69,9 @@ def test_marks_within_marks_are_refused_before_they_are_looked_at():
 
 def test_batches_leave_others_their_turn(matcher, finder):
     matcher.batches.clear()
-    read_page(page(*["0123456789"] * 5, scale=0.9, gap=5), matcher, finder)
-    assert max(matcher.batches) == looks.BATCH < 10
+    matcher.lines.clear()
+    read_page(page(*["0123456789"] * 9, scale=0.9, gap=5), matcher, finder)
+    assert max(matcher.batches) == max(shape[0] for shape in matcher.lines) == looks.BATCH < 9
 
 
 def test_more_than_can_be_read_is_refused_but_many_specks_are_not(matcher, finder):
@@ -77,16 +95,7 @@ def test_slivers_and_crumbs_are_read_or_refused(matcher, shape, finder):
     picture = np.full(shape, 255, np.uint8)
     picture[shape[0] // 2, shape[1] // 3 :] = 0
     try:
-        readings = read_page(picture, matcher, finder)
+        marks = read_page(picture, matcher, finder).marks
     except InvalidImage:
         return
-    assert all(0 <= value <= max(shape) for reading in readings for value in reading.box)
-
-
-def test_a_detector_that_sees_a_digit_beside_the_ink_hurts_nothing(matcher, monkeypatch, finder):
-    boxes = np.array([[[0, 5, 10, 25], [14, 5, 22, 25]]], np.float32)  # the first in the margin
-    monkeypatch.setattr(matcher, "detect", lambda pages: (boxes, np.ones((1, 2, 10))), raising=False)
-    rising = np.full((720, 790), 255, np.uint8)
-    cv2.line(rising, (100, 600), (100, 100), 0, 12)
-    cv2.line(rising, (100, 600), (700, 560), 0, 4)
-    assert len(read_page(rising, matcher, finder)) == 1
+    assert all(0 <= value <= max(shape) for mark in marks for value in mark.box)

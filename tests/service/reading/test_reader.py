@@ -1,12 +1,14 @@
 """Typed numbers are read, however they stand on the page."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage
 from service.reading import reader
-from service.reading.reader import Reading, read
+from service.reading.reader import Mark, Page, read
 from tests.conftest import draw
 from tests.service.reading.typed import page, read_page, text
 
@@ -42,17 +44,16 @@ def test_boxes_are_in_pixels_of_the_picture(matcher, finder):
     picture = np.full((600, 2400), 255, np.uint8)
     picture[200:400, 300:500] = draw("4")
     picture[200:400, 1500:1700] = draw("2")
-    first, second = read_page(picture, matcher, finder)
-    for reading, left in ((first, 300), (second, 1500)):
+    found = read_page(picture, matcher, finder)
+    first, second = found.marks
+    for mark, left in ((first, 300), (second, 1500)):
         ys, xs = np.nonzero(picture[:, left : left + 200] < 128)
         expected = [left + xs.min(), ys.min(), left + xs.max() + 1, ys.max() + 1]
-        assert np.abs(np.array(reading.box) - expected).max() < 8
-    assert (first.digit, second.digit) == (4, 2)
+        assert np.abs(np.array(mark.box) - expected).max() < 8
+    assert (first.sign, second.sign, found.text) == ("4", "2", "4 2")
 
 
-def test_digits_that_touch_are_told_apart(matcher, monkeypatch, finder):
-    boxes = np.array([[[14, 14, 35, 42], [35, 14, 57, 42]]], np.float32)
-    monkeypatch.setattr(matcher, "detect", lambda pages: (boxes, np.ones((1, 2, 10), np.float32)))
+def test_digits_that_touch_are_told_apart(matcher, finder):
     digit = draw("0", (120, 90), 3.0, 8)
     columns = np.flatnonzero((digit < 128).any(0))
     digit = digit[:, columns[0] : columns[-1] + 1]
@@ -60,21 +61,6 @@ def test_digits_that_touch_are_told_apart(matcher, monkeypatch, finder):
     bridge[56:64] = 0
     picture = np.pad(np.concatenate([digit, bridge, digit], 1), 40, constant_values=255)
     assert text(read_page(picture, matcher, finder)) == ["00"]
-
-
-def test_what_is_connected_is_digits_throughout_or_none(matcher, finder):
-    digit, letter = (draw(sign, (120, 90), 3.0, 8) for sign in "0X")
-    paper = np.full((120, 60), 255, np.uint8)
-    picture = np.pad(np.concatenate([digit, paper, letter], 1), 40, constant_values=255)
-    assert text(read_page(picture, matcher, finder)) == ["0"]
-    picture[94:106, 90:260] = 0
-    readings = read_page(picture, matcher, finder)
-    assert len(readings) == 1 and not readings[0].accepted
-
-
-def test_connected_ink_may_be_one_digit_however_wide(matcher, finder):
-    wide = cv2.resize(draw("0", (120, 90), 3.0, 8), None, fx=2.0, fy=1)
-    assert len(read_page(wide, matcher, finder)) == 1
 
 
 def test_a_broken_digit_is_one_digit(matcher, finder):
@@ -101,7 +87,7 @@ def test_a_shadow_in_a_corner_is_no_ink_but_a_digit_at_the_edge_is(matcher, corn
     shaded = np.uint8(picture * (1 - 0.6 / (1 + np.exp((away - 120) / 15))))
     end = np.flatnonzero((picture < 128).any(0))[-1]
     for seen in (shaded, shaded[:, : end - 1]):
-        assert [reading.digit for reading in read_page(seen, matcher, finder)] == [3, 8, 2, 0]
+        assert text(read_page(seen, matcher, finder)) == ["3820"]
 
 
 def test_a_digit_much_fainter_than_its_neighbours_is_no_shadow_whatever_specks_there_are(matcher, finder):
@@ -133,29 +119,75 @@ def test_a_page_that_lies_on_its_side_is_read_and_its_boxes_stay_in_the_upload(m
     upright = read(picture, matcher, finder, [])
     turned = read(np.ascontiguousarray(np.rot90(picture, -quarters)), matcher, finder, [])
     assert (upright.turned, turned.turned) == (0, 90 * quarters)
-    assert text(turned.readings) == text(upright.readings) == ["35724", "74253"]
-    first = turned.readings[0].box
+    assert text(turned) == text(upright) == ["35724", "74253"]
+    first = turned.marks[0].box
     there = np.rot90(picture, -quarters)[round(first[1]) : round(first[3]), round(first[0]) : round(first[2])]
     assert (there < 128).mean() > 0.1 and max(first) <= max(picture.shape)
 
 
-def mark(digit, accepted):
-    nothing = np.zeros((28, 28), np.uint8)
-    reason = None if accepted else "unsure"
-    return Reading(digit=digit, confidence=0.99, reason=reason, box=[0, 0, 9, 9], line=0, image=nothing)
+def marks(signs, accepted=True):
+    """One mark for each sign of a text; a space is a wide gap, a newline ends the line."""
+    found, line, spaced = [], 0, False
+    for sign in signs:
+        if sign == "\n":
+            line += 1
+        elif sign != " ":
+            reason = None if accepted and sign != "?" else "unsure"
+            box = [len(found), line, len(found) + 1, line + 1]
+            found.append(Mark(sign=sign, confidence=0.99, reason=reason, box=box, line=line, spaced=spaced))
+        spaced = sign == " "
+    return found
+
+
+@pytest.mark.parametrize(
+    "written, said, note",
+    [
+        ("1969", "1969", None),
+        ("12 7  95\n8", "12 7 95\n8", None),
+        ("3.14", "314", "1 sign"),
+        ("-273,15", "27315", "2 signs"),
+        ("24/12/2026", "24 12 2026", "2 signs"),
+        ("12? 5", "12 5", "1 mark that may be letters"),
+        ("5+?=7\n?", "5 7", "2 signs and 2 marks that may be letters"),
+        ("?\n7", "7", "1 mark that may be letters"),
+    ],
+)
+def test_text_holds_the_digits_and_the_note_says_what_it_leaves_out(written, said, note):
+    found = Page(marks=marks(written))
+    assert found.text == said and found.transcript == " ".join(written.split(" ")).replace("  ", " ")
+    assert found.note == (note and f"The text leaves out {note}; the transcript shows them.")
+
+
+def test_a_doubtful_digit_is_left_out_of_the_text_and_doubtful_in_the_transcript():
+    found = Page(marks=marks("12") + [replace(marks("3", False)[0], confidence=0.3)])
+    assert (found.text, found.transcript, found.numbers) == ("12", "12?", [found.marks[:2]])
+    assert found.note == "The text leaves out 1 doubtful mark; the transcript shows them."
+
+
+def turned_reading(monkeypatch, finder, matcher, *ways, turn=True):
+    """How a page is turned that says `ways` upright and turned by one, two and three quarters."""
+    pages = iter(ways)
+    monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
+    return read(page("1"), matcher, finder, [], turn=turn).turned
 
 
 @pytest.mark.parametrize("text, turned", [("0001", 0), ("1888", 0), ("0003", 180), ("6001", 180)])
 def test_digits_that_look_the_same_upside_down_do_not_turn_a_page_by_half(matcher, finder, monkeypatch, text, turned):
-    upright, sideways = [mark(0, place > 1) for place in range(4)], [mark(0, False)] * 4
-    upside_down = [mark(int(digit), True) for digit in text]
-    pages = iter([upright, sideways, upside_down, sideways])
-    monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
-    assert read(page("1"), matcher, finder, []).turned == turned
+    ways = marks("0???"), marks("????"), marks(text), marks("????")
+    assert turned_reading(monkeypatch, finder, matcher, *ways) == turned
 
 
-def test_a_turned_page_must_hold_as_many_digits_as_tell_how_it_lies(matcher, finder, monkeypatch):
-    """Bug: 6596, its digits in touch, was read turned by a quarter as a single 5."""
-    pages = iter([[mark(6, place == 0) for place in range(4)], [mark(5, True)], [mark(5, True)] * 2, [mark(5, True)]])
-    monkeypatch.setattr(reader, "_read", lambda *_: next(pages))
-    assert read(page("1"), matcher, finder, []).turned == 0
+@pytest.mark.parametrize(
+    "ways, turned",
+    [
+        (("6???", "5", "55", "5"), 0),  # bug: 6596, its digits in touch, was read turned by a quarter as a single 5
+        (("12?", "021", "021", "021"), 0),  # bug: 12a was read upside down
+        (("????", "12?4", "????", "12?4"), 0),
+        (("????", "????", "????", "1234"), 270),
+    ],
+)
+def test_a_page_is_turned_only_if_it_cannot_be_read_upright_and_clearly_can_turned(
+    matcher, finder, monkeypatch, ways, turned
+):
+    assert turned_reading(monkeypatch, finder, matcher, *map(marks, ways)) == turned
+    assert turned_reading(monkeypatch, finder, matcher, *map(marks, ways), turn=False) == 0
