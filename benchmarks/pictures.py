@@ -96,9 +96,9 @@ def photographs(recogniser: Recogniser, count: int) -> Record:
 
 
 def text(recogniser: Recogniser, data: bytes) -> str:
-    """What /read says; nothing for a picture that is refused."""
+    """What /read says, without spaces; nothing for a picture that is refused."""
     with suppress(InvalidImage):
-        return recogniser.read(data).text
+        return recogniser.read(data).text.replace(" ", "")
     return ""
 
 

@@ -47,9 +47,7 @@ class Looks:
         """
         self._columns += sum(line.shape[1] for line in lines)
         if self._columns > MOST_COLUMNS:
-            raise TooMuchWork(
-                "The image holds more writing than is read at once; send a part of it at a time."
-            )
+            raise TooMuchWork("The image holds more writing than is read at once; send a part of it at a time.")
         order = sorted(range(len(lines)), key=lambda number: lines[number].shape[1])
         found: list[list[Character]] = [[] for _ in lines]
         for start in range(0, len(order), BATCH):

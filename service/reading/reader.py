@@ -9,6 +9,7 @@ surest of. A page that cannot be read upright is also read turned.
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import cv2
 import numpy as np
@@ -19,14 +20,14 @@ from ..picture.errors import BlankImage, OutOfTime, TooMuchWork
 from ..picture.ink import InkFinder, is_shown, is_sure
 from .line import DIGITS, OTHER, Character, Strip, cut_out
 from .looks import Looks, Models
-from .pieces import Piece, common_height, framed, hull, inked, lines_of, pen_of, pieces_of, share_out
+from .pieces import COLUMN, Piece, common_height, framed, hull, inked, lines_of, pen_of, pieces_of, share_out
 
 LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
 HEIGHT = 48  # pixels of the commonest height on it
 ACCEPTED = 0.5  # least confidence of an accepted digit
 LINE = 0.5  # weight of what the line recogniser says of a digit, beside 1 of the models
 JOINING = ".,"  # signs inside a number
-WORD_GAP = 0.7  # of the commonest height: a larger gap separates two numbers
+WORD_GAP = 0.7  # of the commonest height: a gap larger than it and twice those inside numbers separates two numbers
 UNSURE = 0.5  # share of digits among the marks below which a page may lie on its side
 CLEARLY = 0.8  # and above which it is read so
 FEW = 3  # digits that tell how a page lies; fewer do not, because a turned 6 is a 9
@@ -130,7 +131,7 @@ def read(
     looks = Looks(models, names, deadline)
     ink, scale = page_ink(picture, finder)
     best, turned = _read(picture, ink, scale, looks), 0
-    if turn and len(best) >= FEW and (sureness := _sureness(best)) < UNSURE:
+    if turn and (sureness := _sureness(best)) < UNSURE:
         with suppress(TooMuchWork, OutOfTime, BlankImage):  # then the upright reading stays
             for quarters in (1, 2, 3):
                 lying, lying_ink = (np.ascontiguousarray(np.rot90(one, quarters)) for one in (picture, ink))
@@ -204,12 +205,12 @@ def _read(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> l
     for (number, part), strip, said in zip(columns, strips, looks.lines([one.grey for one in strips]), strict=True):
         places = share_out(part, [strip.column(one.step) for one in said], ink, height)
         found += [(number, one, strip, own) for one, own in zip(said, places, strict=True)]
-    images = [framed(ink, own) for _, one, _, own in found if one.sign in DIGITS and own]
+    images = [framed(ink, own) for _, one, _, own in found if one.is_digit and own]
     looked = iter(zip(looks.digits(images), images, strict=True))
     shown = is_shown(picture)
     marks = []
     for number, one, strip, own in found:
-        seen, image = next(looked) if one.sign in DIGITS and own else (None, None)
+        seen, image = next(looked) if one.is_digit and own else (None, None)
         sign, confidence = _decide(one, seen)
         faint = shown and bool(own) and not is_sure(inked(ink, own))
         box = hull(own) if own else _place(one, strip, height)
@@ -228,18 +229,18 @@ def _read(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> l
 
 def _decide(one: Character, seen: tuple[np.ndarray, float] | None) -> tuple[str, float]:
     """The sign of a character, and how sure it is; seen: what the models say of a digit, as `Looks.digits` does."""
-    if one.sign not in DIGITS:
+    if not one.is_digit:
         return one.sign, one.probability
     both = one.digits**LINE
     if seen is not None:
         both = both * seen[0]
     digit = int(both.argmax())
-    return DIGITS[digit], float(one.digits.sum() * both[digit] / both.sum())
+    return DIGITS[digit], one.may_be_digit * float(both[digit] / both.sum())
 
 
 def _reason(sign: str, confidence: float, faint: bool) -> Reason | None:
     if sign == OTHER:
-        return "letters"
+        return "no_digit"
     return "faint" if faint else "unsure" if confidence < ACCEPTED else None
 
 
@@ -251,8 +252,10 @@ def _place(one: Character, strip: Strip, height: float) -> np.ndarray:
 
 def _spaced(marks: list[Mark], height: float) -> Iterator[Mark]:
     """The marks of all lines, with whether a gap separates each from the one before."""
-    line, end = -1, 0.0
-    for mark in marks:
-        yield replace(mark, spaced=mark.line == line and mark.box[0] - end > WORD_GAP * height)
-        end = mark.box[2] if mark.line != line else max(end, mark.box[2])
-        line = mark.line
+    for _, group in groupby(marks, key=lambda mark: mark.line):
+        line = list(group)
+        gaps = np.array([after.box[0] - before.box[2] for before, after in pairwise(line)])
+        least = max(WORD_GAP * height, 2 * np.quantile(gaps, 0.25)) if len(gaps) else 0.0
+        yield line[0]
+        for gap, mark in zip(gaps, line[1:], strict=True):
+            yield replace(mark, spaced=bool(gap > min(least, COLUMN * height)))

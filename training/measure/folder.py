@@ -116,7 +116,7 @@ def measure_numbers(recogniser: Recogniser, pictures: Sequence[Labelled]) -> dic
     found: dict[str, list[tuple[str, str]]] = {"line": [], "page": []}
     for one in tqdm([one for one in pictures if len(one.truth) > 1], desc="numbers"):
         try:
-            said = recogniser.read(one.path).text
+            said = recogniser.read(one.path).text.replace(" ", "")  # the truth has no spaces
         except InvalidImage:
             said = ""
         found["page" if "\n" in one.truth else "line"].append((one.truth, said))
