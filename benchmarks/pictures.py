@@ -118,7 +118,7 @@ def others(recogniser: Recogniser, count: int) -> Record:
         "doodles": _on_paper(doodles, 1, count, generator),
     }
     for sheet in made.PAPERS:
-        sets[sheet.__name__.replace("_", " ")] = (encoded(sheet(generator)) for _ in range(max(count // 3, 1)))
+        sets[sheet.__name__.replace("_", " ")] = _sheets(sheet, max(count // 3, 1), generator)
     try:
         samples: Any = import_module("skimage.data")
         sets["sample photographs"] = (_png(getattr(samples, name)()) for name in SAMPLES)
@@ -133,6 +133,11 @@ def _on_paper(source: Source, each: int, count: int, generator: Generator) -> It
     for _ in range(count):
         images = source.draw(generator.choice(len(source), each, replace=False), generator)
         yield encoded(drawn(paper(generator), ink(images, generator)))
+
+
+def _sheets(sheet: Callable[[Generator], Page], count: int, generator: Generator) -> Iterator[bytes]:
+    for _ in range(count):
+        yield encoded(sheet(generator))
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ..answers import Error, Inside, Model, Prediction, Text
 from ..recogniser import Recogniser
 from . import errors, openapi, pages, v2
-from .body import InsideOptions, ReadOptions, image_of, images_of, options_of
+from .body import InsideOptions, PredictOptions, ReadOptions, image_of, images_of, options_of
 from .gate import Gate
 from .metrics import Metrics
 from .observability import Health, Listener, Observer
@@ -73,7 +73,7 @@ def create_app(
 async def predict(request: Request) -> Response:
     """Send one image, as the multipart field `image`, as the raw body or as base64 in JSON."""
     recogniser: Recogniser = request.app.state.recogniser
-    options = options_of(request, ReadOptions)
+    options = options_of(request, PredictOptions)
     names = recogniser.predictor.choose(options.models)
     data = await image_of(request, FIELD, recogniser.settings.max_bytes)
     return _answer(request, await recogniser.predict_async(data, names, options.explain))
@@ -82,7 +82,7 @@ async def predict(request: Request) -> Response:
 async def predict_batch(request: Request) -> Response:
     """Send the images as multipart fields `images`. Answers have the same order; a bad image affects no other."""
     recogniser: Recogniser = request.app.state.recogniser
-    options, settings = options_of(request, ReadOptions), recogniser.settings
+    options, settings = options_of(request, PredictOptions), recogniser.settings
     names = recogniser.predictor.choose(options.models)
     files = await images_of(request, BATCH_FIELD, settings.max_bytes, settings.max_batch)
     request.state.answers = await recogniser.predict_many_async(files, names, options.explain)

@@ -31,11 +31,14 @@ COUNTED = {b",": "commas", b"[": "opening brackets", b"{": "opening braces", b'"
 SPARE = 20  # values that JSON may hold besides its images
 
 
-class ReadOptions(BaseModel):
+class PredictOptions(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     models: str | None = Field(None, description="names separated by commas; all if left out", examples=["cnn,vit"])
     explain: bool = Field(False, description="adds the 28x28 image of each digit that the models saw")
+
+
+class ReadOptions(PredictOptions):
     turn: bool = Field(True, description="also reads a page turned that cannot be read upright")
 
 

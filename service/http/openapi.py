@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from .. import __version__, answers
 from . import tensors, v2
-from .body import InsideOptions, ReadOptions
+from .body import InsideOptions, PredictOptions, ReadOptions
 from .errors import FAILED, LOST
 from .gate import MISSING
 
@@ -114,7 +114,7 @@ OPERATIONS = {  # by path: none has two methods that are described
         tag="digits",
         answer=answers.Prediction,
         statuses=READING,
-        options=ReadOptions,
+        options=PredictOptions,
         body=_one("image"),
         example=PREDICTION,
     ),
@@ -123,7 +123,7 @@ OPERATIONS = {  # by path: none has two methods that are described
         tag="digits",
         answer=list[answers.Prediction | answers.Error],
         statuses=READING,
-        options=ReadOptions,
+        options=PredictOptions,
         body=_several("images"),
         example=[PREDICTION, {"error": SENTENCE[400], "status": 400}],
     ),

@@ -184,6 +184,7 @@ def test_another_language_is_one_file(open_page):
 
 def test_first_view_is_small(open_page):
     page = open_page("/docs")
+    page.wait_for_load_state("networkidle")  # or the description of the interface is counted
     sizes = []
     page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
     page.goto("/")
