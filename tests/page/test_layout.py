@@ -202,7 +202,7 @@ def findings(page):
 @pytest.mark.parametrize("form", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing(open_page, form, scheme):
     page = open_page(**form | {"color_scheme": scheme})
-    expect(page.locator("#networks li")).to_have_count(NETWORKS)
+    expect_answer(page, "7")  # while the example is being read, the sentence is pale
     assert findings(page) == []
     page.get_by_role("button", name="1969 and 42").click()
     expect_answer(page, "1969\n42")
