@@ -116,7 +116,8 @@ class Reader:
                     at, count = at + 1, 0
                 return
             except Died as died:
-                yield _stopped(piece[at], count, str(died))
+                if not count or piece[at].is_table or piece[at].is_archive:  # or the only image was read before
+                    yield _stopped(piece[at], count, str(died))
             piece = piece[at + 1 :] if piece[at].group is None else ()  # one death is enough for a table
 
     def groups(self, path: str) -> int | None:
