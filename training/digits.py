@@ -2,15 +2,13 @@
 
 A detector's Network has three more methods than a classifier's:
 
-- compose(images, labels) -> [(images, targets), ...], static: makes pages of a batch. Each pair is degraded for
+- compose(images, labels) -> [(images, targets), ...], static: makes pages of a batch, each pair degraded on its own.
 - loss(images, targets) -> scalar; the losses of the pairs are added.
-- detect(images) -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box. Images may have any size; boxes
-  are (x_min, y_min, x_max, y_max) in pixels of the input, best score first.
+- detect(images) -> boxes (N, K, 4), scores (N, K, 10), logits (N, 10) of the best box, the proposals (N, K, 4) that the
+  boxes began as, and their objectness (N, K). Images may have any size; boxes are (x_min, y_min, x_max, y_max) in
+  pixels of the input, best score first.
 
 `compose` and `loss` can each be used alone: `loss` replaces `training.recipe.cross_entropy`.
-
-A network can show what it looks at: `explanations` names additional outputs of the artefact and describes them, and
-`detect`, or explain(images) -> logits, ... of a classifier, returns them at its end.
 """
 
 from functools import cached_property
@@ -180,18 +178,10 @@ class Classifier(Graph):
             "input": "images uint8 (N, 1, 28, 28), 0 background to 255 ink",
             "output": "probabilities float32 (N, 10)",
         }
-        explanations: dict[str, str] = getattr(network, "explanations", {})
-        self.outputs = (*type(self).outputs, *explanations)
-        self.explained = "".join(f"; {name} {what}" for name, what in explanations.items())
-        self.properties["output"] += self.explained
         self.validation: tuple[torch.Tensor, ...] = ()  # MNIST's images, their labels, and PyTorch's logits
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        images = mnist.to_unit(images)
-        if len(self.outputs) == 1:
-            return (self.network(images) / self.temperature).softmax(1)
-        logits, *explanations = self.network.explain(images)
-        return (logits / self.temperature).softmax(1), *explanations
+    def forward(self, images: torch.Tensor) -> Any:
+        return (self.network(mnist.to_unit(images)) / self.temperature).softmax(1)
 
     def trials(self) -> list[dict[str, torch.Tensor]]:
         images, blank = self.validation[0], torch.zeros(2, 1, mnist.SIZE, mnist.SIZE, dtype=torch.uint8)
@@ -214,12 +204,12 @@ class Classifier(Graph):
 
 
 class Detector(Classifier):
-    """A classifier of images of any size that also returns all boxes (N, K, 4) and their scores (N, K, 10).
+    """A classifier of images of any size that also returns all boxes (N, K, 4), their scores (N, K, 10) and proposals.
 
     The probabilities are those of the best box.
     """
 
-    outputs = ("probabilities", "boxes", "scores")
+    outputs = ("probabilities", "boxes", "scores", "proposals", "objectness")
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__(network, temperature)
@@ -229,12 +219,13 @@ class Detector(Classifier):
         self.properties |= {
             "input": "images uint8 (N, 1, H, W), 0 background to 255 ink",
             "output": "probabilities float32 (N, 10); boxes float32 (N, K, 4) x_min y_min x_max y_max in pixels; "
-            "scores float32 (N, K, 10)" + self.explained,
+            "scores float32 (N, K, 10); proposals float32 (N, K, 4) like boxes, what the box head is given; "
+            "objectness float32 (N, K), 0 to 1; 0 for a proposal that a better one covers",
         }
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        boxes, scores, logits, *explanations = self.network.detect(mnist.to_unit(images))
-        return (logits / self.temperature).softmax(1), boxes, scores, *explanations
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        boxes, scores, logits, proposals, objectness = self.network.detect(mnist.to_unit(images))
+        return (logits / self.temperature).softmax(1), boxes, scores, proposals, objectness
 
     def trials(self) -> list[dict[str, torch.Tensor]]:
         images = self.validation[0]

@@ -211,7 +211,7 @@ def case(seed, number):
     return path + query, body, {"Content-Type": kind}
 
 
-def ask(client, seed, number):
+def ask(client, seed, number, case=case):
     """The path and status of one case; a text replaces the status if the answer is not allowed."""
     path, body, headers = case(seed, number)
     try:
@@ -235,26 +235,27 @@ def memory(process, line):
     return int(status.split(f"{line}:")[1].split()[0]) / 1e3
 
 
-def fuzz(address, seed, cases):
+def fuzz(address, seed, cases, case=case):
     """Counts of (path, status), and the worker's memory in MB at rest and at its peak."""
     (worker,) = workers(address)
     with httpx2.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
         client.post("/predict", content=pictures()[0], headers={"Content-Type": "image/png"}).raise_for_status()
         rest = memory(worker, "VmRSS")
-        found = Counter(pool.map(lambda number: ask(client, seed, number), range(cases)))
+        found = Counter(pool.map(lambda number: ask(client, seed, number, case), range(cases)))
     assert workers(address) == [worker], "the worker crashed and was started again"
     return found, rest, memory(worker, "VmHWM")
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz", description=__doc__.splitlines()[0])
+def main(about=__doc__, case=case):
+    """about: the docstring of the module whose cases are asked."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     with serving(QUINTET_MODELS=str(RELEASED), QUINTET_DEVICE="cpu") as address:
-        found, rest, peak = fuzz(address, arguments.seed, arguments.cases)
+        found, rest, peak = fuzz(address, arguments.seed, arguments.cases, case)
     for (path, status), count in sorted(found.items(), key=str):
-        print(f"{path:16} {status} {count}")
+        print(f"{path:40} {status} {count}")
     print(f"{arguments.cases} cases; the worker had {rest:.0f} MB at rest and {peak:.0f} MB at its peak")
     return int(any(isinstance(status, str) for _, status in found))
 

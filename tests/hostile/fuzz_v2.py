@@ -5,23 +5,17 @@ The pictures, the damage and the way of asking are those of `tests.hostile.fuzz`
     python -m tests.hostile.fuzz_v2 --cases 50000 --seed 1
 """
 
-import argparse
 import gzip
 import json
 import random
 import sys
 import zlib
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx2
 import numpy as np
 
 from service.http.tensors import JSON_LENGTH
-from tests.conftest import RELEASED
-from tests.hostile.fuzz import ANSWERS, CLIENTS, damage, memory, one_sentence, upload
-from tests.serving import serving, workers
+from tests.hostile.fuzz import damage, main, upload
 
 Case = tuple[str, bytes, dict[str, str]]  # path, body and headers of a POST
 ODD: list[Any] = [None, -1, 0, 1, 2**31, 10**40, 0.5, True, "", "x" * 2_000, [], [[]], {}, {"a": {}}, "UINT8", [1, 2]]
@@ -83,41 +77,5 @@ def case(seed: int, number: int) -> Case:
     return path, body, headers
 
 
-def ask(client: Any, seed: int, number: int) -> tuple[str, int | str]:
-    """The path and status of one case; a text replaces a status that no client should get."""
-    path, body, headers = case(seed, number)
-    try:
-        answer = client.post(path, content=body, headers=headers)
-        if answer.status_code in ANSWERS and (answer.status_code == 200 or one_sentence(answer)):
-            return path, answer.status_code
-        return path, f"case {number}: {answer.status_code} {answer.text[:200]}"
-    except httpx2.HTTPError as error:
-        return path, f"case {number}: {error!r}"
-
-
-def fuzz(address: str, seed: int, cases: int) -> tuple[Counter[tuple[str, int | str]], float, float]:
-    """Counts of (path, status), and the worker's memory in MB at rest and at its peak."""
-    (worker,) = workers(address)
-    with httpx2.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor(CLIENTS) as pool:
-        client.get("/v2/health/ready").raise_for_status()
-        rest = memory(worker, "VmRSS")
-        found = Counter(pool.map(lambda number: ask(client, seed, number), range(cases)))
-    assert workers(address) == [worker], "the worker crashed and was started again"
-    return found, rest, memory(worker, "VmHWM")
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.hostile.fuzz_v2", description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    with serving(QUINTET_MODELS=str(RELEASED), QUINTET_DEVICE="cpu") as address:
-        found, rest, peak = fuzz(address, arguments.seed, arguments.cases)
-    for (path, status), count in sorted(found.items(), key=str):
-        print(f"{path:40} {status} {count}")
-    print(f"{arguments.cases} cases; the worker had {rest:.0f} MB at rest and {peak:.0f} MB at its peak")
-    return int(any(isinstance(status, str) for _, status in found))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, case))

@@ -49,18 +49,14 @@ def test_faster_rcnn_takes_any_size_and_keeps_its_two_stages(models):
     assert "RoiAlign" in kinds and kinds.count("TopK") >= 3
 
 
-@pytest.mark.parametrize("name, outputs", [("vit", ["attention"]), ("faster_rcnn", ["proposals", "objectness"])])
-def test_artefact_shows_what_its_network_looks_at(models, name, outputs):
-    artefact = open_artefact(models / f"{name}.onnx", "cpu", threads=1)
+def test_a_detector_shows_what_its_second_stage_is_given(models):
+    artefact = open_artefact(models / "faster_rcnn.onnx", "cpu", threads=1)
+    outputs = ["proposals", "objectness"]
     assert all(output in artefact.metadata["output"] for output in outputs)
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), np.uint8)
-    found = dict(zip(outputs, artefact.session.run(outputs, {"images": images}), strict=True))
-    if name == "vit":
-        assert found["attention"].shape == (3, 49) and (found["attention"] >= 0).all()
-        assert (found["attention"].sum(1) < 1).all()
-    else:
-        assert found["proposals"].shape == (3, 8, 4) and found["objectness"].shape == (3, 8)
-        assert (np.diff(found["objectness"]) <= 0).all() and found["objectness"].max() < 1
+    proposals, objectness = (np.asarray(one) for one in artefact.session.run(outputs, {"images": images}))
+    assert proposals.shape == (3, 8, 4) and objectness.shape == (3, 8)
+    assert (np.diff(objectness) <= 0).all() and objectness.max() < 1
 
 
 @pytest.mark.parametrize("name, size", [("vgg16", 1), ("vit", 2)])

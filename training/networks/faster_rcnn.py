@@ -39,11 +39,6 @@ SAME_REGION, SAME_DIGIT = 0.7, 0.5  # intersection over union above which the le
 
 
 class Network(nn.Module):
-    explanations = {
-        "proposals": "float32 (N, K, 4) like boxes, what the box head is given",
-        "objectness": "float32 (N, K), 0 to 1; 0 for a proposal that a better one covers",
-    }
-
     def __init__(self) -> None:
         super().__init__()
         self.backbone = nn.Sequential(

@@ -7,8 +7,6 @@ https://arxiv.org/abs/2106.14881).
     quintet train vit
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -37,30 +35,14 @@ class Block(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:  # (N, 50, WIDTH)
         n, length, _ = tokens.shape
-        query, key, value = self._query_key_value(tokens)
+        mixed = self.query_key_value(self.attention_norm(tokens))
+        query, key, value = mixed.view(n, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value)
         tokens = tokens + self.attention_out(attended.transpose(1, 2).reshape(n, length, WIDTH))
         return tokens + self.mlp(self.mlp_norm(tokens))
 
-    def attention(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The attention of the class token to the 49 patches, mean of the heads: (N, 49).
-
-        Its attention to itself is left out; with it, the sum would be 1.
-        """
-        query, key, _ = self._query_key_value(tokens)
-        scores = query[:, :, :1] @ key.transpose(2, 3) / (WIDTH // HEADS) ** 0.5  # (N, HEADS, 1, 50)
-        return scores.softmax(3).mean(1)[:, 0, 1:]
-
-    def _query_key_value(self, tokens: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Three times (N, HEADS, 50, WIDTH // HEADS)."""
-        n, length, _ = tokens.shape
-        mixed = self.query_key_value(self.attention_norm(tokens))
-        return mixed.view(n, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4).unbind()
-
 
 class Network(nn.Module):
-    explanations = {"attention": "float32 (N, 49), of the class token to each patch in the last block"}
-
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Sequential(
@@ -75,18 +57,7 @@ class Network(nn.Module):
         self.head = nn.Linear(WIDTH, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self._logits(self.blocks(self._tokens(images)))
-
-    def explain(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        tokens = self.blocks[:-1](self._tokens(images))
-        last: Any = self.blocks[-1]
-        return self._logits(last(tokens)), last.attention(tokens)
-
-    def _tokens(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 50, WIDTH), the class token first."""
         n = images.shape[0]  # not len(images), which the exporter would turn into a constant
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (N, 49, WIDTH)
-        return torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position
-
-    def _logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.head(self.norm(tokens[:, 0]))
+        tokens = torch.cat([self.class_token.expand(n, -1, -1), tokens], 1) + self.position
+        return self.head(self.norm(self.blocks(tokens)[:, 0]))

@@ -302,9 +302,6 @@ def _hands(split: str, root: Path | str | None, writers: Path | str | None) -> H
     return Hands.load(split, root, writers)
 
 
-STYLES = "0", "1", "7", "typed"  # what `styled` draws: slashed, with an upstroke and often a foot, crossed
-
-
 def styled(split: str, root: Path | str | None = None) -> Source:
     """Digits in styles that MNIST lacks: zeros slashed, ones with an upstroke, sevens crossed; and typed digits."""
     images, labels = (values.numpy() for values in mnist.load(split, root))

@@ -12,7 +12,6 @@ import numpy as np
 DRAWING, NUMBER = "\x01", "\x02"
 LONGEST = 14  # marks of a line
 LOWER, UPPER = "abcdefghijklmnopqrstuvwyz", "ABCDEFGHIJKLMNOPQRSTUVWYZ"  # x is the sign of a product
-ALONE_LOOK_LIKE_DIGITS = frozenset("oOQDlIiZzSsbBGqg")  # they are written in longer words only
 CURRENCIES = "€$€$#"
 
 Generator = np.random.Generator
