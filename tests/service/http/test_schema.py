@@ -14,6 +14,11 @@ def takes_input(operation):
     return len(operation.body) + len(operation.query) > 0
 
 
+def is_list_of_one(case):
+    form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    return form and isinstance(case.body.get("images"), str)
+
+
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_answers_are_as_described(app, mode):
     operations = [found.ok() for found in schemathesis.openapi.from_asgi("/openapi.json", app).get_all_operations()]
@@ -27,7 +32,7 @@ def test_answers_are_as_described(app, mode):
             excluded = [schemathesis.checks.positive_data_acceptance]
             answer = case.call()
             # 413 does not count as a refusal there. One text in a form, where a list is allowed, is a list of one.
-            if answer.status_code == 413 or case.operation.path == "/predict/batch":
+            if answer.status_code == 413 or is_list_of_one(case):
                 excluded.append(schemathesis.checks.negative_data_rejection)
             case.validate_response(answer, excluded_checks=excluded)
 
