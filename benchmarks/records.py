@@ -42,7 +42,7 @@ def show(name: str, record: Record, table: Table, kept: Path | None) -> None:
 
 def hardware() -> str:
     """The processor's name."""
-    from training.loop.devices import processor  # loads PyTorch: not in the processes that measure
+    from training.loop import processor  # loads PyTorch: not in the processes that measure
 
     return processor()
 

@@ -29,8 +29,7 @@ from tqdm import tqdm
 from benchmarks.records import Record, parser, show
 from training import networks
 from training.data import mnist
-from training.loop.devices import autocast, clock, hardware, pick_device
-from training.loop.run import Run
+from training.loop import Run, autocast, clock, hardware, pick_device
 from training.recipe import MNIST_ALONE, cross_entropy
 from training.report.docs import table_of
 from training.task import Data

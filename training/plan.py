@@ -16,7 +16,7 @@ RECORD = Path("results/runs.json")  # `training.report` writes it
 
 def plan(names: list[str], runs: Path) -> list[dict[str, Any]]:
     """For each network: name, epochs, done, seconds of an epoch (None if unknown), and the hardware that took them."""
-    from training.loop.fit import read_metrics
+    from training.loop import read_metrics
 
     recorded = {run["name"]: run for run in json.loads(RECORD.read_text())} if RECORD.exists() else {}
     rows = []

@@ -71,16 +71,15 @@ def main(argv: list[str] | None = None) -> None:
 def train(arguments: argparse.Namespace) -> None:
     import torch
 
-    from training.loop import devices
-    from training.loop.fit import fit
+    from training.loop import fit, hardware, pick_device
     from training.task import Data
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     recipe = recipe_of(arguments)
-    device = devices.pick_device(arguments.device)
+    device = pick_device(arguments.device)
     data = Data(root=arguments.data, writers=arguments.writers)
-    print(f"{arguments.name} on {devices.hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
+    print(f"{arguments.name} on {hardware(device)}, seed {arguments.seed}: {recipe}", flush=True)
     found: dict[str, list[float]] = {}
     for seed in range(arguments.seed, arguments.seed + (arguments.seeds or 1)):
         out = arguments.out if arguments.seeds is None else arguments.out / f"seed{seed}"
@@ -106,8 +105,7 @@ def learn_quickly(arguments: argparse.Namespace) -> None:
 def fine_tune(arguments: argparse.Namespace) -> None:
     """Train on from a checkpoint, into a folder of its own, and print the figures before and after."""
     from training import own
-    from training.loop import devices
-    from training.loop.fit import WEIGHTS, fit
+    from training.loop import WEIGHTS, fit, pick_device
     from training.recipe import DigitRecipe, initialise
     from training.task import Data
 
@@ -115,7 +113,7 @@ def fine_tune(arguments: argparse.Namespace) -> None:
     if not isinstance(recipe := recipe_of(arguments), DigitRecipe):
         raise ValueError(f"{arguments.name} names no digits; fine-tune one of: {', '.join(networks.voters())}.")
     recipe = own.recipe_of(recipe, checkpoint, arguments.images, arguments.epochs)
-    device = devices.pick_device(arguments.device)
+    device = pick_device(arguments.device)
     data = Data(root=arguments.data, writers=arguments.writers)
     task = own.OwnDigits(module, recipe, device, data, arguments.models)
     network = module.Network().to(device)

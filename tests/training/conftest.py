@@ -14,7 +14,7 @@ import torch
 from tests.conftest import HELPERS, RELEASED, VOTERS
 from training import networks
 from training.data import omniglot
-from training.loop.fit import fit
+from training.loop import fit
 from training.recipe import MNIST_ALONE
 from training.release.artefact import export
 from training.task import Data

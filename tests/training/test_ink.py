@@ -7,7 +7,7 @@ from service.picture.ink import FILE, InkFinder
 from training import export as export_command
 from training import networks
 from training import train as train_command
-from training.loop.fit import WEIGHTS, fit
+from training.loop import WEIGHTS, fit
 from training.networks import ink as module
 from training.networks.ink import InkRecipe, Network, loss_of
 from training.task import Data

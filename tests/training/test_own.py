@@ -12,7 +12,7 @@ from PIL import Image
 from service.inference.artefact import open_artefact
 from tests.conftest import REPOSITORY, draw
 from training import export, networks
-from training.loop.fit import WEIGHTS, fit
+from training.loop import WEIGHTS, fit
 from training.task import Data
 from training.train import main
 

@@ -7,11 +7,8 @@ import pytest
 import torch
 
 from tests.conftest import REPOSITORY
-from training import networks
-from training.loop import run as loop
-from training.loop.devices import pick_device
-from training.loop.fit import duration, fit
-from training.loop.run import Run
+from training import loop, networks
+from training.loop import Run, duration, fit, pick_device
 from training.recipe import MNIST_ALONE
 from training.task import Data
 from training.train import main

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from training import networks
-from training.loop.fit import WEIGHTS, duration, read_metrics
+from training.loop import WEIGHTS, duration, read_metrics
 from training.release.graph import finish, fold_norms, round_weights, to_onnx
 from training.release.quantization import quantize
 from training.task import Data, Graph

@@ -51,7 +51,7 @@ def record_runs(runs: Path, results: Path) -> None:
     import torch
 
     from training import networks
-    from training.loop.fit import WEIGHTS, duration, read_metrics
+    from training.loop import WEIGHTS, duration, read_metrics
 
     found = []
     for name in networks.voters():
