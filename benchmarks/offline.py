@@ -74,7 +74,7 @@ def in_torch(name: str, threads: int, device: str, compiled: bool) -> Run:
 
     from training import networks
     from training.digits import graph_of
-    from training.release.graph import fold_norms
+    from training.release import fold_norms
 
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)

@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     arguments = parser.parse_args(argv)
 
-    from training.release.artefact import export
+    from training.release import export
     from training.task import Data
 
     try:

@@ -92,7 +92,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def learn_quickly(arguments: argparse.Namespace) -> None:
-    from training.release.artefact import export
+    from training.release import export
     from training.task import Data
 
     arguments.name = "quick"

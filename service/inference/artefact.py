@@ -120,7 +120,7 @@ def remedy(path: Path) -> str:
 
 
 def _value(text: str) -> Any:
-    """Undo `training.release.graph.set_properties`, which writes numbers as JSON and strings as they are."""
+    """Undo `training.release.set_properties`, which writes numbers as JSON and strings as they are."""
     try:
         return json.loads(text)
     except ValueError:

@@ -16,7 +16,7 @@ from training import networks
 from training.data import omniglot
 from training.loop import fit
 from training.recipe import MNIST_ALONE
-from training.release.artefact import export
+from training.release import export
 from training.task import Data
 
 # The networks here are small, and a second thread waits busily where other programs run: a test takes minutes then.

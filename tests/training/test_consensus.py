@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.release.consensus import TOGETHER, fit, least_is_digit, weights
+from training.release import TOGETHER, fit_consensus, least_is_digit, weights
 
 LABELS = np.arange(2000) % 10
 
@@ -27,7 +27,7 @@ def test_equal_networks_weigh_the_same_and_a_weak_one_almost_nothing():
 
 
 def test_every_choice_has_a_temperature_and_a_threshold():
-    fitted = fit({"a": answers(0.01, 0), "b": answers(0.02, 1)}, LABELS)
+    fitted = fit_consensus({"a": answers(0.01, 0), "b": answers(0.02, 1)}, LABELS)
     assert list(fitted.weight) == ["a", "b"]
     assert fitted.temperature.keys() == fitted.threshold.keys() == {"a", "b", "a,b"}
 

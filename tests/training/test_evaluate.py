@@ -11,11 +11,11 @@ from service.inference.artefact import open_artefact
 from service.inference.consensus import load_consensus
 from tests.conftest import VOTERS
 from training import evaluate, networks
+from training import release as releasing
 from training.data import mnist
 from training.digits import predict
 from training.measure.evaluation import MEASURED, PROBABILITIES, in_8_bits, record, release, weak
 from training.measure.evaluation import evaluate as measure
-from training.release import artefact as artefacts
 from training.task import Data
 
 
@@ -72,7 +72,7 @@ def test_consensus_is_written_for_every_subset_of_models(evaluated):
 def test_released_artefact_tells_whether_it_computes_in_8_bits(released, name):
     """Bug: a new wording of its metadata would have fitted a GPU's thresholds to answers in 8 bits."""
     artefact = open_artefact(released / f"{name}.onnx", "cpu", threads=1)
-    assert in_8_bits(artefact) == artefacts.in_8_bits(networks.load(name))
+    assert in_8_bits(artefact) == releasing.in_8_bits(networks.load(name))
 
 
 def test_a_network_that_adds_nothing_is_said_to_be_weak():

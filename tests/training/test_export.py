@@ -10,8 +10,7 @@ from tests.conftest import VOTERS
 from training import networks
 from training.data import mnist
 from training.digits import Classifier, graph_of
-from training.release.artefact import export, in_8_bits
-from training.release.graph import fold_norms
+from training.release import export, fold_norms, in_8_bits
 from training.task import Data
 
 

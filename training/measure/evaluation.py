@@ -26,8 +26,15 @@ from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.folder import Labelled, measure_digits, measure_numbers
 from training.measure.sets import Images, of_foreign, of_mnist, of_writers
-from training.release import consensus
-from training.release.graph import set_properties
+from training.release import (
+    BY_CONFIDENCE,
+    REFUSED,
+    TOGETHER,
+    fit_consensus,
+    least_is_digit,
+    set_properties,
+    write_consensus,
+)
 from training.task import Data
 
 MEASURED = "evaluation.json"
@@ -107,13 +114,13 @@ class Answers:
     def fit(self, names: list[str]) -> None:
         """Fit the consensus of every subset of `names`, and the least score of is_digit beside all of them."""
         labels = self.sets["validation"].labels
-        refused = consensus.BY_CONFIDENCE if self.is_digit else consensus.REFUSED
-        self.on_cpu = consensus.fit({name: self.of[name]["validation"] for name in names}, labels, refused)
-        self.floats = consensus.fit({name: self.in_floats[name] for name in names}, labels, refused)
+        refused = BY_CONFIDENCE if self.is_digit else REFUSED
+        self.on_cpu = fit_consensus({name: self.of[name]["validation"] for name in names}, labels, refused)
+        self.floats = fit_consensus({name: self.in_floats[name] for name in names}, labels, refused)
         if self.is_digit:
-            there = [title for title in consensus.TOGETHER if title in self.sets]
+            there = [title for title in TOGETHER if title in self.sets]
             unsure = {title: ~self.accepted(names, self.together(names)[title], title) for title in there}
-            least = consensus.least_is_digit({title: self.is_digit[title] for title in there}, unsure)
+            least = least_is_digit({title: self.is_digit[title] for title in there}, unsure)
             self.on_cpu = self.on_cpu.model_copy(update={"least_is_digit": least})
             self.floats = self.floats.model_copy(update={"least_is_digit": least})
 
@@ -136,7 +143,7 @@ class Answers:
         found["threshold"] = self.on_cpu.threshold[key(names)]
         of_test = said["test"].max(1)
         for title, images in self.sets.items():
-            if title in consensus.TOGETHER and title not in SPLITS:
+            if title in TOGETHER and title not in SPLITS:
                 continue
             accepted = self.accepted(names, said[title], title)
             part: dict[str, Any] = {"refused": share(~accepted)}
@@ -190,7 +197,7 @@ def release(found: dict[str, Any], answers: Answers, names: list[str], models: P
                 (folder / path.name).symlink_to(path.resolve())
     values = {f"test_{name}": value for name, value in found[CONSENSUS]["test"].items()}
     values["test_accepted"] = 1 - found[CONSENSUS]["sets"]["test"]["refused"]["share"]
-    consensus.write(folder, names, answers.on_cpu, answers.floats, values)
+    write_consensus(folder, names, answers.on_cpu, answers.floats, values)
 
 
 def measure_own(found: dict[str, Any], pictures: list[Labelled], folder: Path, names: list[str]) -> None:

@@ -9,7 +9,7 @@ Each module NAME.py defines:
 - TASK: a subclass of `training.task.Task`, which says in five methods what the network learns from (`steps`, `batch`),
   its `loss`, its figures on validation data (`validate`), and the inputs, outputs and variable sizes of the exported
   graph (`graph`).
-- IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantization`).
+- IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantize`).
 - RELEASED = False, only if `make models` shall leave it out.
 
 `quintet train NAME` writes runs/NAME/, `quintet export NAME` writes models/NAME.onnx, and `make models` does both for
