@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from benchmarks.records import REPOSITORY, Record, hardware, parser, show
 from service.batch import output
-from training.report.docs import table_of
+from training.records import table_of
 
 DAMAGED = 100  # one file in so many is truncated
 BILLION = 10**9

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks.records import EXAMPLES, Record, hardware, parser, show
 from benchmarks.servers import BINARY, HOST, Process, form, megabytes, processor_seconds, serving
 from tests.hostile import bombs
-from training.report.docs import table_of
+from training.records import table_of
 
 SAMPLES = 0.004  # seconds between two looks at the memory
 BATCH = 32  # images in one call of /predict/batch

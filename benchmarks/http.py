@@ -34,7 +34,7 @@ from benchmarks.records import EXAMPLES, Record, hardware, parser, show
 from benchmarks.servers import HOST, Process, family, form, load, processor_seconds, request, serving
 from service import settings as environment
 from service.recogniser import Recogniser
-from training.report.docs import table_of
+from training.records import table_of
 
 Row = dict[str, Any]  # what one load gave
 

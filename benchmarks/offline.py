@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.records import Record, hardware, parser, show
 from service import settings as environment
 from service.recogniser import Recogniser
-from training.report.docs import table_of
+from training.records import table_of
 
 Run = Callable[[np.ndarray], object]  # a batch of images to whatever an engine answers
 Row = dict[str, Any]

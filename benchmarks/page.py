@@ -22,7 +22,7 @@ from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 from benchmarks.records import EXAMPLES, Record, hardware, parser, show
 from benchmarks.servers import HOST, serving
 from service import settings as environment
-from training.report.docs import table_of
+from training.records import table_of
 
 Points = list[tuple[float, float]]  # of a stroke, x and y in shares of the sheet
 Row = dict[str, Any]

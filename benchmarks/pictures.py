@@ -48,7 +48,7 @@ from training.data.doodles import drawings
 from training.data.omniglot import unseen_alphabets
 from training.data.writers import Source
 from training.measure.folder import distance, labelled
-from training.report.docs import table_of
+from training.records import table_of
 from training.scenes import texts
 from training.scenes.hands import Signs
 from training.scenes.writing import written

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import NAMES
-from training.report.docs import fill
+from training.records import fill
 
 Record = dict[str, Any]
 Table = Callable[[Record], str]  # a record to Markdown

@@ -31,7 +31,7 @@ from training import networks
 from training.data import mnist
 from training.loop import Run, autocast, clock, hardware, pick_device
 from training.recipe import MNIST_ALONE, cross_entropy
-from training.report.docs import table_of
+from training.records import table_of
 from training.task import Data
 
 WARM_UP = 3  # steps before the clock

@@ -31,7 +31,7 @@ WORKSHOP = {  # name: module, what it does
     "train": ("training.train", "train a network"),
     "export": ("training.export", "turn a trained network into models/NAME.onnx"),
     "evaluate": ("training.evaluate", "measure the models on the test set"),
-    "report": ("training.report.__main__", "write docs/results.md and its plots from what was measured"),
+    "report": ("training.report", "write docs/results.md and its plots from what was measured"),
     "benchmark": ("benchmarks", "measure speed or robustness"),
 }
 EXTRAS = {"training": "train", "benchmarks": "dev"}  # what they need besides the service

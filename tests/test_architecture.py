@@ -37,13 +37,15 @@ ALLOWED = {
     },
     "training.evaluate": {"training.report", "training.measure", "training.task", "service.inference"},
     "training.report": {
-        "training.measure",
+        "training.plots",
+        "training.records",
         "training.loop",
         "training.networks",
         "training.data",
-        "service.inference",
     },
+    "training.plots": {"training.records", "training.measure", "service.inference"},
     "training.measure": {
+        "training.records",
         "training.release",
         "training.task",
         "training.data",
@@ -60,6 +62,7 @@ ALLOWED = {
         "training.task",
         "service.inference",
     },
+    "training.records": {"service.inference"},
     "training.loop": {"training.task", "training.recipe"},
     "training.networks": {
         "training.scenes",

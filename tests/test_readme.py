@@ -12,8 +12,8 @@ from service.cli import WORKSHOP
 from service.http.openapi import MEANING
 from tests.conftest import REPOSITORY
 from tests.serving import serving
-from training.report.page import PARTS
-from training.report.records import Recorded
+from training.records import Recorded
+from training.report import PARTS
 
 README = REPOSITORY / "README.md"
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))

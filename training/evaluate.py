@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     from service.inference.artefact import UnusableArtefact
     from training.measure import evaluation
     from training.measure.folder import labelled
-    from training.report import page
+    from training.report import by_model, own
     from training.task import Data
 
     names = arguments.names or evaluation.voters(models)
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
             evaluation.record(found, answers, names, arguments.results)
     except (FileNotFoundError, UnusableArtefact) as error:
         sys.exit(str(error))
-    for text in (page.by_model(found), page.own(found), "\n".join(evaluation.weak(found))):
+    for text in (by_model(found), own(found), "\n".join(evaluation.weak(found))):
         if text:
             print(text)
     print(json.dumps(evaluation.rounded(found)))

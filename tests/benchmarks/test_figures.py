@@ -12,7 +12,7 @@ import pytest
 from benchmarks import NAMES, corruptions, gpu, http, offline, photographs, pictures
 from benchmarks.records import PAGE, RESULTS
 from benchmarks.servers import load, request
-from training.report.docs import fill
+from training.records import fill
 
 TABLES = {
     name: table

@@ -5,10 +5,8 @@ import pytest
 
 from tests.conftest import VOTERS
 from training.measure.evaluation import evaluate, record, release
-from training.report.__main__ import main, write
-from training.report.docs import fill
-from training.report.page import PARTS, comparison, digits, nondigits, summary, trainings
-from training.report.records import Recorded, record_runs
+from training.records import Recorded, fill
+from training.report import PARTS, comparison, digits, main, nondigits, record_runs, summary, trainings, write
 from training.task import Data
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}

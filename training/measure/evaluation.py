@@ -26,6 +26,7 @@ from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.folder import Labelled, measure_digits, measure_numbers
 from training.measure.sets import Images, of_foreign, of_mnist, of_writers
+from training.records import CONSENSUS, MEASURED, PROBABILITIES
 from training.release import (
     BY_CONFIDENCE,
     REFUSED,
@@ -37,10 +38,7 @@ from training.release import (
 )
 from training.task import Data
 
-MEASURED = "evaluation.json"
-PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
 BATCH = 250
-CONSENSUS = "consensus"  # its name beside the models' names
 SPLITS = "validation", "test"  # of MNIST
 WEAK = 0.1  # share of an equal weight below which a network is said to be weak
 

@@ -1,14 +1,18 @@
-"""What is recorded of the released artefacts and of their training."""
+"""What is recorded in results/ of the released artefacts, and how it gets into pages that people write."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service.inference.artefact import open_artefact
-from training.measure.evaluation import CONSENSUS, MEASURED, PROBABILITIES
 
+MEASURED = "evaluation.json"
+PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
+CONSENSUS = "consensus"  # its name beside the models' names
 RUNS, OFFLINE = "runs.json", "offline.json"
 MNIST_ALONE = "mnist_alone"  # the folder in results/ of the networks trained on MNIST alone
 ORDER = ("cnn", "faster_rcnn", "vgg16", "alexnet", "vit")  # order in the tables; other networks come last
@@ -43,26 +47,20 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def record_runs(runs: Path, results: Path) -> None:
-    """Write results/runs.json: settings, hardware, commit and the figures of each epoch of the networks in `runs`.
+def fill(page: Path, name: str, text: str) -> None:
+    """Write `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page, in place of what is there.
 
-    Raises FileNotFoundError if `runs` holds no run.
+    A text of nothing leaves what is there. Raises ValueError if the page has no such marks.
     """
-    import torch
+    before = page.read_text()
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if not marks.search(before):
+        raise ValueError(f"{page} has no marks <!-- {name} --> and <!-- /{name} -->.")
+    if text:
+        page.write_text(marks.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", before))
 
-    from training import networks
-    from training.loop import WEIGHTS, duration, read_metrics
 
-    found = []
-    for name in networks.voters():
-        metrics = read_metrics(runs / name)
-        if not metrics:
-            continue
-        trained = torch.load(runs / name / WEIGHTS, map_location="cpu", weights_only=True)
-        about = {key: trained[key] for key in ("initial_weights", "hardware", "torch", "commit")}
-        found.append(trained["settings"] | about | {"seconds": duration(metrics), "metrics": metrics})
-    if not found:
-        raise FileNotFoundError(f"{str(runs)!r} holds no run; start one with: quintet train NAME")
-    results.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(run) for run in found)  # one line per run, so that a diff shows the runs that changed
-    (results / RUNS).write_text(f"[\n{lines}\n]\n")
+def table_of(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "".join(f"|{'|'.join(map(str, line))}|\n" for line in lines)

@@ -1,11 +1,19 @@
-"""The tables and sentences that are generated, in Markdown: `PARTS` says where each stands."""
+"""Write the figures of docs/results.md and README.md, and their pictures, from recorded files: quintet report.
 
+The command reads the artefacts, and results/evaluation.json and results/test_probabilities.npz of `quintet evaluate`.
+If they exist, it also reads runs.json, offline.json and mnist_alone/ in results/. With --runs it first records the
+training of the released networks in runs.json. No figure is typed by hand: a page has marks, and what stands between
+them is written here.
+"""
+
+import argparse
+import json
+import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
-from training.measure.evaluation import CONSENSUS
-from training.report.docs import table_of
-from training.report.records import Recorded
+from training.records import CONSENSUS, RUNS, Recorded, fill, table_of
 
 # The titles of an evaluation's sets, in the order of the tables.
 DIGITS = {
@@ -30,6 +38,31 @@ NONDIGITS = {
 ALONE = "trained on MNIST alone"  # the title of a column
 COLUMNS = ["model", "parameters", "test accuracy", "macro F1", "loss", "ECE", "training", "file", "latency", ALONE]
 SUMMARY = ["model", "parameters", "test accuracy", "macro F1", "training", "latency"]
+
+
+def record_runs(runs: Path, results: Path) -> None:
+    """Write results/runs.json: settings, hardware, commit and the figures of each epoch of the networks in `runs`.
+
+    Raises FileNotFoundError if `runs` holds no run.
+    """
+    import torch
+
+    from training import networks
+    from training.loop import WEIGHTS, duration, read_metrics
+
+    found = []
+    for name in networks.voters():
+        metrics = read_metrics(runs / name)
+        if not metrics:
+            continue
+        trained = torch.load(runs / name / WEIGHTS, map_location="cpu", weights_only=True)
+        about = {key: trained[key] for key in ("initial_weights", "hardware", "torch", "commit")}
+        found.append(trained["settings"] | about | {"seconds": duration(metrics), "metrics": metrics})
+    if not found:
+        raise FileNotFoundError(f"{str(runs)!r} holds no run; start one with: quintet train NAME")
+    results.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(run) for run in found)  # one line per run, so that a diff shows the runs that changed
+    (results / RUNS).write_text(f"[\n{lines}\n]\n")
 
 
 def comparison(recorded: Recorded) -> str:
@@ -223,3 +256,41 @@ PARTS = {
     },
     "README.md": {"summary": summary, "elsewhere": elsewhere},
 }
+
+
+def write(models: Path, results: Path, root: Path | None = None, folder: Path = Path()) -> None:
+    """Write the pictures in `results` and, in `folder`, the generated parts of docs/results.md and README.md."""
+    from training import plots
+    from training.data import mnist
+
+    recorded = Recorded(models, results)
+    images, labels = (tensor.numpy() for tensor in mnist.load("test", root))
+    plots.curves(recorded.runs, results / "curves.png")
+    plots.confusions(recorded, results / "confusion.png")
+    plots.hardest(recorded, images, results / "hardest.png")
+    plots.latencies(recorded, results / "latency.png")
+    plots.pages(recorded, models, images, labels, results / "pages.png")
+    plots.browse(recorded.probabilities, images, results)
+    plots.sheet(mnist.watched(root)[0].numpy(), results / "watched.png")
+    for path, parts in PARTS.items():
+        for name, part in parts.items():
+            fill(folder / path, name, part(recorded))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0].removesuffix(": quintet report."))
+    parser.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
+    parser.add_argument("--runs", type=Path, help="record the runs below this folder first")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.runs is not None:
+            record_runs(arguments.runs, arguments.results)
+        write(arguments.models, arguments.results, arguments.data)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

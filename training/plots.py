@@ -13,8 +13,7 @@ from sklearn.metrics import confusion_matrix
 from service.inference.artefact import open_artefact
 from training.measure.detection import find
 from training.measure.detection import pages as compose_pages
-from training.measure.evaluation import CONSENSUS
-from training.report.records import Recorded
+from training.records import CONSENSUS, Recorded
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
