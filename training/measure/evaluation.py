@@ -6,26 +6,32 @@ images.
 
 import json
 import os
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+import torch
+from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 from service.inference.artefact import JUDGE, Artefact, open_artefact, open_finder, open_helper
 from service.inference.consensus import Calibration, key, mean_probabilities
 from service.inference.device import open_session
-from service.picture.ink import FILE
+from service.picture.digit import canonicalise
+from service.picture.ink import FILE, InkFinder
 from service.recogniser import Recogniser
-from training.data import mnist
+from training.data import doodles, drawings, glyphs, mnist, omniglot, optdigits, uji, unipen
+from training.data.nondigits import several
 from training.data.unipen import SLASHED
+from training.data.writers import Source
 from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.folder import Labelled, measure_digits, measure_numbers
-from training.measure.sets import Images, of_foreign, of_mnist, of_writers
+from training.recipe import NONE
 from training.records import CONSENSUS, MEASURED, PROBABILITIES
 from training.release import (
     BY_CONFIDENCE,
@@ -39,8 +45,23 @@ from training.release import (
 from training.task import Data
 
 BATCH = 250
+SEED = 0  # for drawing strokes and composing frames of several digits
 SPLITS = "validation", "test"  # of MNIST
 WEAK = 0.1  # share of an equal weight below which a network is said to be weak
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of images, all digits or all non-digits."""
+
+    images: np.ndarray  # (N, 1, 28, 28) uint8
+    labels: np.ndarray  # (N,) int64; NONE for non-digits
+    kinds: np.ndarray | None = None  # (N,) str: the character that was written
+    writers: int | None = None  # number of writers, if known
+
+    @property
+    def digits(self) -> bool:
+        return bool((self.labels != NONE).all())
 
 
 def evaluate(names: list[str], models: Path, data: Data) -> tuple[dict[str, Any], "Answers"]:
@@ -94,20 +115,18 @@ class Answers:
 
     def judge(self, session: onnxruntime.InferenceSession) -> None:
         """Run the network is_digit over every set."""
-        for title, images in self.sets.items():
-            parts = [images.images[i : i + BATCH] for i in range(0, len(images.images), BATCH)]
-            self.is_digit[title] = np.concatenate(
-                [np.asarray(session.run([JUDGE], {"images": part})[0]) for part in parts]
-            )
+        self.is_digit = {title: run(session, JUDGE, images.images, title) for title, images in self.sets.items()}
 
     def add(self, name: str, artefact: Artefact) -> None:
         """Run one artefact over every set."""
-        self.of[name] = {title: probabilities_of(artefact, images.images, title) for title, images in self.sets.items()}
+        self.of[name] = {
+            title: run(artefact.session, "probabilities", images.images, f"{name} {title}")
+            for title, images in self.sets.items()
+        }
         self.in_floats[name] = self.of[name]["validation"]
         if in_8_bits(artefact):
             session = open_session(artefact.content, "cpu", os.cpu_count() or 1, floats=True)
-            images = self.sets["validation"].images
-            self.in_floats[name] = probabilities_of(replace(artefact, session=session), images, "in floats")
+            self.in_floats[name] = run(session, "probabilities", self.sets["validation"].images, f"{name} in floats")
 
     def fit(self, names: list[str]) -> None:
         """Fit the consensus of every subset of `names`, and the least score of is_digit beside all of them."""
@@ -173,11 +192,10 @@ def in_8_bits(artefact: Artefact) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in graph.node)
 
 
-def probabilities_of(artefact: Artefact, images: np.ndarray, title: str = "") -> np.ndarray:
-    """Probabilities (N, 10) float32 of an artefact for images (N, 1, 28, 28) uint8."""
-    parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-    bar = tqdm(parts, desc=f"{artefact.name} {title}")
-    return np.concatenate([np.asarray(artefact.session.run(["probabilities"], {"images": part})[0]) for part in bar])
+def run(session: onnxruntime.InferenceSession, output: str, images: np.ndarray, title: str) -> np.ndarray:
+    """What a network says in `output` for images (N, 1, 28, 28) uint8, in batches; title: of the progress bar."""
+    bar = tqdm(range(0, len(images), BATCH), desc=title)
+    return np.concatenate([np.asarray(session.run([output], {"images": images[i : i + BATCH]})[0]) for i in bar])
 
 
 def release(found: dict[str, Any], answers: Answers, names: list[str], models: Path, folder: Path) -> None:
@@ -249,3 +267,65 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [rounded(inner) for inner in value]
     return round(value, 6) if isinstance(value, float) else value
+
+
+# The images.
+
+
+def of_mnist(root: Path | None, finder: InkFinder) -> Iterator[tuple[str, Images]]:
+    """MNIST's validation and test images, scikit-learn's digits, and frames with several test images.
+
+    The set "load_digits" has 1,797 digits of 8x8 pixels, prepared by the service's `canonicalise`.
+    """
+    for split in ("validation", "test"):
+        images, labels = mnist.load(split, root)
+        yield split, Images(images.numpy(), labels.numpy())
+    small: Any = load_digits()
+    seen = np.stack([canonicalise((image * (255 / 16)).astype(np.uint8), finder).image for image in small.images])
+    yield "load_digits", Images(seen[:, None], small.target)
+    yield "several", _several(mnist.load("test", root)[0])
+
+
+def of_writers(writers: Path | None) -> Iterator[tuple[str, Images]]:
+    """Digits and non-digits by the test writers, and signs and alphabets that no network is trained on.
+
+    The number of writers of optdigits is from its authors. The number of people who drew the doodles is unknown.
+    """
+    yield "unipen", _drawn(unipen.digits("test", writers))
+    yield "uji", _drawn(uji.digits("test", writers))
+    yield "optdigits", _drawn(optdigits.digits("test", writers), optdigits.TEST_WRITERS)
+    yield "letters", _drawn(unipen.letters("test", writers))
+    yield "omniglot", _drawn(omniglot.letters("test", writers))
+    yield "doodles", replace(_drawn(doodles.drawings("test", writers)), writers=None)
+    # To fit what is accepted, not to be measured on.
+    yield "unipen_validation", _drawn(unipen.digits("validation", writers))
+    yield "unseen_signs", _drawn(unipen.unseen_signs(writers))
+    yield "unseen_alphabets", _drawn(omniglot.unseen_alphabets(writers))
+
+
+def of_foreign(writers: Path | None) -> Iterator[tuple[str, Images]]:
+    """Symbols, doodles, gestures and typed signs of kinds that no network is trained on. Missing sets are left out."""
+    kinds = {
+        "unseen_symbols": drawings.unseen_symbols,
+        "unseen_sketches": drawings.unseen_doodles,
+        "unseen_gestures": drawings.unseen_gestures,
+        "unseen_typed": glyphs.unseen_typed,
+    }
+    for title, load in kinds.items():
+        try:
+            yield title, replace(_drawn(load(writers)), writers=None)
+        except FileNotFoundError as error:
+            tqdm.write(f"The set {title} is left out: {error}")
+
+
+def _drawn(source: Source, writers: int | None = None) -> Images:
+    images = source.draw(np.arange(len(source)), np.random.default_rng(SEED))[:, None]
+    return Images(images, source.labels, source.kinds, writers or len(np.unique(source.writers)))
+
+
+def _several(images: torch.Tensor) -> Images:
+    """As many frames as images, each with two or three of the images."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        made = (several(mnist.to_unit(images)) * 255).round().to(torch.uint8).numpy()
+    return Images(made, np.full(len(made), NONE))
