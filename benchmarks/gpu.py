@@ -8,24 +8,18 @@ with its reason, and the others go on.
     uv pip install -r requirements/cuda.txt -r requirements/dev.txt
     python -m benchmarks.gpu                       # about 10 minutes; writes gpu.json
     python -m benchmarks.gpu --device cpu --images 64 --calls 3 --without http   # tries the command without a GPU
-
-Until somebody has run it on a GPU, --placement says where onnxruntime places each node, without one: its CUDA provider
-divides a graph between the GPU and the CPU before it uses the device, so a stand-in for the CUDA runtime
-(benchmarks/stand_in.c) is enough to see the decision. It needs the CUDA wheels, nvidia-cuda-crt, gcc, nm and ldd, and
-ends with status 1 if a node is on the CPU or a shared library is missing.
 """
 
 import argparse
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +38,6 @@ from service.inference.cuda import FixedShapes
 from service.inference.shapes import PAGES, SIZES
 
 OUT = Path("gpu.json")
-STAND_IN = Path(__file__).parent / "stand_in.c"
-PROVIDER = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
-WHEELS = PROVIDER.parents[2] / "nvidia"
-DRIVER = "libcuda.so.1"  # part of the NVIDIA driver, not of a wheel
-CHILD = "PLACEMENT_OF"  # in the environment of the process that opens a session
-PLACED = re.compile(r"(?:All nodes|Node\(s\)) placed on \[(\w+)\]. Number of nodes: (\d+)")
-FUNCTION = re.compile(r"_?_?(cuda|cublas|cudnn|cufft|curand|nvrtc|cu[A-Z])\w*")
 WORKERS = 1, 4
 TOLERANCE = 1e-3  # of probabilities, between the GPU's floats and the CPU's
 
@@ -89,12 +76,7 @@ def placement(setup: Setup) -> dict[str, Any]:
 def _nodes(artefact: Artefact, device: str, shape: tuple[int, int, int]) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         session = devices.open_session(
-            artefact.content,
-            device,
-            1,
-            floats=device == "cuda",
-            shape=shape,
-            profile=Path(folder) / "run",
+            artefact.content, device, 1, floats=device == "cuda", shape=shape, profile=Path(folder) / "run"
         )
         session.run(list(artefact.outputs), {"images": np.zeros((shape[0], 1, *shape[1:]), np.uint8)})
         events = json.loads(Path(session.end_profiling()).read_text())
@@ -188,7 +170,10 @@ def http(setup: Setup) -> dict[str, Any]:
             record = Path(folder) / f"{workers}.json"
             command: list[str | Path] = [sys.executable, "-m", "benchmarks.http", "--servers", "floor", "service"]
             command += ["--workers", str(workers), "--record", str(record)]
-            _run(command, QUINTET_DEVICE=setup.device)
+            variables = os.environ | {"QUINTET_DEVICE": setup.device}
+            done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"benchmarks.http fails: {done.stderr[-500:]}")
             found[str(workers)] = json.loads(record.read_text())
     return found
 
@@ -214,103 +199,8 @@ def collect(setup: Setup, parts: list[str]) -> dict[str, Any]:
     return found
 
 
-# Where the nodes would be placed, without a GPU.
-
-
-class Missing(RuntimeError):
-    """A requirement is not installed; the message names it."""
-
-
-def missing_libraries() -> list[str]:
-    """The shared libraries that onnxruntime's CUDA provider needs and no wheel has. Raises Missing without wheels."""
-    folders = sorted({str(path.parent) for path in WHEELS.glob("**/lib*.so*")})
-    if not folders:
-        raise Missing(f"{WHEELS} holds no CUDA wheels; install requirements/cuda.txt.")
-    listing = _run(["ldd", PROVIDER], LD_LIBRARY_PATH=":".join(folders))
-    return sorted(line.split()[0] for line in listing.splitlines() if "not found" in line)
-
-
-def build(folder: Path) -> Path:
-    """Compile the stand-in into a folder. Returns the library. Raises Missing without a compiler or headers."""
-    headers = next(WHEELS.glob("*/include/cuda_runtime_api.h"), None)
-    if headers is None or not (headers.parent / "crt").exists():
-        raise Missing("CUDA's headers are not here; install requirements/cuda.txt and nvidia-cuda-crt.")
-    symbols = _run(["nm", "--dynamic", "--undefined-only", PROVIDER]).split()
-    names, named = {symbol.split("@")[0] for symbol in symbols if FUNCTION.match(symbol)}, STAND_IN.read_text()
-    others = sorted(name for name in names if f" {name}(" not in named and f"*{name}(" not in named)
-    (folder / "others.c").write_text("\n".join(f"long {name}(void) {{ return 0; }}" for name in others))
-    library = folder / DRIVER
-    command = ["gcc", "-w", "-shared", "-fPIC", f"-I{headers.parent}", STAND_IN, folder / "others.c"]
-    _run([*command, f"-Wl,-soname,{DRIVER}", "-o", library])
-    return library
-
-
-def place(model: Path, shape: tuple[int, int, int] | None, library: Path) -> dict[str, int]:
-    """The number of nodes of a model on each provider: {"CUDAExecutionProvider": 23}."""
-    asked = {CHILD: json.dumps([str(model), shape]), "LD_PRELOAD": str(library), "LD_LIBRARY_PATH": str(library.parent)}
-    log = _run([sys.executable, "-m", "benchmarks.gpu"], **asked)
-    found = {provider: int(count) for provider, count in PLACED.findall(log)}
-    if not found:
-        raise RuntimeError(f"onnxruntime did not log the placement of the nodes of {model}: {log[-300:]}")
-    return found
-
-
-def shapes_of(model: Path) -> list[tuple[int, int, int] | None]:
-    """The shapes (N, H, W) that the service fixes, and None for free shapes."""
-    free = onnxruntime.InferenceSession(model, providers=[devices.PROVIDERS["cpu"]]).get_inputs()[0].shape
-    pages = [(1, *page) for page in PAGES] if "H" in free else []
-    return [None, *((size, 28, 28) for size in SIZES), *pages]
-
-
-def _open(model: str, shape: tuple[int, int, int] | None) -> None:
-    """In a process of its own, open a session as the service does and log the placement of each node."""
-    quiet = devices.session_options
-
-    def verbose(threads: int) -> onnxruntime.SessionOptions:
-        options = quiet(threads)
-        options.log_severity_level, options.log_verbosity_level = 0, 1
-        return options
-
-    devices.session_options = verbose
-    onnxruntime.preload_dlls()
-    try:
-        devices.open_session(model, "cuda", 1, floats=True, shape=shape)
-    except Exception as error:  # expected, after the nodes were placed
-        print(devices.reason_of(error))
-
-
-def _run(command: list[str | Path], **environment: str) -> str:
-    try:
-        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise Missing(f"{command[0]} is not installed.") from error
-    if done.returncode > 0:
-        raise RuntimeError(f"{command[0]} fails: {done.stderr[-500:]}")
-    return done.stdout + done.stderr
-
-
-def place_all(models: Sequence[Path]) -> int:
-    """Print where the nodes of each model are, at each shape. Returns 1 if a node is on the CPU."""
-    missing = [library for library in missing_libraries() if library != DRIVER]
-    print(f"shared libraries that no wheel has, beside the driver's: {', '.join(missing) or 'none'}")
-    on_cpu = False
-    with tempfile.TemporaryDirectory() as folder:
-        library = build(Path(folder))
-        for model in models:
-            for shape in shapes_of(model):
-                nodes = place(model, shape, library)
-                on_cpu |= shape is not None and devices.PROVIDERS["cpu"] in nodes
-                print(model.stem, " x ".join(map(str, shape)) if shape else "any shape", nodes, flush=True)
-    return int(on_cpu or bool(missing))
-
-
 def main(argv: list[str] | None = None) -> None:
-    if asked := os.environ.get(CHILD):
-        model, shape = json.loads(asked)
-        _open(model, shape and tuple(shape))
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--placement", action="store_true", help="say where the nodes would be, without a GPU")
     parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
     parser.add_argument("--device", choices=sorted(devices.PROVIDERS), default="cuda", help="default: cuda")
     parser.add_argument("--images", type=int, default=10_000, help="of the comparison with the CPU; default: 10,000")
@@ -320,8 +210,6 @@ def main(argv: list[str] | None = None) -> None:
     models = environment.load().models
     try:
         names = load_consensus(models).names
-        if arguments.placement:
-            sys.exit(place_all([models / f"{name}.onnx" for name in names]))
         device = devices.choose_device(arguments.device)
         artefacts = {name: open_artefact(models / f"{name}.onnx", device, threads=1) for name in names}
     except RuntimeError as error:

@@ -10,8 +10,8 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -24,17 +24,6 @@ from training.records import table_of
 SAMPLES = 0.004  # seconds between two looks at the memory
 BATCH = 32  # images in one call of /predict/batch
 ROUTES = "/predict", "/read", "/predict/batch"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    maker: str
-    number: int  # of the file; with the seed, it makes the file again
-    body_bytes: int
-    cpu_s: float
-    rise_mb: float
-    status: int
-    answer: str
 
 
 def send(port: int, route: str, data: bytes) -> tuple[int, str]:
@@ -50,7 +39,8 @@ def send(port: int, route: str, data: bytes) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def cost(port: int, process: Process, route: str, data: bytes, maker: str, number: int) -> Cost:
+def cost(port: int, process: Process, route: str, data: bytes) -> Record:
+    """What one upload costs, and how it is answered."""
     rest, before = megabytes(process), processor_seconds(process)
     highest, done = rest, threading.Event()
 
@@ -64,22 +54,14 @@ def cost(port: int, process: Process, route: str, data: bytes, maker: str, numbe
     status, answer = send(port, route, data)
     done.set()
     watching.join()
-    return Cost(
-        maker=maker,
-        number=number,
-        body_bytes=len(data),
-        cpu_s=round(processor_seconds(process) - before, 2),
-        rise_mb=round(highest - rest, 1),
-        status=status,
-        answer=answer,
-    )
+    found: Record = {"body_bytes": len(data), "cpu_s": round(processor_seconds(process) - before, 2)}
+    return found | {"rise_mb": round(highest - rest, 1), "status": status, "answer": answer}
 
 
-def worst(costs: list[Cost]) -> Record:
+def worst(costs: list[Record]) -> Record:
     """The costs that are highest, and how often each status was the answer."""
-    found = {f"most_{key}": asdict(max(costs, key=lambda one: getattr(one, key))) for key in ("cpu_s", "rise_mb")}
-    statuses = [one.status for one in costs]
-    return found | {"statuses": {str(status): statuses.count(status) for status in sorted(set(statuses))}}
+    found = {f"most_{key}": max(costs, key=lambda one: one[key]) for key in ("cpu_s", "rise_mb")}
+    return found | {"statuses": Counter(sorted(str(one["status"]) for one in costs))}
 
 
 def table(record: Record) -> str:
@@ -110,12 +92,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             send(port, route, bombs.encode(bombs.Image.new("L", (64, 64)), "TIFF"))
         for kind in arguments.formats:
             makers = bombs.MAKERS[kind]
-            costs: dict[str, list[Cost]] = {route: [] for route in arguments.routes}
+            costs: dict[str, list[Record]] = {route: [] for route in arguments.routes}
             for number in tqdm(range(arguments.files), desc=kind):
                 maker = makers[number % len(makers)]
                 data = maker(np.random.default_rng([arguments.seed, number]))[: bombs.BODY]
                 for route, found in costs.items():
-                    found.append(cost(port, process, route, data, maker.__name__, number))
+                    made = {"maker": maker.__name__, "number": number}  # with the seed, they make the file again
+                    found.append(made | cost(port, process, route, data))
             rows[kind] = {route: worst(found) for route, found in costs.items()}
     setting = {"hardware": hardware(), "files": arguments.files, "seed": arguments.seed}
     show("hostile", {"setting": setting, "formats": rows}, table, arguments.record)
