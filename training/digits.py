@@ -24,9 +24,8 @@ from scipy.special import log_softmax
 from torch import nn
 
 from training.data import mnist
-from training.data.augmentation import degrade, move
+from training.data.augmentation import degrade, move, spoil
 from training.data.batches import LOAD, Batches
-from training.data.nondigits import spoil
 from training.recipe import NONE, DigitRecipe, cross_entropy
 from training.task import Graph, Task
 

@@ -1,8 +1,9 @@
-"""Augmentation of a whole batch at once, on the device that holds it.
+"""What is done to a whole batch at once, on the device that holds it.
 
-`move` changes the writing and `degrade` the picture. They are separate functions because a detector places the moved
-digits on a page before it degrades the page. A recipe's `Augment` sets the amounts and probabilities. Each degradation
-improves the accuracy on pictures degraded in that way (docs/training.md); none improves it on clean ones.
+`spoil` makes non-digits of some of its digits: several in one frame. `move` changes the writing and `degrade` the
+picture. The last two are separate functions because a detector places the moved digits on a page before it degrades the
+page. A recipe's `Augment` sets the amounts and probabilities. Each degradation improves the accuracy on pictures
+degraded in that way (docs/training.md); none improves it on clean ones.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from training.recipe import Augment
+from training.recipe import NONE, Augment
 
 FIELD = 4  # knots a side of a smooth random field
 
@@ -168,3 +169,43 @@ def stripe(images: torch.Tensor) -> torch.Tensor:
     start, width = _amount(images, -0.25, 0.75), _amount(images, 0.2, 0.5)  # shares of a side
     place = torch.where(_happens(images, 0.7), columns / images.shape[3], rows / images.shape[2])
     return torch.where((place >= start) & (place < start + width), 1 - images, images)
+
+
+def spoil(images: torch.Tensor, labels: torch.Tensor, share: float | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Replace the first `share` of a batch by several digits in one frame; None changes nothing.
+
+    This is outlier exposure (Hendrycks et al., https://arxiv.org/abs/1812.04606): for a non-digit, a classifier learns
+    to give all ten digits the same probability (`training.recipe.cross_entropy`), and a detector to find nothing.
+
+    images: (N, 1, 28, 28) float32, 0 background to 1 ink, in random order; labels: (N,). Returns both in the same
+    shapes; the label of a replaced image is NONE.
+    """
+    count = round((share or 0.0) * len(images))
+    if count == 0:
+        return images, labels
+    return torch.cat([several(images[:count]), images[count:]]), labels.index_fill(
+        0, torch.arange(count, device=labels.device), NONE
+    )
+
+
+def several(images: torch.Tensor) -> torch.Tensor:
+    """Two or three digits side by side, or two on top of each other, for each of images (N, 1, 28, 28)."""
+    n = len(images)
+    chance = uniform(images, 0, 1)
+    three, over = chance < 0.3, chance > 0.75
+    size = torch.where(three, uniform(images, 0.4, 0.5), uniform(images, 0.55, 0.75))
+    size = torch.where(over, uniform(images, 0.8, 1.0), size)
+    apart = torch.where(three, uniform(images, 0.5, 0.62), uniform(images, 0.28, 0.45))
+    apart = torch.where(over, uniform(images, 0.1, 0.3), apart)  # the frame runs from -1 to 1
+    others = torch.randint(n, (2, n), device=images.device)
+    made = torch.maximum(_placed(images, -apart, size), _placed(images[others[0]], apart, size))
+    middle = _placed(images[others[1]], torch.zeros_like(apart), size)
+    return torch.where(three.view(-1, 1, 1, 1), torch.maximum(made, middle), made)
+
+
+def _placed(images: torch.Tensor, x: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """Images scaled by `size` (N,), moved sideways by `x` (N,) and a little up or down."""
+    zero = torch.zeros_like(x)
+    rows = [torch.stack([1 / size, zero, -x / size], 1), torch.stack([zero, 1 / size, uniform(images, -0.1, 0.1)], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)

@@ -28,37 +28,8 @@ UNSEEN_SIGNS = frozenset(("hash", "percent", "less", "asciicircum", "lbrace", "b
 LOOKALIKES = {SYMBOLS: lookalikes.SYMBOLS, DOODLES: lookalikes.DOODLES, GESTURES: lookalikes.GESTURES}
 
 
-def symbols(split: str, root: Path | str | None = None) -> Source:
-    """Detexify's symbols of a split."""
-    return _source(SYMBOLS, split, root)
-
-
-def doodles(split: str, root: Path | str | None = None) -> Source:
-    """The doodles of a split."""
-    return _source(DOODLES, split, root)
-
-
-def gestures(split: str, root: Path | str | None = None) -> Source:
-    """The gestures by a split's writers."""
-    return _source(GESTURES, split, root)
-
-
-def unseen_symbols(root: Path | str | None = None) -> Source:
-    """The symbols of the kinds that no network is trained on."""
-    return _source(SYMBOLS, "unseen", root)
-
-
-def unseen_doodles(root: Path | str | None = None) -> Source:
-    """The doodles of the categories that no network is trained on."""
-    return _source(DOODLES, "unseen", root)
-
-
-def unseen_gestures(root: Path | str | None = None) -> Source:
-    """The gestures of the kinds that no network is trained on, by all writers."""
-    return _source(GESTURES, "unseen", root)
-
-
-def _source(file: tuple[str, str], split: str, root: Path | str | None) -> Source:
+def _source(file: tuple[str, str], split: str, root: Path | str | None = None) -> Source:
+    """The drawings of a split; "unseen": those of the kinds that no network is trained on, by everybody."""
     if split != "unseen":
         check_split(split)
     strokes, unseen = _load(file, folder(root).joinpath(*file))
@@ -72,6 +43,10 @@ def _source(file: tuple[str, str], split: str, root: Path | str | None) -> Sourc
     nobody = strokes.writer[rows] < 0  # each drawing then counts as a person of its own
     writers = np.where(nobody, rows, strokes.writer[rows])
     return Source(partial(draw_some, strokes, rows), np.full(len(rows), NONE), strokes.label[rows], writers)
+
+
+symbols, doodles, gestures = (partial(_source, file) for file in (SYMBOLS, DOODLES, GESTURES))
+unseen_symbols, unseen_doodles, unseen_gestures = (partial(load, "unseen") for load in (symbols, doodles, gestures))
 
 
 @cache

@@ -44,18 +44,14 @@ def unseen_typed(root: Path | str | None = None) -> Source:
     return _source(pictures, kinds, np.flatnonzero(unknown))
 
 
-def letters(split: str, root: Path | str | None = None) -> Source:
-    """CoMNIST's capital letters of a split."""
+def _drawn(file: tuple[str, str], mirrored: float, split: str, root: Path | str | None = None) -> Source:
+    """The drawings of a split; mirrored: share of them."""
     check_split(split)
-    pictures, kinds, _ = _load(folder(root).joinpath(*LETTERS))
-    return _source(pictures, kinds, np.flatnonzero(split_of_nameless(len(kinds)) == split))
+    pictures, kinds, _ = _load(folder(root).joinpath(*file))
+    return _source(pictures, kinds, np.flatnonzero(split_of_nameless(len(kinds)) == split), mirrored)
 
 
-def doodles(split: str, root: Path | str | None = None) -> Source:
-    """Doodles of five categories of a split."""
-    check_split(split)
-    pictures, kinds, _ = _load(folder(root).joinpath(*DOODLES))
-    return _source(pictures, kinds, np.flatnonzero(split_of_nameless(len(kinds)) == split), MIRRORED)
+letters, doodles = partial(_drawn, LETTERS, 0.0), partial(_drawn, DOODLES, MIRRORED)
 
 
 @cache

@@ -25,7 +25,7 @@ from service.picture.digit import canonicalise
 from service.picture.ink import FILE, InkFinder
 from service.recogniser import Recogniser
 from training.data import doodles, drawings, glyphs, mnist, omniglot, optdigits, uji, unipen
-from training.data.nondigits import several
+from training.data.augmentation import several
 from training.data.unipen import SLASHED
 from training.data.writers import Source
 from training.measure import detection

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.conftest import draw
-from training.data.nondigits import spoil
+from training.data.augmentation import spoil
 from training.recipe import NONE, cross_entropy
 
 
