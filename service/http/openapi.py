@@ -23,6 +23,7 @@ ABOUT = """Five networks read a handwritten digit: a CNN, Faster R-CNN, VGG16, A
 Send a photograph, a scan or a drawing; the service finds the ink. An error is a status and one sentence. If the service
 has an API key, all routes except health and the pages need the header `Authorization: Bearer KEY`. Bodies may be
 compressed, with `Content-Encoding: gzip` or `deflate`."""
+KEY = "the API key, if the service has one"
 MEANING = {
     400: "not an image, damaged, or no ink in it",
     401: "API key missing or wrong",
@@ -79,10 +80,10 @@ READING = (400, 404, 422, *WORK)
 Content = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Operation:
-    summary: str
     tag: str
+    summary: str
     answer: Any = None  # its type; None for text
     statuses: tuple[int, ...] = ()  # of errors, besides 401 and 500
     is_open: bool = False  # whether it needs no API key
@@ -110,62 +111,47 @@ def _object(media_type: str, field: str, kind: dict[str, Any]) -> Content:
 TENSORS = {"application/json": {"schema": tensors.Infer}, "application/octet-stream": {"schema": FILE}}
 OPERATIONS = {  # by path: none has two methods that are described
     "/predict": Operation(
-        summary="Read one digit",
-        tag="digits",
-        answer=answers.Prediction,
-        statuses=READING,
+        "digits",
+        "Read one digit",
+        answers.Prediction,
+        READING,
         options=PredictOptions,
         body=_one("image"),
         example=PREDICTION,
     ),
     "/predict/batch": Operation(
-        summary="Read one digit from each of several images",
-        tag="digits",
-        answer=list[answers.Prediction | answers.Error],
-        statuses=READING,
+        "digits",
+        "Read one digit from each of several images",
+        list[answers.Prediction | answers.Error],
+        READING,
         options=PredictOptions,
         body=_several("images"),
         example=[PREDICTION, {"error": SENTENCE[400], "status": 400}],
     ),
     "/read": Operation(
-        summary="Read any number of digits",
-        tag="digits",
-        answer=answers.Text,
-        statuses=READING,
-        options=ReadOptions,
-        body=_one("image"),
+        "digits", "Read any number of digits", answers.Text, READING, options=ReadOptions, body=_one("image")
     ),
-    "/models": Operation(summary="What is served", tag="models", answer=list[answers.Model]),
+    "/models": Operation("models", "What is served", list[answers.Model]),
     "/models/{model}/inside": Operation(
-        summary="How one model comes to its answer",
-        tag="models",
-        answer=answers.Inside,
-        statuses=(404, *READING),
+        "models",
+        "How one model comes to its answer",
+        answers.Inside,
+        READING,
         options=InsideOptions,
         body=_one("image"),
     ),
-    "/metrics": Operation(summary="Metrics", tag="operation"),
-    "/livez": Operation(summary="Whether the process answers", tag="operation", answer=v2.Live, is_open=True),
-    "/readyz": Operation(
-        summary="Whether it should be sent requests", tag="operation", answer=v2.Ready, is_open=True, statuses=(503,)
-    ),
-    "/v2": Operation(summary="The server", tag="v2", answer=v2.Server),
-    "/v2/health/live": Operation(summary="As /livez", tag="v2", answer=v2.Live, is_open=True),
-    "/v2/health/ready": Operation(summary="As /readyz", tag="v2", answer=v2.Ready, is_open=True, statuses=(503,)),
-    "/v2/repository/index": Operation(summary="All models", tag="v2", answer=list[v2.Listed], statuses=WORK),
-    "/v2/models/{model}": Operation(summary="A model's tensors", tag="v2", answer=v2.Metadata, statuses=(404,)),
-    "/v2/models/{model}/ready": Operation(
-        summary="Whether a model answers", tag="v2", answer=v2.ModelReady, statuses=(404,)
-    ),
-    "/v2/models/{model}/config": Operation(
-        summary="A model's configuration", tag="v2", answer=v2.Config, statuses=(404,)
-    ),
+    "/metrics": Operation("operation", "Metrics"),
+    "/livez": Operation("operation", "Whether the process answers", v2.Live, is_open=True),
+    "/readyz": Operation("operation", "Whether it should be sent requests", v2.Ready, (503,), is_open=True),
+    "/v2": Operation("v2", "The server", v2.Server),
+    "/v2/health/live": Operation("v2", "As /livez", v2.Live, is_open=True),
+    "/v2/health/ready": Operation("v2", "As /readyz", v2.Ready, (503,), is_open=True),
+    "/v2/repository/index": Operation("v2", "All models", list[v2.Listed], WORK),
+    "/v2/models/{model}": Operation("v2", "A model's tensors", v2.Metadata, (404,)),
+    "/v2/models/{model}/ready": Operation("v2", "Whether a model answers", v2.ModelReady, (404,)),
+    "/v2/models/{model}/config": Operation("v2", "A model's configuration", v2.Config, (404,)),
     "/v2/models/{model}/infer": Operation(
-        summary="Classify or read images",
-        tag="v2",
-        answer=tensors.InferAnswer,
-        statuses=(400, 404, *WORK),
-        body=TENSORS,
+        "v2", "Classify or read images", tensors.InferAnswer, (400, 404, *WORK), body=TENSORS
     ),
 }
 
@@ -186,13 +172,7 @@ def description(routes: Iterable[BaseRoute], networks: Sequence[str], models: Se
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {
-                "HTTPBearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "the API key, if the service has one",
-                }
-            },
+            "securitySchemes": {"HTTPBearer": {"type": "http", "scheme": "bearer", "description": KEY}},
         },
     }
 
@@ -209,7 +189,7 @@ def _operation(route: Route, about: Operation, models: Sequence[str], schemas: d
         "tags": [about.tag],
         "summary": about.summary,
         "description": getdoc(route.endpoint) or "",
-        "operationId": _id(route),
+        "operationId": f"v2_{route.name}" if route.path.startswith("/v2") else route.name,  # a client's method
         "parameters": _parameters(route, about, models),
         "responses": {"200": {"description": "the answer", "content": content}},
     }
@@ -221,11 +201,6 @@ def _operation(route: Route, about: Operation, models: Sequence[str], schemas: d
         described = {kind: value | {"schema": _schema(value["schema"], schemas)} for kind, value in about.body.items()}
         result["requestBody"] = {"required": True, "content": described}
     return result
-
-
-def _id(route: Route) -> str:
-    """The name of a client's method."""
-    return f"v2_{route.name}" if route.path.startswith("/v2") else route.name
 
 
 def _parameters(route: Route, about: Operation, models: Sequence[str]) -> list[dict[str, Any]]:
