@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..inference.shapes import LARGEST
 from ..settings import Settings
-from . import output
-from .score import Scorer
-from .sources import Image, Piece, Reader
+from .output import Scorer, schema
+from .sources import Piece, Reader
+from .unpack import Image
 
 if TYPE_CHECKING:
     import pyarrow
@@ -73,7 +73,7 @@ class Actor:
 
     def __init__(self, settings: Settings, models: str | None, read: bool) -> None:
         self.scorer = Scorer(settings, models, read, threads=1)
-        self.schema = output.schema(self.scorer.names, read)
+        self.schema = schema(self.scorer.names, read)
 
     def __call__(self, rows: "pyarrow.Table") -> "pyarrow.Table":
         import pyarrow as pa

@@ -18,12 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import output
-from .sources import Image, Reader, find
+from .sources import Reader, find
+from .unpack import Image
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from .score import Row
+    from .output import Row
 
 LOADED = 128  # encoded images in memory at once
 MEMORY = 64_000_000  # bytes of them, unless one alone has more
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .. import __version__
     from .. import settings as environment
     from ..inference.consensus import load_consensus
+    from . import output
 
     engine = arguments.engine or ("ray" if find_spec("ray") and output.has_parquet() else "plain")
     if engine == "ray" and not find_spec("ray"):
@@ -80,9 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(images: Iterator[Image], arguments: argparse.Namespace, settings: "Settings") -> None:
     """Without Ray: score the images that have no row in the folder yet. The models' threads decode them too."""
-    from .score import Scorer
+    from . import output
 
-    scorer = Scorer(settings, arguments.models, arguments.read, settings.threads)
+    scorer = output.Scorer(settings, arguments.models, arguments.read, settings.threads)
     done = output.paths(arguments.out)
     progress = Progress(len(done))
     part = output.next_part(arguments.out)

@@ -24,10 +24,6 @@ PIECE = 16_000_000  # bytes of a table in one piece, about
 Piece = tuple[Part, ...]  # read one after another by one task: files, an archive, or row groups of one table
 
 
-class NoSource(ValueError):
-    """A source has no image; the message names it."""
-
-
 class Died(Exception):
     """The reading process ended; the message is the reason."""
 
@@ -35,7 +31,7 @@ class Died(Exception):
 def find(sources: Iterable[str], reader: "Reader") -> list[Piece]:
     """Divide the images of files, folders and glob patterns into pieces; each image is in one piece.
 
-    Raises NoSource, and ImportError if there are tables but pyarrow is not installed.
+    Raises ValueError for a source without images, and ImportError if there are tables but pyarrow is not installed.
     """
     pieces: list[Piece] = []
     files: list[Part] = []
@@ -76,7 +72,7 @@ def _expand(source: str) -> list[str]:
     else:
         found = [name for name in glob.iglob(source, recursive=True) if not os.path.isdir(name)]
     if not found:
-        raise NoSource(f"{source!r} is neither a file nor a folder or pattern that contains images.")
+        raise ValueError(f"{source!r} is neither a file nor a folder or pattern that contains images.")
     return [os.path.abspath(name) for name in found]
 
 

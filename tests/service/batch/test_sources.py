@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from service.batch.sources import NoSource, find
+from service.batch.sources import find
 from service.batch.unpack import quoted
 from tests.service.batch.archives import LIMIT, images, pack
 
@@ -25,7 +25,7 @@ def test_folders_files_and_patterns_name_each_image_once(tmp_path):
 @pytest.mark.parametrize("source", ["nothing", "nothing/?.png", ".", "x" * 5_000])
 def test_a_source_without_images_is_named(tmp_path, source, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NoSource) as refused:
+    with pytest.raises(ValueError) as refused:
         find([source], reader=None)
     assert str(refused.value) == f"{source!r} is neither a file nor a folder or pattern that contains images."
 
