@@ -132,8 +132,8 @@ def small_cnn() -> nn.Sequential:
 
 def load(device: torch.device) -> list[torch.Tensor]:
     """Training (60,000) and test images (N, 1, 28, 28) float32, about zero mean and unit deviation, and labels."""
-    splits = {split: mnist.load(split) for split in mnist.SPLITS}
-    parts = [torch.cat([splits[s][i] for s in ("train", "validation")]) for i in (0, 1)] + list(splits["test"])
+    both = zip(mnist.load("train"), mnist.load("validation"), strict=True)
+    parts = *map(torch.cat, both), *mnist.load("test")
     images, labels, test_images, test_labels = (part.to(device) for part in parts)
     return [scaled(images), labels, scaled(test_images), test_labels]
 

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import anyio
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..settings import Settings
+from .errors import error
 from .observability import Exchange
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -45,7 +46,7 @@ class Gate:
             if sentence is None:
                 await app(scope, receive, send)
             else:
-                await _error(401, sentence, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+                await error(401, sentence, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
         return app if self.key is None else check
 
@@ -54,7 +55,7 @@ class Gate:
 
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
             if self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
-                await _error(429, self.busy(), {"Retry-After": str(RETRY)})(scope, receive, send)
+                await error(429, self.busy(), {"Retry-After": str(RETRY)})(scope, receive, send)
             else:
                 await Visit(self, scope, receive, send).run(app)
 
@@ -185,8 +186,4 @@ class Visit:
 
     async def _refuse(self, status: int, sentence: str, headers: dict[str, str] | None) -> None:
         if self.is_refused:
-            await _error(status, sentence, headers)(self.scope, self.receive, self.send)
-
-
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status, headers)
+            await error(status, sentence, headers)(self.scope, self.receive, self.send)

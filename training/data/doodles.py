@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from service.picture.framing import frame
-from training.data.writers import TEST_TURNS, TURNS, VALIDATION_TURNS, Source, check_split, existing, folder
+from training.data.writers import Source, check_split, existing, folder, split_of
 from training.recipe import NONE
 
 INK = 0.5  # share of full ink above which a pixel belongs to the drawing
@@ -17,10 +17,8 @@ def drawings(split: str, root: Path | str | None = None) -> Source:
     check_split(split)
     with np.load(existing(folder(root) / "quickdraw" / "doodles.npz")) as file:
         pictures, kinds = file["images"], file["label"]
-    turns = np.arange(len(pictures)) % TURNS
-    held_out = {"validation": np.isin(turns, VALIDATION_TURNS), "test": np.isin(turns, TEST_TURNS)}
-    held_out["train"] = ~(held_out["validation"] | held_out["test"])
-    rows = np.flatnonzero(held_out[split] & (pictures.max((1, 2)) > 255 * INK))
+    splits = split_of(np.arange(len(pictures)), np.zeros(len(pictures)))
+    rows = np.flatnonzero((splits == split) & (pictures.max((1, 2)) > 255 * INK))
     return Source(partial(_draw, pictures[rows]), np.full(len(rows), NONE), kinds[rows], rows)
 
 

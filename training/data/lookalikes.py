@@ -76,12 +76,8 @@ SYMBOLS = frozenset(
         # 9
         "barg crg g htg htq mathfrak-lbrace-g-rbrace mathfrak-lbrace-q-rbrace mathparagraph paragraph reve "
         "rho rhookschwa scriptg wynn "
-        # 1 or 6
-        "quoteleft "
-        # 1 or 9
-        "quoteright "
-        # 6 or 8
-        "delta "
+        # one of several
+        "delta quoteleft quoteright "
     ).split()
 )
 # Quick, Draw!'s categories.
@@ -103,21 +99,8 @@ DOODLES = frozenset(
         "bowtie eyeglasses hourglass peanut snowman "
         # 9
         "headphones hot_air_balloon lollipop spoon tennis_racquet "
-        # 0 or 1
-        "finger "
-        # 1 or 7
-        "axe boomerang floor_lamp knee rifle streetlight "
-        # 2 or 5
-        "snake "
-        # 2 or 6
-        "nose "
-        # 3 or 9
-        "ear "
-        # 6 or 9
-        "garden_hose hurricane snail "
-        # 1 or 2 or 5
-        "lightning "
-        # 2 or 3 or 5
+        # one of several
+        "finger axe boomerang floor_lamp knee rifle streetlight snake nose ear garden_hose hurricane snail lightning "
         "squiggle zigzag "
     ).split()
 )

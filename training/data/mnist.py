@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torchvision.datasets import MNIST
 
-from training.data.writers import Source
+from training.data.writers import Source, check_split
 
 SIZE = 28  # pixels a side
 HELD_OUT = 12  # every twelfth training image is for validation: 5,000 of the 60,000, spread over all writers
-SPLITS = ("train", "validation", "test")
 
 
 def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,8 +22,7 @@ def load(split: str, root: Path | str | None = None) -> tuple[torch.Tensor, torc
     `root` defaults to the environment's MNIST_ROOT, else data/. torchvision downloads missing files.
     Raises ValueError for an unknown split, FileNotFoundError if the files are missing and cannot be downloaded.
     """
-    if split not in SPLITS:
-        raise ValueError(f"Unknown split {split!r}; known splits: {', '.join(SPLITS)}.")
+    check_split(split)
     root = Path(root or os.environ.get("MNIST_ROOT") or "data")
     files = root / "MNIST" / "raw"
     prefix = "t10k" if split == "test" else "train"
