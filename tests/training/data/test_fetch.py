@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data import fetch, unipen_format
+from training.data import fetch
 from training.data.strokes import Strokes
 
 INCLUDED = """.VERSION 1.0
@@ -40,7 +40,7 @@ LABELS = """.VERSION 1.0
 
 @pytest.fixture
 def unipen():
-    return unipen_format.Unipen({"data/1a/abc/one.dat": LABELS, "include/abc/data/one.dat": INCLUDED})
+    return fetch.Unipen({"data/1a/abc/one.dat": LABELS, "include/abc/data/one.dat": INCLUDED})
 
 
 def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
@@ -55,12 +55,12 @@ def test_unipen_segments_become_strokes_of_numbered_writers(unipen, tmp_path):
 def test_unipen_numbers_are_words_of_digits():
     file = LABELS + '.SEGMENT WORD 0-2 ? "to"\n'
     files = {"data/7/abc/one.dat": file, "include/abc/data/one.dat": INCLUDED}
-    assert [label for label, *_ in unipen_format.Unipen(files).samples("numbers")] == ["41"]
+    assert [label for label, *_ in fetch.Unipen(files).samples("numbers")] == ["41"]
 
 
 def test_unipen_ranges_of_components_are_counted():
-    assert unipen_format.components_of("2-3,7") == [2, 3, 7]
-    assert unipen_format.components_of("4:10-5:2") == [4, 5]
+    assert fetch.components_of("2-3,7") == [2, 3, 7]
+    assert fetch.components_of("4:10-5:2") == [4, 5]
 
 
 def test_a_curve_keeps_the_points_that_make_it():
