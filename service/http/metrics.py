@@ -58,7 +58,15 @@ def rows(descriptor: int | None, worker: int) -> tuple[np.ndarray, int]:
     return whole, worker % len(whole)
 
 
-class Counts:
+class Family:
+    """Numbers of one metric. `Metrics` gives them their place in the row of a worker."""
+
+    size: int
+    place: slice
+    row: Row  # the part of the worker's row that is theirs
+
+
+class Counts(Family):
     """A counter, or a gauge: a number for each combination of its labels' values."""
 
     def __init__(self, kind: str, name: str, about: str, sparse: bool = False, **labels: Sequence[Any]) -> None:
@@ -66,28 +74,23 @@ class Counts:
         self.kind, self.name, self.about, self.sparse, self.labels = kind, name, about, sparse, list(labels)
         self.keys = list(product(*labels.values()))
         self.size = len(self.keys)
-        self.row: Row = [0.0]
-        self.first = 0  # until `Metrics` places it
-
-    def place(self, row: Row, first: int) -> None:
-        self.row, self.first = row, first
-        self.at = {key if len(key) > 1 else key[0] if key else None: first + n for n, key in enumerate(self.keys)}
+        self.at = {key if len(key) > 1 else key[0] if key else None: n for n, key in enumerate(self.keys)}
 
     def add(self, key: Any = None, amount: float = 1.0) -> None:
         self.row[self.at[key]] += amount
 
-    def family(self, total: np.ndarray) -> Any:
+    def shown(self, total: np.ndarray) -> Any:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         family = kind(self.name, self.about, labels=self.labels)
-        for key, value in zip(self.keys, total[self.first :], strict=False):
+        for key, value in zip(self.keys, total, strict=True):
             if value or not self.sparse:
                 family.add_metric(list(map(str, key)), value)
         return family
 
 
-class Times:
+class Times(Family):
     """A histogram for each value of its label."""
 
     def __init__(
@@ -97,19 +100,14 @@ class Times:
         self.bounds, self.label, self.values = tuple(map(float, bounds)), label, tuple(values)
         self.width = len(self.bounds) + 2  # a count for each bound and for what is above all, and the sum
         self.size = self.width * len(self.values)
-        self.row: Row = [0.0]
-        self.first = 0
-
-    def place(self, row: Row, first: int) -> None:
-        self.row, self.first = row, first
-        self.at = {value: first + number * self.width for number, value in enumerate(self.values)}
+        self.at = {value: number * self.width for number, value in enumerate(self.values)}
 
     def observe(self, amount: float, value: Any = "") -> None:
         first = self.at[value]
         self.row[first + bisect_left(self.bounds, amount)] += 1
         self.row[first + self.width - 1] += amount
 
-    def family(self, total: np.ndarray) -> Any:
+    def shown(self, total: np.ndarray) -> Any:
         from prometheus_client.core import HistogramMetricFamily
 
         family = HistogramMetricFamily(self.name, self.about, labels=[self.label] if self.label else [])
@@ -183,7 +181,7 @@ class Metrics:
             "Pages of /read: every mark accepted as a digit, some of them, or none",
             accepted=("all", "some", "none"),
         )
-        self.families = [value for value in vars(self).values() if isinstance(value, Counts | Times)]
+        self.families = [value for value in vars(self).values() if isinstance(value, Family)]
         self.rows, self.worker = self._place(*(shared or rows(None, 0)))
 
     def _place(self, whole: np.ndarray, worker: int) -> tuple[np.ndarray, int]:
@@ -196,10 +194,10 @@ class Metrics:
         row: Row = memoryview(whole[worker])  # pyright: ignore[reportAssignmentType] # of float64
         first = 1
         for family in self.families:
-            family.place(row, first)
-            first += family.size
+            family.place = slice(first, first := first + family.size)
+            family.row = row[family.place]
         row[0] = mark
-        row[self.waiting.first] = 0.0  # of a worker before this one
+        self.waiting.row[0] = 0.0  # of a worker before this one
         return whole, worker
 
     def took(self, route: str, status: int, seconds: float, size: int | None) -> None:
@@ -234,7 +232,7 @@ class Metrics:
 
         total = self.rows.sum(0)
         for family in self.families:
-            yield family.family(total)
+            yield family.shown(total[family.place])
         info = GaugeMetricFamily(
             "quintet_model_info",
             "1 for each served model, its file and where it runs",
