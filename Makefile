@@ -40,7 +40,6 @@ RESULTS ?= results
 JOBS ?= 2
 
 models: data  ## train, export and evaluate all networks; goes on where it was stopped
-	$(BIN)/python -m training.plan $(NETWORKS) --runs $(RUNS)
 	$(MAKE) --no-print-directory -k -j $(JOBS) $(NETWORKS:%=$(MODELS)/%.onnx)
 	$(BIN)/python -m training.evaluate --models $(MODELS) --results $(RESULTS)
 	$(BIN)/python -m training.report --models $(MODELS) --results $(RESULTS) --runs $(RUNS)

@@ -25,7 +25,6 @@ ALLOWED = {
         "training.data",
         "training.recipe",
     },
-    "training.plan": {"training.loop", "training.networks"},
     "training.export": {"training.release", "training.networks", "training.task"},
     "training.own": {
         "training.measure",

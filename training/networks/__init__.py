@@ -1,4 +1,4 @@
-"""The networks, one file each. A new file here is trained, resumed, exported and planned like the others.
+"""The networks, one file each. A new file here is trained, resumed and exported like the others.
 
 Each module NAME.py defines:
 
