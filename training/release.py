@@ -1,8 +1,8 @@
 """Make what the service runs: models/NAME.onnx of a trained network, and models/consensus.json of all of them.
 
-The exported graph must give PyTorch's numbers. Before, batch norm is folded into the layer before it, and large weights
-are rounded to 16 bits. If the network's module has IN_8_BITS, the graph is then converted to one that multiplies in 8
-bits, by onnxruntime's static quantisation, and may be a little worse: `Graph.check_8_bits` says by how much.
+Batch norm is folded into the layer before it, and large weights are rounded to 16 bits. The exported graph must then
+give PyTorch's numbers. If the network's module has IN_8_BITS, the graph is converted to one that multiplies in 8 bits,
+by onnxruntime's static quantisation, and may be a little worse: `Graph.check_8_bits` says by how much.
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
@@ -32,8 +32,7 @@ from training.digits import REFUSED, temperature
 from training.loop import WEIGHTS, duration, read_metrics
 from training.task import Data, Graph
 
-ARITHMETIC_BITS = "arithmetic_bits"  # entry of the metadata: 8, or 32 for floats
-PRECISION = {8: "8-bit weights and activations", 32: "16-bit weights, 32-bit arithmetic"}  # the same in words
+PRECISION = {8: "8-bit weights and activations", 32: "16-bit weights, 32-bit arithmetic"}  # by bits
 HALF = 1024  # numbers; a tensor of this size or larger is stored in 16 bits
 # "Add" is among them because a residual sum in floats would keep the convolution before it in floats too.
 KINDS = ["Conv", "Gemm", "MatMul", "Add"]
@@ -112,7 +111,7 @@ def properties_of(
         "hardware": trained["hardware"],
         "torch": trained["torch"],
         "commit": trained["commit"],
-        ARITHMETIC_BITS: bits,
+        "arithmetic_bits": bits,
         "precision": PRECISION[bits],
         **graph.properties,
     }
