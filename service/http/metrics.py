@@ -181,7 +181,7 @@ class Metrics:
             "Pages of /read: every mark accepted as a digit, some of them, or none",
             accepted=("all", "some", "none"),
         )
-        self.families = [value for value in vars(self).values() if isinstance(value, Family)]
+        self.families = [value for value in vars(self).values() if isinstance(value, Counts | Times)]
         self.rows, self.worker = self._place(*(shared or rows(None, 0)))
 
     def _place(self, whole: np.ndarray, worker: int) -> tuple[np.ndarray, int]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.data import mnist
+from training.data.writers import SPLITS
 
 
 def test_every_twelfth_training_image_validates(small_mnist):
@@ -15,7 +16,7 @@ def test_every_twelfth_training_image_validates(small_mnist):
 
 
 def test_no_image_is_in_two_splits(mnist_root):
-    seen = [{image.numpy().tobytes() for image in mnist.load(split, mnist_root)[0]} for split in mnist.SPLITS]
+    seen = [{image.numpy().tobytes() for image in mnist.load(split, mnist_root)[0]} for split in SPLITS]
     assert [len(split) for split in seen] == [55_000, 5_000, 10_000]
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
