@@ -35,7 +35,7 @@ from service.inference import driver
 from service.inference.artefact import Artefact, open_artefact
 from service.inference.consensus import load_consensus
 from service.inference.cuda import FixedShapes
-from service.inference.shapes import PAGES, SIZES
+from service.inference.shapes import SIZES
 
 OUT = Path("gpu.json")
 WORKERS = 1, 4
@@ -67,8 +67,7 @@ def placement(setup: Setup) -> dict[str, Any]:
     """By model and shape, from onnxruntime's profiler: how many nodes ran on each provider, and the kernels started."""
     found = {}
     for artefact in setup.artefacts.values():
-        pages = [(1, *page) for page in PAGES] if "scores" in artefact.outputs else []
-        for shape in [*((size, 28, 28) for size in SIZES), *pages]:
+        for shape in [(size, 28, 28) for size in SIZES]:
             found[f"{artefact.name} {shape}"] = _nodes(artefact, setup.device, shape)
     return found
 
@@ -131,19 +130,6 @@ def _free(setup: Setup, names: list[str]) -> Callable[[np.ndarray], Any]:
     return lambda images: [artefact.session.run(list(artefact.outputs), {"images": images}) for artefact in chosen]
 
 
-def pages(setup: Setup) -> list[dict[str, Any]]:
-    """`benchmarks.offline`'s rows: the detector on a page of each shape, free and fixed with CUDA graphs."""
-    fixed, rows = _fixed(setup), []
-    for artefact in setup.artefacts.values():
-        for height, width in PAGES if "scores" in artefact.outputs else ():
-            made = np.random.default_rng(0).integers(0, 256, (16, 1, height, width), np.uint8)
-            title = f"{artefact.name} {height} x {width}"
-            rows.append(row("free", title, 1, measure(_free(setup, [artefact.name]), made, 1, setup.calls)))
-            run = measure(lambda page, a=artefact: fixed.detect(page, a.name), made, 1, setup.calls)
-            rows.append(row("graphs", title, 1, run))
-    return rows
-
-
 def memory(setup: Setup) -> dict[str, Any]:
     """MiB: of this process on the GPU by nvidia-smi, and the weights of one copy of all models."""
     found = {"file_mib": round(sum(len(artefact.content) for artefact in setup.artefacts.values()) / 2**20, 1)}
@@ -182,7 +168,7 @@ def _fixed(setup: Setup, graph: bool = True) -> FixedShapes:
     return FixedShapes(setup.artefacts, setup.device, graph=graph)
 
 
-PARTS = {part.__name__: part for part in (machine, placement, parity, speed, pages, memory, http)}
+PARTS = {part.__name__: part for part in (machine, placement, parity, speed, memory, http)}
 
 
 def collect(setup: Setup, parts: list[str]) -> dict[str, Any]:

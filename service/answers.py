@@ -14,7 +14,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 # Why an image, or a mark in it, is not accepted as a digit.
-Reason = Literal["no_ink", "several_digits", "no_digit", "faint", "unsure"]
+Reason = Literal["no_ink", "several_digits", "other_marks", "no_digit", "faint", "unsure"]
 
 
 class Answer(BaseModel):

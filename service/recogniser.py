@@ -40,19 +40,20 @@ from .inference.predictor import Output, Predictor, Share
 from .inference.shapes import LARGEST
 from .picture.decode import grey_from_upload
 from .picture.digit import Canonical, canonicalise
-from .picture.errors import InvalidImage, OutOfTime
+from .picture.errors import BlankImage, InvalidImage, OutOfTime, TooMuchWork
 from .picture.isolation import SECONDS, Budget
-from .reading.crowd import count_digits
 from .reading.line import OTHER
-from .reading.reader import around, read
+from .reading.reader import around, count, read
 from .settings import Settings
 
 DECIMALS = 6  # of probabilities
 SURE = 0.95  # confidence of a digit that is not doubtful; below it, the page shows a digit as doubtful too
+MANY = 200  # marks, at least, of which so many are too much work
 Picture = bytes | str | Path | np.ndarray | Image.Image
 
 NOTES: dict[Reason, str] = {
     "no_ink": "The image holds no ink.",
+    "other_marks": "There are other marks beside the digit; send the image to /read, which reads them all.",
     "faint": "What stands out from the background is hardly writing.",
     "no_digit": "This does not look like a digit.",
     "unsure": "The networks are not sure enough that this is a digit.",
@@ -66,6 +67,7 @@ class Seen:
     canonical: Canonical
     reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
     digits: int  # that stand in it
+    others: int  # marks that are no digits
     came: float  # when it came, was begun, was decoded and was ready for the models, by time.perf_counter
     begun: float
     decoded: float
@@ -250,11 +252,30 @@ class Recogniser:
         grey, reduced = self._grey(picture, budget)
         decoded = time.perf_counter()
         canonical = canonicalise(grey, self.predictor.finder)
-        digits = 1 if canonical.crowd is None else count_digits(canonical.crowd, self.predictor)
+        digits, others = self._count(canonical)
         ready = time.perf_counter()
         return Seen(
-            canonical=canonical, reduced=reduced, digits=digits, came=came, begun=begun, decoded=decoded, ready=ready
+            canonical=canonical,
+            reduced=reduced,
+            digits=digits,
+            others=others,
+            came=came,
+            begun=begun,
+            decoded=decoded,
+            ready=ready,
         )
+
+    def _count(self, canonical: Canonical) -> tuple[int, int]:
+        """How many digits, at least the one that was found, and how many other marks stand in a picture."""
+        if canonical.crowd is None:
+            return 1, 0
+        try:
+            digits, others = count(canonical.crowd, self.predictor)
+        except BlankImage:  # the pieces are as small as dirt, or as thin as print
+            return 1, 0
+        except TooMuchWork:
+            return 1, MANY
+        return max(1, digits), others if digits else 0
 
     def _grey(self, picture: Picture, budget: Budget | None = None) -> tuple[np.ndarray, float]:
         """The grey picture (H, W) uint8, upright and reduced, and the pixels of the upload per pixel of it."""
@@ -311,6 +332,8 @@ class Recogniser:
         """Why an image is not accepted as one digit; None if it is."""
         if seen.digits != 1:
             return "several_digits"
+        if seen.others:
+            return "other_marks"
         if not seen.canonical.is_sure:
             return "faint"
         return verdict.reason

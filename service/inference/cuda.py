@@ -18,7 +18,7 @@ from onnxruntime import OrtValue
 
 from .artefact import Artefact
 from .device import CudaUnusable, open_session, reason_of
-from .shapes import LARGEST, PAGES, SIZES, page_for, size_for
+from .shapes import LARGEST, SIZES, size_for
 
 logger = logging.getLogger("bentoml.quintet")
 
@@ -57,7 +57,7 @@ class Bound:
 
 
 class FixedShapes:
-    """Sessions of every model for each batch size in `shapes.SIZES`, and of a detector for each of `shapes.PAGES`.
+    """Sessions of every model for each batch size in `shapes.SIZES`.
 
     A captured graph belongs to the thread that captured it: one thread makes an object of this class and calls it.
     device: "cuda", or "cpu" to test this class without a GPU. Raises CudaUnusable if a model does not run.
@@ -73,12 +73,10 @@ class FixedShapes:
     ) -> None:
         self.captured: dict[str, bool] = {}  # whether it runs as a CUDA graph, by model and shape
         self._artefacts, self._device, self._gpu, self._open_session = artefacts, device, gpu, open_session
-        self._images = {shape: self._buffer(shape) for shape in self._shapes()}
-        self._bound: dict[tuple[str, tuple[int, int, int]], Bound] = {}
-        for shape in self._shapes():
-            for name, artefact in artefacts.items():
-                if shape[1:] == (28, 28) or "scores" in artefact.outputs:
-                    self._bound[name, shape] = self._open(artefact, shape, graph)
+        self._images = {size: self._buffer(size) for size in SIZES}
+        self._bound = {
+            (name, size): self._open(artefact, size, graph) for size in SIZES for name, artefact in artefacts.items()
+        }
 
     def classify(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[Outputs, float]]:
         """Run models on images (N, 1, 28, 28) uint8. Returns {name: ({output: array of N rows}, milliseconds)}."""
@@ -92,30 +90,20 @@ class FixedShapes:
             for name in names
         }
 
-    def detect(self, page: np.ndarray, name: str) -> Outputs | None:
-        """Run a detector on one page (1, 1, H, W) uint8. None if it fits none of `shapes.PAGES`."""
-        height, width = page.shape[2:]
-        fitting = page_for(height, width)
-        if fitting is None:
-            return None
-        page = np.pad(page, [(0, 0), (0, 0), (0, fitting[0] - height), (0, fitting[1] - width)])
-        return self._run(page, [name], 1)[name][0]
-
     def _run(self, images: np.ndarray, names: Sequence[str], size: int) -> dict[str, tuple[Outputs, float]]:
-        shape = size, *images.shape[2:]
         filled = np.zeros((size, *images.shape[1:]), np.uint8)
         filled[: len(images)] = images
-        self._images[shape].update_inplace(filled)
+        self._images[size].update_inplace(filled)
         found = {}
         for name in names:
             start = time.perf_counter()
-            outputs = self._bound[name, shape].run()  # waits for the GPU
+            outputs = self._bound[name, size].run()  # waits for the GPU
             found[name] = {key: value[: len(images)] for key, value in outputs.items()}, _since(start)
         return found
 
-    def _open(self, artefact: Artefact, shape: tuple[int, int, int], graph: bool) -> Bound:
+    def _open(self, artefact: Artefact, size: int, graph: bool) -> Bound:
         """Open and warm up a session. It uses no graph if capturing fails or changes the answers."""
-        title = f"{artefact.name} at {' x '.join(map(str, shape))}"
+        title = f"{artefact.name} at {size} x 28 x 28"
         for captured in [True, False] if graph else [False]:
             try:
                 session = self._open_session(
@@ -124,11 +112,11 @@ class FixedShapes:
                     threads=1,
                     floats=self._device == "cuda",
                     gpu=self._gpu,
-                    shape=shape,
+                    shape=(size, 28, 28),
                     graph=captured,
                 )
-                bound = Bound(session, artefact.outputs, self._images[shape], self._device, self._gpu)
-                self._compare(bound, artefact, shape)
+                bound = Bound(session, artefact.outputs, self._images[size], self._device, self._gpu)
+                self._compare(bound, artefact, size)
             except Exception as error:  # onnxruntime's exceptions have many classes
                 if not captured:
                     raise CudaUnusable(f"{title} does not run on the GPU: {reason_of(error)}") from error
@@ -138,23 +126,18 @@ class FixedShapes:
                 return bound
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _compare(self, bound: Bound, artefact: Artefact, shape: tuple[int, int, int]) -> None:
+    def _compare(self, bound: Bound, artefact: Artefact, size: int) -> None:
         """Raise RuntimeError unless the answer is the plain session's: a badly captured graph repeats old answers."""
-        images = np.random.default_rng(sum(shape)).integers(0, 256, (shape[0], 1, *shape[1:]), np.uint8)
-        self._images[shape].update_inplace(images)
+        images = np.random.default_rng(size).integers(0, 256, (size, 1, 28, 28), np.uint8)
+        self._images[size].update_inplace(images)
         found = bound.run()["probabilities"]
         expected = artefact.session.run(["probabilities"], {INPUT: images})[0]
         largest = float(np.abs(found - expected).max())
         if not largest <= TOLERANCE:
             raise RuntimeError(f"its probabilities differ from the plain session's by {largest:.2g}")
 
-    def _buffer(self, shape: tuple[int, int, int]) -> OrtValue:
-        return OrtValue.ortvalue_from_numpy(np.zeros((shape[0], 1, *shape[1:]), np.uint8), self._device, self._gpu)
-
-    @staticmethod
-    def _shapes() -> list[tuple[int, int, int]]:
-        """All shapes (N, H, W), the largest first."""
-        return [(size, 28, 28) for size in SIZES] + [(1, *page) for page in PAGES]
+    def _buffer(self, size: int) -> OrtValue:
+        return OrtValue.ortvalue_from_numpy(np.zeros((size, 1, 28, 28), np.uint8), self._device, self._gpu)
 
 
 def _since(start: float) -> float:

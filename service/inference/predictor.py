@@ -181,26 +181,6 @@ class Predictor:
         """
         return self._add(Job(future=Future(), work=work), here).result()
 
-    def detect(self, pages: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find digits of 12 to 64 pixels on pages (N, 1, H, W) uint8, 0 background to 255 ink, with Faster R-CNN.
-
-        Returns boxes (N, K, 4) in pixels of the page and scores (N, K, 10), both float32; K is 0 without a detector.
-        Raises DeviceLost.
-        """
-        detector = next((model for model in self.artefacts.values() if "scores" in model.outputs), None)
-        if detector is None:
-            return np.zeros((len(pages), 0, 4), np.float32), np.zeros((len(pages), 0, 10), np.float32)
-
-        def find() -> tuple[np.ndarray, np.ndarray]:
-            if self.fixed is not None and len(pages) == 1:
-                found = self.fixed.detect(pages, detector.name)
-                if found is not None:
-                    return found["boxes"], found["scores"]
-            boxes, scores = detector.session.run(["boxes", "scores"], {"images": pages}, self._giving_back)
-            return np.asarray(boxes), np.asarray(scores)
-
-        return self.do(find, here=self.fixed is None)
-
     def read_lines(self, lines: np.ndarray) -> np.ndarray:
         """What is written on lines (N, 1, H, W) uint8, as `service.reading.line` describes it. Raises DeviceLost.
 

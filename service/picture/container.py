@@ -5,6 +5,7 @@ allocates the size that it claims and reads every piece of metadata. So `inspect
 and refuses. Every other picture is decoded in a process of its own (`isolation`), which needs no second parser.
 """
 
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from .errors import ImageTooLarge, InvalidImage, TooMuchWork
 Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "HEIC", "AVIF"]  # JPEG also opens MPO, of some phones
 FORMATS: tuple[Format, ...] = get_args(Format)
 READABLE = 1024  # pixels of the longer side that are enough to read a page; a larger picture is reduced at once
+STRIP = 8  # a picture that is longer, in units of its shorter side, keeps more pixels along it, and none more in all
 MEMORY = 256_000_000  # bytes that a decoder may hold of its pixels: 64 million of 4 bytes
 PLAIN = 16_000_000  # bytes of pixels up to which a picture is decoded here, where several are decoded at once
 MOST_METADATA = 1_000  # segments or chunks beside the pixels; an ordinary file has fewer than 100
@@ -77,6 +79,16 @@ class Header:
         """Whether it may be decoded in this process: whole, and at a cost that several at once may have."""
         pixels = self.width * self.height
         return self.ended and pixels * self.pixel <= PLAIN and pixels * self.scans <= 4 * PLAIN
+
+
+def along(width: int, height: int) -> float:
+    """By how much more pixels a picture is looked at along its longer side, 1 for all but strips."""
+    return math.sqrt(max(1.0, max(width, height) / max(min(width, height), 1) / STRIP))
+
+
+def readable(width: int, height: int) -> int:
+    """Pixels of the longer side of a picture that are enough to read it."""
+    return round(READABLE * along(width, height))
 
 
 def kind_of(data: bytes, formats: tuple[Format, ...]) -> Format:
@@ -188,7 +200,8 @@ def _jpeg(data: bytes) -> Header:
         at = start + length
     if progressive or scans > 1:
         return Header(name="progressive JPEG", width=width, height=height, pixel=2 * samples, scans=scans, ended=ended)
-    reduced = max(side for side in (1, 2, 4, 8) if side * READABLE <= max(width, height, READABLE))
+    enough = readable(width, height)
+    reduced = max(side for side in (1, 2, 4, 8) if side * enough <= max(width, height, enough))
     return Header(name="JPEG", width=width, height=height, pixel=4 / reduced**2, ended=ended)
 
 

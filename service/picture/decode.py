@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from .container import FORMATS, READABLE, Format, inspect, kind_of
+from .container import FORMATS, Format, inspect, kind_of, readable
 from .decoder import load
 from .isolation import Budget, Decoders, shared
 
@@ -40,7 +40,7 @@ def grey_from_upload(
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
     Returns (H, W) uint8 as it is meant to be looked at (turned by its EXIF tag, transparency over a background that
-    shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than READABLE. Grey
+    shows the ink), and the pixels of the upload per pixel of the result: 1 unless it is larger than `readable`. Grey
     levels are of lightness, or, where that hardly tells the ink from its paper, of the mixture of colours that does.
 
     budget: what the pictures of one request may take together; default: this one has a budget of its own.
@@ -68,7 +68,7 @@ def grey_from_upload(
 
 
 def _grey(image: Image.Image) -> np.ndarray:
-    """A picture of mode L, RGB, RGBA, I or F to (H, W) uint8, at most READABLE."""
+    """A picture of mode L, RGB, RGBA, I or F to (H, W) uint8, at most `readable`."""
     if image.mode in ("I", "F"):  # 16- and 32-bit pictures have no agreed range, so it is stretched
         values = _shrink(np.asarray(image, np.float32)).astype(np.float64)
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
@@ -86,10 +86,10 @@ def _grey(image: Image.Image) -> np.ndarray:
 
 
 def _shrink(pixels: np.ndarray) -> np.ndarray:
-    longest = max(pixels.shape[:2])
-    if longest <= READABLE:
+    longest, enough = max(pixels.shape[:2]), readable(*pixels.shape[:2])
+    if longest <= enough:
         return pixels
-    size = [max(1, round(side * READABLE / longest)) for side in pixels.shape[1::-1]]
+    size = [max(1, round(side * enough / longest)) for side in pixels.shape[1::-1]]
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 

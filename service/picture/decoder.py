@@ -29,7 +29,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from .container import DAMAGED, MEMORY, READABLE, Format, check_size
+from .container import DAMAGED, MEMORY, Format, check_size, readable
 from .errors import ImageTooLarge, InvalidImage, TooMuchWork
 
 PLUGINS = (  # imported here, because Pillow would import all that it has for some of them
@@ -61,7 +61,7 @@ ERRORS = {error.__name__: error for error in (InvalidImage, ImageTooLarge, TooMu
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """A decoded picture, reduced so that its longer side has less than twice READABLE pixels."""
+    """A decoded picture, reduced so that its longer side has less than twice `readable` pixels."""
 
     image: Image.Image  # of mode L, RGB, RGBA, I or F
     width: int  # pixels of the upload
@@ -108,8 +108,8 @@ def _open(data: bytes, kind: Format) -> tuple[Image.Image, int, int]:
     """A file before its pixels are decoded, and the width and height it has; a JPEG will be decoded reduced."""
     image = Image.open(BytesIO(data), formats=[kind])
     width, height = image.size
-    longest = max(width, height, 1)
-    image.draft(None, (max(1, READABLE * width // longest), max(1, READABLE * height // longest)))
+    longest, enough = max(width, height, 1), readable(width, height)
+    image.draft(None, (max(1, enough * width // longest), max(1, enough * height // longest)))
     return image, width, height
 
 
@@ -153,12 +153,12 @@ def _mode(image: Image.Image) -> str:
 
 
 def _reduced(part: Callable[[Box], Image.Image], width: int, height: int, mode: str) -> Image.Image:
-    """A picture converted to a mode and reduced by a whole number, so that about READABLE pixels are left.
+    """A picture converted to a mode and reduced by a whole number, so that about `readable` pixels are left.
 
     part: gives what is in a box of the picture. It is asked for a little at a time, because Pillow copies what it
     converts.
     """
-    factor = max(1, max(width, height) // READABLE)
+    factor = max(1, max(width, height) // readable(width, height))
     if factor == 1:
         return _converted(part((0, 0, width, height)), mode)
     whole = Image.new(mode, (-(-width // factor), -(-height // factor)))

@@ -18,7 +18,7 @@ NEAR = 0.25  # of the digit's longer side: a part further away belongs to someth
 SPECK = 0.03  # of the ink of the digit: a part with less is dirt, which makes the digit look higher than it is
 AT_EDGE = 0.25  # weight of ink that touches the picture's edge: without it, a digit that is cut off hides a whole one
 OTHER, OTHER_INK = 0.5, 0.2  # of the digit's height, unless it is near, and ink: what has less is no other digit
-WIDE = 1.2  # of its height: a digit that is wider may be several
+WIDE = 0.9  # of its height: a digit that is wider may be several, such as a joined 10
 # Pixels of a 28x28 picture that pass for framed: the ink's longer side, at least and at most, and off the middle.
 # MNIST-C loses .2 % of its digits so, 2 % of the blurred ones without it (benchmarks.pictures, part corrupted).
 NEARLY = 16, 25.5, 3.0
@@ -52,10 +52,11 @@ class Ink:
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """Ink that may be of several digits."""
+    """A picture that may hold several digits."""
 
-    ink: np.ndarray  # (H, W) uint8, of the whole picture
-    height: int  # pixels of the digit that was chosen
+    picture: np.ndarray  # (H, W) uint8
+    ink: np.ndarray  # (H, W) uint8, of all of it
+    scale: float  # pixels of the ink per pixel of the picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,6 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         if in_fog or _is_nearly_framed(ink):
             return _unchanged(255 - picture if dark else picture)
     image, fit, x, y = frame(ink.digit, ink.mask)
-    _, top, _, bottom = ink.box
     return Canonical(
         image=image,
         scale=ink.scale * fit,
@@ -115,7 +115,7 @@ def canonicalise(picture: np.ndarray, finder: InkFinder) -> Canonical:
         y=y,
         size=picture.shape[::-1],
         ink=ink.digit,
-        crowd=Crowd(ink=ink.levels, height=bottom - top) if ink.is_crowded else None,
+        crowd=Crowd(picture=picture, ink=ink.levels, scale=ink.scale) if ink.is_crowded else None,
         is_sure=not is_shown(picture) or is_sure(ink.levels[ink.mask]),
     )
 
@@ -196,5 +196,6 @@ def _look(picture: np.ndarray, finder: InkFinder, longest: int) -> Ink | None:
     keep[0], keep[digit] = False, True
     much = mass >= OTHER_INK * mass[digit]
     several = (much & (keep | (boxes[:, 3] >= OTHER * height))).sum() > 1
-    crowded = bool(several or width > WIDE * height)
+    wide, high = stops[keep].max(0) - starts[keep].min(0)
+    crowded = bool(several or wide > WIDE * high)
     return Ink(levels=levels, mask=keep[parts], scale=scale, is_crowded=crowded)

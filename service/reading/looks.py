@@ -29,8 +29,6 @@ class Models(Protocol):
 
     def read_lines(self, lines: np.ndarray, /) -> np.ndarray: ...
 
-    def detect(self, pages: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]: ...
-
 
 class Looks:
     """Asks the models `names` until `deadline`, a time by time.perf_counter(), None for never."""

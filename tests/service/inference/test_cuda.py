@@ -9,7 +9,7 @@ import pytest
 from service.inference.cuda import FixedShapes
 from service.inference.device import CudaUnusable, DeviceLost, open_session
 from service.inference.predictor import Predictor
-from service.inference.shapes import LARGEST, PAGES, SIZES, page_for, size_for
+from service.inference.shapes import LARGEST, SIZES, size_for
 
 
 @pytest.fixture(scope="module")
@@ -51,28 +51,6 @@ def test_an_answer_stays_when_the_next_batch_overwrites_the_buffers(fixed):
     assert (first == before).all()
 
 
-@pytest.mark.parametrize("height, width", [(64, 64), (56, 51), (56, 100), (56, 252)])
-def test_pages_are_padded_to_the_next_shape(plain, fixed, height, width):
-    page = noise(1, 1, height, width)
-    found = fixed.detect(page, "faster_rcnn")
-    (shape,) = {page_for(height, width)}
-    padded = np.pad(page, [(0, 0), (0, 0), (0, shape[0] - height), (0, shape[1] - width)])
-    boxes, scores = plain.artefacts["faster_rcnn"].session.run(["boxes", "scores"], {"images": padded})
-    assert np.abs(found["scores"] - scores).max() < 1e-3 and np.abs(found["boxes"] - boxes).max() < 0.05
-
-
-def test_page_that_fits_no_shape_runs_at_its_own(plain, fixed):
-    page = noise(1, 1, 80, 300)
-    assert fixed.detect(page, "faster_rcnn") is None
-    expected = plain.detect(page)
-    plain.fixed = fixed
-    try:
-        found = plain.detect(page)
-    finally:
-        plain.fixed = None
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
-
-
 def test_predictor_gives_the_same_verdicts_through_fixed_shapes(small):
     images = np.full((5, 1, 28, 28), 255, np.uint8)
     expected = small.classify(images, small.names).verdicts
@@ -83,8 +61,6 @@ def test_predictor_gives_the_same_verdicts_through_fixed_shapes(small):
 def test_shapes_are_few_and_the_largest_is_first():
     assert list(SIZES) == sorted(SIZES, reverse=True) and SIZES[-1] == 1
     assert [size_for(count) for count in (1, 2, 8, 9, LARGEST)] == [1, 8, 8, 32, 32]
-    assert page_for(56, 65) == (64, 128) and page_for(64, 64) == (64, 64) and page_for(65, 10) is None
-    assert list(PAGES) == sorted(PAGES, reverse=True)
 
 
 def test_graphs_are_used_where_they_can_be_captured(small):

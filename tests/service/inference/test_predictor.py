@@ -12,7 +12,7 @@ from service.inference.artefact import UnusableArtefact, open_artefact
 from service.inference.device import DeviceLost, choose_device, open_session
 from service.inference.predictor import Predictor, UnknownModel
 from service.inference.shapes import LARGEST
-from tests.conftest import REPOSITORY, draw, write_consensus
+from tests.conftest import REPOSITORY, write_consensus
 
 
 @pytest.fixture
@@ -91,22 +91,6 @@ def test_cuda_runs_on_cuda(released):
         on_cpu = open_session(released / f"{name}.onnx", "cpu", 1, floats=True)
         expected = on_cpu.run(["probabilities"], {"images": images})[0]
         assert np.abs(found - expected).max() < 1e-3
-
-
-def test_nothing_is_detected_without_scores(predictor):
-    boxes, scores = predictor.detect(np.zeros((2, 1, 28, 60), np.uint8))
-    assert (boxes.shape, scores.shape) == ((2, 0, 4), (2, 0, 10))
-
-
-def test_detector_sees_each_digit_of_a_page(released):
-    page = np.concatenate([np.zeros((60, 20), np.uint8), *[255 - _typed(text) for text in "38"]], 1)
-    boxes, scores = Predictor(released, "cpu", threads=1).detect(page[None, None])
-    sure = scores[0].max(1) > 0.5
-    assert sorted(int((box[0] + box[2]) / 2) // 60 for box in boxes[0][sure]) == [0, 1]
-
-
-def _typed(text):
-    return draw(text, (60, 60), 1.2, 3)
 
 
 class Broken:
@@ -253,8 +237,8 @@ def test_onnxruntime_never_falls_back_by_itself(small_models, monkeypatch):
 
 
 @pytest.mark.slow
-def test_large_page_leaves_no_memory_behind(released):
-    """Bug: onnxruntime kept the memory of the largest page, 300 MB, and each larger page added to it.
+def test_long_lines_leave_no_memory_behind(released):
+    """Bug: onnxruntime kept the memory of the largest picture, 300 MB, and each larger one added to it.
 
     It runs in a process of its own, in which no other test holds or frees memory.
     """
@@ -264,8 +248,8 @@ from pathlib import Path
 from service.inference.predictor import Predictor
 predictor = Predictor(Path({str(released)!r}), "cpu", threads=1)
 memory = []
-for side in (64, 512, 1024):
-    predictor.detect(np.zeros((1, 1, side, side), np.uint8))
+for width in (64, 2048, 4096):
+    predictor.read_lines(np.zeros((8, 1, 40, width), np.uint8))
     memory.append(psutil.Process().memory_info().rss)
 print(memory[-1] - memory[0])
 """
