@@ -275,7 +275,7 @@ class Recogniser:
             return 1, 0
         except TooMuchWork:
             return 1, MANY
-        return max(1, digits), others if digits else 0
+        return (digits, others) if digits else (1, max(0, others - 1))
 
     def _grey(self, picture: Picture, budget: Budget | None = None) -> tuple[np.ndarray, float]:
         """The grey picture (H, W) uint8, upright and reduced, and the pixels of the upload per pixel of it."""

@@ -62,13 +62,19 @@ def inked(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
 def framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
     """The pieces as one digit, (28, 28) uint8."""
     left, top, right, bottom = hull(pieces)
+    mask = np.pad(_mask(pieces), 1)
+    crop = np.pad(ink[top:bottom, left:right], 1)
+    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
+
+
+def _mask(pieces: list[Piece]) -> np.ndarray:
+    """Where several pieces are in the box around them, (H, W) bool."""
+    left, top, right, bottom = hull(pieces)
     mask = np.zeros((bottom - top, right - left), bool)
     for piece in pieces:
         x, y = piece.box[:2] - (left, top)
         mask[y : y + piece.height, x : x + piece.width] |= piece.mask
-    mask = np.pad(mask, 1)
-    crop = np.pad(ink[top:bottom, left:right], 1)
-    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
+    return mask
 
 
 def pieces_of(ink: np.ndarray) -> list[Piece]:
@@ -108,17 +114,13 @@ def _mended(pieces: list[Piece], common: float) -> Iterator[Piece]:
     yield from (one for one in pieces if one.height < STEM * one.width)
     while stems:
         upper = stems.pop(0)
-        for lower in stems:
+        for number, lower in enumerate(stems):
             apart = lower.box[1] - upper.box[3]
-            beside = abs(float(lower.box[0] + lower.box[2]) - float(upper.box[0] + upper.box[2])) / 2
+            beside = abs(lower.middle - upper.middle)
             whole = lower.box[3] - upper.box[1]
             if 0 <= apart <= BROKEN * common and beside <= BROKEN * common and whole <= LONGEST_STEM * common:
-                stems.remove(lower)
-                box = hull([upper, lower])
-                mask = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
-                for part in (upper, lower):
-                    x, y = part.box[:2] - box[:2]
-                    mask[y : y + part.height, x : x + part.width] |= part.mask
+                box, mask = hull([upper, lower]), _mask([upper, lower])
+                stems[number : number + 1] = []
                 stems.insert(0, Piece(box=box, mask=mask))
                 break
         else:

@@ -44,7 +44,7 @@ def test_accepted_digit_has_no_reason(recogniser):
 @pytest.mark.parametrize("text", ["4 2", "7 3", "1 9", "8 5", "6 0", "3 3"])
 def test_several_digits_are_refused_by_every_way_in(recogniser, text):
     """Bug: `quintet batch` accepted two digits side by side, which `/predict` refuses."""
-    data = encode(Image.fromarray(draw(text, (100, 200))))
+    data = encode(Image.fromarray(draw(text, (140, 320))))
 
     async def both():
         (one,) = await recogniser.predict_many_async([data], recogniser.names)
