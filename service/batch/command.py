@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="+", metavar="SOURCE", help="file, folder, pattern, tar archive or Parquet table"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder for the rows")
-    parser.add_argument("--read", action="store_true", help="also read whole pages: text and boxes")
+    parser.add_argument("--read", action="store_true", help="also read whole pages: text, transcript, note and boxes")
     parser.add_argument("--models", help="names separated by commas; default: all")
     parser.add_argument("--engine", choices=["ray", "plain"], help="default: ray if it is installed")
     parser.add_argument(

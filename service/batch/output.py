@@ -66,7 +66,8 @@ class Scorer:
             raise
         except Exception as error:  # as above
             return {"error": _fault(error)}
-        return {"text": text.text, "boxes": [mark.box for mark in text.digits if mark.accepted]}
+        boxes = [mark.box for mark in text.digits if mark.accepted]
+        return {"text": text.text, "transcript": text.transcript, "note": text.note, "boxes": boxes}
 
 
 def _fault(error: Exception) -> str:
@@ -90,7 +91,7 @@ def has_parquet() -> bool:
 
 def columns(names: list[str], read: bool) -> dict[str, str]:
     """The columns of a row, in order, and Arrow's names of their types; `names`: of the models."""
-    text = {"text": "string", "boxes": BOXES} if read else {}
+    text = {"text": "string", "transcript": "string", "note": "string", "boxes": BOXES} if read else {}
     return {"path": "string"} | VERDICT | dict.fromkeys(names, "int8") | text | {"error": "string"}
 
 

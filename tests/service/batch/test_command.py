@@ -109,7 +109,7 @@ def test_pages_are_read(scans, environment, tmp_path):
     arguments = ["batch", str(scans / "5.png"), str(scans / "text.png"), "--out", str(tmp_path / "out"), "--read"]
     main([*arguments, "--engine", "plain"])  # whether Ray starts in time is not what this tests
     digit, text = rows(tmp_path / "out")
-    assert isinstance(digit["text"], str)
+    assert (digit["text"], digit["transcript"], digit["note"]) == ("7", "7", None)
     assert (text["text"], text["boxes"], text["error"] is None) == (None, None, False)
 
 
