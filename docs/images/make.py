@@ -1,18 +1,23 @@
 """Make the pictures of docs/reading.md from examples/: python docs/images/make.py."""
 
 import base64
+from itertools import groupby
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from service.reading.line import STEP
+from service.reading.looks import Looks
+from service.reading.reader import characters_of, page_ink
 from service.recogniser import Recogniser
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
 HEIGHT = 200  # pixels of a panel
 BOX = 40, 40, 200  # blue, green, red
+LARGER = 4  # a line is shown so many times as large
 
 
 def panel(picture: np.ndarray, title: str) -> np.ndarray:
@@ -66,11 +71,32 @@ def page(recogniser: Recogniser, path: Path) -> np.ndarray:
     return np.concatenate([wide(above, width), wide(below, width)])
 
 
+def lines(recogniser: Recogniser, path: Path) -> np.ndarray:
+    """Each line of a page as the line recogniser sees it, and what it reads where."""
+    grey = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("L"))
+    models = recogniser.predictor
+    ink, scale = page_ink(grey, models.finder)
+    found, _ = characters_of(grey, ink, scale, Looks(models, recogniser.names, None))
+    shown = []
+    for _, group in groupby(found, key=lambda one: id(one.strip)):
+        marks = list(group)
+        strip = cv2.cvtColor(marks[0].strip.grey, cv2.COLOR_GRAY2BGR)
+        large = cv2.resize(strip, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_NEAREST)
+        below = np.full((40, large.shape[1], 3), 255, np.uint8)
+        for one in marks:
+            x = round((one.character.step + 0.5) * STEP * LARGER) - 8
+            cv2.putText(below, one.character.sign, (x, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.9, BOX, 2, cv2.LINE_AA)
+        shown.append(np.concatenate([large, below]))
+    width = max(line.shape[1] for line in shown)
+    return np.concatenate([wide(line, width) for line in shown])
+
+
 def main() -> None:
     recogniser = Recogniser(device="cpu")
     for name in ("three.jpg", "two.png"):
         cv2.imwrite(str(HERE / f"steps-{Path(name).stem}.png"), steps(recogniser, EXAMPLES / name))
     cv2.imwrite(str(HERE / "read.png"), page(recogniser, EXAMPLES / "number.jpg"))
+    cv2.imwrite(str(HERE / "lines.png"), lines(recogniser, EXAMPLES / "number.jpg"))
 
 
 if __name__ == "__main__":

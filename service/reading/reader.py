@@ -36,6 +36,16 @@ ALIKE = {"0", "1", "8"}  # they look the same upside down: a page of them alone 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A character as the line recogniser reads it, and where it stands."""
+
+    character: Character
+    strip: Strip  # in which it was read
+    line: int
+    pieces: list[Piece]  # of ink that belong to it, may be none
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mark:
     """One character, or something else."""
 
@@ -195,12 +205,12 @@ def count(crowd: Crowd, models: Models) -> tuple[int, int]:
     Of 65 crowded pictures of the development set it gives the number of digits of 64, Faster R-CNN of 57. Raises
     BlankImage, TooMuchWork.
     """
-    found, height = _characters(crowd.picture, crowd.ink, crowd.scale, Looks(models, [], None))
+    found, height = characters_of(crowd.picture, crowd.ink, crowd.scale, Looks(models, [], None))
     digits, others, known = 0, 0, []
-    for _, one, _, own in found:
-        digits += one.is_digit
-        others += not one.is_digit and any(piece.height >= TALL * height for piece in own)
-        known += own
+    for one in found:
+        digits += one.character.is_digit
+        others += not one.character.is_digit and any(piece.height >= TALL * height for piece in one.pieces)
+        known += one.pieces
     taken = hull(known) if known else np.zeros(4)
     lost = [
         one for one in pieces_of(crowd.ink) if one.height >= TALL * height and not taken[0] <= one.middle <= taken[2]
@@ -213,33 +223,33 @@ def _read(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> l
 
     Boxes are in pixels of the ink. Raises BlankImage and like `Looks`.
     """
-    found, height = _characters(picture, ink, scale, looks)
-    images = [framed(ink, own) for _, one, _, own in found if one.is_digit and own]
+    found, height = characters_of(picture, ink, scale, looks)
+    images = [framed(ink, one.pieces) for one in found if one.character.is_digit and one.pieces]
     looked = iter(zip(looks.digits(images), images, strict=True))
-    shown = is_shown(picture)
     marks = []
-    for number, one, strip, own in found:
-        seen, image = next(looked) if one.is_digit and own else (None, None)
-        sign, confidence = _decide(one, seen)
-        faint = shown and bool(own) and not is_sure(inked(ink, own))
-        box = hull(own) if own else _place(one, strip, height)
+    for one in found:
+        seen, image = next(looked) if one.character.is_digit and one.pieces else (None, None)
+        sign, confidence = _decide(one.character, seen)
+        faint = is_shown(picture) and bool(one.pieces) and not is_sure(inked(ink, one.pieces))
+        box = hull(one.pieces) if one.pieces else _place(one, height)
         marks.append(
             Mark(
                 sign=sign,
                 confidence=confidence,
                 reason=_reason(sign, confidence, faint),
                 box=[float(side) for side in box],
-                line=number,
+                line=one.line,
                 image=image,
             )
         )
     return list(_spaced(marks, height))
 
 
-def _characters(
-    picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks
-) -> tuple[list[tuple[int, Character, Strip, list[Piece]]], float]:
-    """The number of the line, the character, its strip and its pieces, of each character; and the commonest height."""
+def characters_of(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> tuple[list[Placed], float]:
+    """What the line recogniser reads in a picture (H, W) uint8, and the commonest height, in pixels of the ink.
+
+    ink: (H, W) uint8, `scale` of its pixels are one of the picture. Raises BlankImage and like `Looks`.
+    """
     pieces = pieces_of(ink)
     if not pieces:
         raise BlankImage
@@ -249,10 +259,12 @@ def _characters(
     strips = [
         cut_out(picture, ink, scale, box, height, pen_of(part)) for box, (_, part) in zip(boxes, columns, strict=True)
     ]
-    found: list[tuple[int, Character, Strip, list[Piece]]] = []
+    found: list[Placed] = []
     for (number, part), strip, said in zip(columns, strips, looks.lines([one.grey for one in strips]), strict=True):
         places = share_out(part, [strip.column(one.step) for one in said], ink, height)
-        found += [(number, one, strip, own) for one, own in zip(said, places, strict=True)]
+        found += [
+            Placed(character=one, strip=strip, line=number, pieces=own) for one, own in zip(said, places, strict=True)
+        ]
     return found, height
 
 
@@ -273,10 +285,10 @@ def _reason(sign: str, confidence: float, faint: bool) -> Reason | None:
     return "faint" if faint else "unsure" if confidence < ACCEPTED else None
 
 
-def _place(one: Character, strip: Strip, height: float) -> np.ndarray:
+def _place(one: Placed, height: float) -> np.ndarray:
     """A box about where a character is that no piece belongs to."""
-    x = strip.column(one.step)
-    return np.array([x - height / 4, strip.top, x + height / 4, strip.bottom])
+    x = one.strip.column(one.character.step)
+    return np.array([x - height / 4, one.strip.top, x + height / 4, one.strip.bottom])
 
 
 def _spaced(marks: list[Mark], height: float) -> Iterator[Mark]:
