@@ -18,7 +18,6 @@ TALL = 0.4  # least height of a digit; lower pieces are parts of digits, signs, 
 SMALLEST = 0.1  # least size of a piece; smaller ones are dirt
 REACH = 0.6  # largest gap between a small piece and the line that it is part of
 COLUMN = 2.2  # a larger gap separates columns
-STEM, BROKEN, LONGEST_STEM = 1.5, 0.2, 1.6  # a stem's height per width; a gap in it; its whole height
 SAME_PEN = 0.35  # of the breadth of most strokes: thinner pieces are the rest of print, such as a form's box
 SHARED = 0.3  # two pieces are on one line if they overlap by this share of the lower one
 
@@ -62,19 +61,13 @@ def inked(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
 def framed(ink: np.ndarray, pieces: list[Piece]) -> np.ndarray:
     """The pieces as one digit, (28, 28) uint8."""
     left, top, right, bottom = hull(pieces)
-    mask = np.pad(_mask(pieces), 1)
-    crop = np.pad(ink[top:bottom, left:right], 1)
-    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
-
-
-def _mask(pieces: list[Piece]) -> np.ndarray:
-    """Where several pieces are in the box around them, (H, W) bool."""
-    left, top, right, bottom = hull(pieces)
     mask = np.zeros((bottom - top, right - left), bool)
     for piece in pieces:
         x, y = piece.box[:2] - (left, top)
         mask[y : y + piece.height, x : x + piece.width] |= piece.mask
-    return mask
+    mask = np.pad(mask, 1)
+    crop = np.pad(ink[top:bottom, left:right], 1)
+    return frame(crop * cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), mask)[0]
 
 
 def pieces_of(ink: np.ndarray) -> list[Piece]:
@@ -97,34 +90,11 @@ def pieces_of(ink: np.ndarray) -> list[Piece]:
     if np.sum(boxes[large, 3] >= TALL * common) > MOST:
         raise TooMuchWork(f"The image holds more than {MOST} marks of a digit's height; send a part of it at a time.")
     pen = pen_of(pieces)
-    kept = [
+    return [
         piece
         for piece in pieces
         if max(piece.width, piece.height) >= SMALLEST * common and breadth(piece.mask) >= SAME_PEN * pen
     ]
-    return list(_mended(kept, common))
-
-
-def _mended(pieces: list[Piece], common: float) -> Iterator[Piece]:
-    """The pieces, with the parts of an upright stem that was not seen as a whole put together.
-
-    Its halves would stand on two lines, and neither would be read.
-    """
-    stems = sorted((one for one in pieces if one.height >= STEM * one.width), key=lambda one: int(one.box[1]))
-    yield from (one for one in pieces if one.height < STEM * one.width)
-    while stems:
-        upper = stems.pop(0)
-        for number, lower in enumerate(stems):
-            apart = lower.box[1] - upper.box[3]
-            beside = abs(lower.middle - upper.middle)
-            whole = lower.box[3] - upper.box[1]
-            if 0 <= apart <= BROKEN * common and beside <= BROKEN * common and whole <= LONGEST_STEM * common:
-                box, mask = hull([upper, lower]), _mask([upper, lower])
-                stems[number : number + 1] = []
-                stems.insert(0, Piece(box=box, mask=mask))
-                break
-        else:
-            yield upper
 
 
 def pen_of(pieces: list[Piece]) -> float:
