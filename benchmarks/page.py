@@ -31,7 +31,7 @@ SEVEN: Points = [(0.3, 0.2), (0.7, 0.2), (0.62, 0.45), (0.5, 0.85)]
 ONE: Points = [(0.55, 0.15), (0.5, 0.85)]
 STEP = 16.0  # ms from one place of the pointer to the next
 STEPS = 10  # places on each straight part of a stroke
-PAUSE = 600.0  # ms before the next drawing, in which the page asks for its explanation
+PAUSE = 600.0  # ms before the next drawing: nothing of the last one is under way then
 DESK: ViewportSize = {"width": 1280, "height": 860}  # pixels
 PATIENCE = 20_000.0  # ms
 
