@@ -4,7 +4,7 @@
     Recogniser().predict("seven.png").digit
 
 Everything that reads a picture asks a `Recogniser`: the HTTP routes, the commands, the batch, the evaluation and the
-benchmarks. Whether something is accepted as a digit, and why not, is decided here alone.
+benchmarks. Whether an image is accepted as a digit, and why not, is decided here; on a page, in reading/reader.py.
 """
 
 import asyncio

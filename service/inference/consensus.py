@@ -1,5 +1,6 @@
 """Combine the models' answers: their calibrated mean, and whether it is confident enough to be a digit."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,6 +13,7 @@ from ..answers import Reason
 from .artefact import UnusableArtefact, read, remedy
 
 FILE = "consensus.json"
+logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 
 
 def mean_probabilities(
@@ -120,7 +122,8 @@ class Consensus(Calibration):
 def load_consensus(models: Path) -> Consensus:
     """Read models/consensus.json and compare the artefacts in the same folder with the hashes in it.
 
-    Raises UnusableArtefact, whose message names the file, if one is missing, damaged, replaced or not listed.
+    Raises UnusableArtefact, whose message names the file, if one is missing, damaged or replaced. One that is not
+    listed is not served, and the log says so: an export leaves the service as it is until `quintet evaluate`.
     """
     path = models / FILE
     if not models.is_dir():
@@ -136,5 +139,6 @@ def load_consensus(models: Path) -> Consensus:
         read(models / f"{name}.onnx", sha256)
     for path in sorted(models.glob("*.onnx")):
         if path.stem not in listed:
-            raise UnusableArtefact(f"{path} is not listed in {FILE} yet; list it with: python -m training.evaluate")
+            says = "%s is not served: %s does not list it yet; list it with: python -m training.evaluate"
+            logger.warning(says, path, FILE)
     return consensus

@@ -1,7 +1,7 @@
 // The page of results. Every figure comes from results/*.json; nothing is typed here.
 
 import { call, medians, recorded } from "./ask.js";
-import { $, CONSENSUS, decimal, element, inHistory, percent, speak, t, titleOf } from "./words.js";
+import { $, CONSENSUS, decimal, element, has, inHistory, percent, speak, t, titleOf } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 46, right: 14, top: 10, bottom: 34 };
@@ -260,7 +260,8 @@ function people({ sets = {} }) {
 function others({ images, numbers }) {
   if (!images) return;
   const part = (right, n) => `${right} / ${n}`;
-  const kinds = Object.entries(images.right_by_kind).map(([kind, [right, n]]) => [t(`results.kind.${kind}`), part(right, n)]);
+  const kindOf = (kind) => (has(`results.kind.${kind}`) ? t(`results.kind.${kind}`) : kind); // of one's own images: any word
+  const kinds = Object.entries(images.right_by_kind).map(([kind, [right, n]]) => [kindOf(kind), part(right, n)]);
   const writers = Object.values(images.right_by_writer).map(([right, n], index) => [t("results.author", { n: index + 1 }), part(right, n)]);
   const refused = (key, share) => [t(`results.${key}`), measured(share, 1)];
   const rest = [refused("digits-refused", images.digits_refused)];
