@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from training.command import command
+
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0].removesuffix(": quintet evaluate."))
@@ -26,16 +28,18 @@ def main(argv: list[str] | None = None) -> None:
     models: Path = arguments.models
 
     from service.inference.artefact import UnusableArtefact
-    from training.measure import evaluation
+    from training.data import fetch
     from training.measure.folder import labelled
-    from training.report import by_model, own
-    from training.task import Data
+    from training.report import by_model, own, weak
 
-    names = arguments.names or evaluation.voters(models)
-    if not names:
-        sys.exit(f"{models} holds no artefact of a network that names digits; create one with: quintet export NAME")
     try:
+        names = chosen(arguments.names, models)
         pictures = labelled(arguments.images) if arguments.images else []
+        fetch.check(arguments.data, None, mnist_alone=True)
+
+        from training.measure import evaluation  # loads PyTorch, which takes seconds
+        from training.task import Data
+
         found, answers = evaluation.evaluate(names, models, Data(root=arguments.data, writers=arguments.writers))
         with TemporaryDirectory() as scratch:
             folder = Path(scratch) if arguments.names else models
@@ -43,13 +47,27 @@ def main(argv: list[str] | None = None) -> None:
             if pictures:
                 evaluation.measure_own(found, pictures, folder, names)
         if not arguments.names:
-            evaluation.record(found, answers, names, arguments.results)
+            if kept := evaluation.record(found, answers, names, arguments.results):
+                print(f"Not measured now, kept as it was in {arguments.results}: {', '.join(kept)}.")
     except (FileNotFoundError, UnusableArtefact) as error:
         sys.exit(str(error))
-    for text in (by_model(found), own(found), "\n".join(evaluation.weak(found))):
+    for text in (by_model(found), own(found), "\n".join(weak(found))):
         if text:
             print(text)
     print(json.dumps(evaluation.rounded(found)))
+
+
+def chosen(names: list[str], models: Path) -> list[str]:
+    """`names`, or all artefacts that name digits if there are none. Raises FileNotFoundError for any other name."""
+    from training.records import voters
+
+    found, create = voters(models), f"create one with: {command('quintet export NAME')}"
+    if not found:
+        raise FileNotFoundError(f"{models} holds no artefact of a network that names digits; {create}")
+    for name in names:
+        if name not in found:
+            raise FileNotFoundError(f"{models} holds no {name!r} that names digits, but {', '.join(found)}; {create}")
+    return names or found
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from training import networks
+from training.command import command
+from training.runs import weights_of
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,16 +18,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/; default: $MNIST_ROOT, else data")
     arguments = parser.parse_args(argv)
 
-    from training.release import export
-    from training.task import Data
-
     try:
+        weights_of(arguments.runs, arguments.name)
+
+        from training.release import export  # loads PyTorch, which takes seconds
+        from training.task import Data
+
         data = Data(root=arguments.data)
         path = export(arguments.name, arguments.runs, arguments.models, data, arguments.title)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         sys.exit(str(error))
     print(f"{path}: {path.stat().st_size / 2**20:.2f} MiB.")
-    print("The service accepts the new file after: quintet evaluate")
+    print(f"The service serves the new file after: {command('quintet evaluate')}")
 
 
 if __name__ == "__main__":

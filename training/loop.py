@@ -10,7 +10,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +25,9 @@ from torch import nn
 from tqdm import tqdm
 
 from training.recipe import initialise
+from training.runs import CHECKPOINT, LOCK, METRICS, WEIGHTS, check_new, read_metrics
 from training.task import Task
 
-CHECKPOINT, WEIGHTS, METRICS, LOCK = "checkpoint.pt", "averaged.pt", "metrics.jsonl", "lock"
 SAVED = 300.0  # seconds from one checkpoint to the next within an epoch
 PARTS = "network", "averaged", "optimizer", "schedule"  # of a checkpoint
 CPUINFO = Path("/proc/cpuinfo")  # Linux's description of the processor
@@ -40,9 +39,8 @@ def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) ->
     Raises ValueError if `folder` holds a run and `resume` is not set, or if another process trains there.
     """
     with locked(folder):
+        check_new(folder, resume)
         checkpoint = folder / CHECKPOINT
-        if checkpoint.exists() and not resume:
-            raise ValueError(f"{checkpoint} exists; continue it with --resume, or name another folder with --out.")
         recipe, device = task.recipe, task.device
         run = Run(name, task, seed)
         metrics: list[dict[str, Any]] = []
@@ -86,20 +84,6 @@ def save(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The figures of a run's finished epochs, one dict each; none if there is no run."""
-    path = folder / METRICS
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def duration(metrics: list[dict[str, Any]]) -> float:
-    """Seconds of all epochs of a run: their number times the median.
-
-    The sum would also count delays from other work on the machine.
-    """
-    return len(metrics) * statistics.median(line["seconds"] for line in metrics)
 
 
 def commit() -> str:

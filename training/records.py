@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from service.inference.artefact import open_artefact
+from training.command import command
 
 MEASURED = "evaluation.json"
 PROBABILITIES = "test_probabilities.npz"  # each model's probabilities of each test image, float16
@@ -22,9 +24,9 @@ class Recorded:
     """All files in results/, and the metadata and sizes of the artefacts that were measured."""
 
     def __init__(self, models: Path, results: Path) -> None:
-        """Raises FileNotFoundError, which names the command to run, if there is no evaluation."""
+        """Raises FileNotFoundError if there is no evaluation, UnusableArtefact if an artefact is missing."""
         if not (results / MEASURED).exists():
-            raise FileNotFoundError(f"{results / MEASURED} is missing; create it with: quintet evaluate")
+            raise FileNotFoundError(f"{results / MEASURED} is missing; create it with: {command('quintet evaluate')}")
         self.measured: dict[str, Any] = _read(results / MEASURED)
         self.mnist_alone: dict[str, Any] = _read(results / MNIST_ALONE / MEASURED) or {}
         names = [name for name in self.measured if name != CONSENSUS]
@@ -32,7 +34,7 @@ class Recorded:
         self.metadata = {name: open_artefact(models / f"{name}.onnx", "cpu", 1).metadata for name in self.names}
         self.bytes = {name: (models / f"{name}.onnx").stat().st_size for name in self.names}
         self.probabilities: dict[str, np.ndarray] = dict(np.load(results / PROBABILITIES))
-        self.runs: list[dict[str, Any]] = _read(results / RUNS) or []
+        self.runs = [run for run in read_runs(results).values() if run["name"] in self.names]
         self.offline: dict[str, Any] | None = _read(results / OFFLINE)
 
     def latency(self, name: str) -> float | None:
@@ -43,8 +45,19 @@ class Recorded:
         return found[0]["latency_p50_ms"] if found else None
 
 
+def read_runs(results: Path) -> dict[str, dict[str, Any]]:
+    """The recorded trainings by the network's name; none if nothing is recorded."""
+    return {run["name"]: run for run in _read(results / RUNS) or []}
+
+
 def _read(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def voters(models: Path) -> list[str]:
+    """The names of the artefacts in a folder that name digits: those that have probabilities as an output."""
+    graphs = {path.stem: onnx.load(path, load_external_data=False).graph for path in sorted(models.glob("*.onnx"))}
+    return [name for name, graph in graphs.items() if "probabilities" in {output.name for output in graph.output}]
 
 
 def fill(page: Path, name: str, text: str) -> None:

@@ -29,7 +29,7 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 from service.inference.consensus import FILE, Calibration, choices, mean_probabilities
 from training import networks
 from training.digits import REFUSED, temperature
-from training.loop import WEIGHTS, duration, read_metrics
+from training.runs import duration, read_metrics, weights_of
 from training.task import Data, Graph
 
 PRECISION = {8: "8-bit weights and activations", 32: "16-bit weights, 32-bit arithmetic"}  # by bits
@@ -49,9 +49,7 @@ def export(name: str, runs: Path, models: Path, data: Data, title: str | None = 
 
     Raises FileNotFoundError if the network is not trained, RuntimeError if the graph disagrees with PyTorch.
     """
-    module, source, title = networks.load(name), runs / name / WEIGHTS, title or name
-    if not source.exists():
-        raise FileNotFoundError(f"{source} is missing; create it with: quintet train {name}")
+    source, module, title = weights_of(runs, name), networks.load(name), title or name
     trained = torch.load(source, map_location="cpu", weights_only=True)
     network = module.Network()
     network.load_state_dict(trained["network"])

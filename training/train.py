@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from training import networks
+from training.command import command
+from training.runs import WEIGHTS, check_new
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,10 +56,9 @@ def main(argv: list[str] | None = None) -> None:
         parser().error("give the NAME of a network, or --quick")
     if (arguments.checkpoint is None) != (arguments.images is None):
         parser().error("--from and --images belong together")
+    arguments.name = arguments.name or "quick"
     try:
-        from training.data import fetch  # before PyTorch is loaded, which takes seconds
-
-        fetch.check(arguments.data, arguments.writers, arguments.quick or arguments.sources == "mnist")
+        check(arguments)
         if arguments.quick:
             learn_quickly(arguments)
         elif arguments.images:
@@ -66,6 +67,25 @@ def main(argv: list[str] | None = None) -> None:
             train(arguments)
     except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
         sys.exit(str(error))
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise an error for what is missing or in the way, before PyTorch is loaded, which takes seconds."""
+    from training.data import fetch
+
+    name, out, checkpoint = arguments.name, arguments.out, arguments.checkpoint
+    fetch.check(arguments.data, arguments.writers, name == "quick" or arguments.sources == "mnist")
+    if arguments.images:
+        if not checkpoint.is_file():
+            raise FileNotFoundError(f"{checkpoint} is missing; create it with: {command(f'quintet train {name}')}")
+        out = out / "own"
+    seeds = range(arguments.seed, arguments.seed + (arguments.seeds or 0))
+    for folder in [out / f"seed{seed}" for seed in seeds] or [out]:
+        check_new(folder / name, arguments.resume)
+    if arguments.images:
+        from training.measure.folder import labelled
+
+        labelled(arguments.images)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -95,17 +115,17 @@ def learn_quickly(arguments: argparse.Namespace) -> None:
     from training.release import export
     from training.task import Data
 
-    arguments.name = "quick"
     train(arguments)
     path = export("quick", arguments.out, arguments.models, Data(root=arguments.data))
-    print(f"Exported: {path}. `quintet evaluate quick` measures it on MNIST's test images.")
-    print("`quintet evaluate` gives it a vote beside the others; then `quintet serve` runs it.")
+    evaluate, serve = command("quintet evaluate"), command("quintet serve")
+    print(f"Exported: {path}. `{evaluate} quick` measures it on MNIST's test images.")
+    print(f"`{evaluate}` gives it a vote beside the others; then `{serve}` runs it.")
 
 
 def fine_tune(arguments: argparse.Namespace) -> None:
     """Train on from a checkpoint, into a folder of its own, and print the figures before and after."""
     from training import own
-    from training.loop import WEIGHTS, fit, pick_device
+    from training.loop import fit, pick_device
     from training.recipe import DigitRecipe, initialise
     from training.task import Data
 
@@ -123,7 +143,8 @@ def fine_tune(arguments: argparse.Namespace) -> None:
     metrics = fit(arguments.name, task, arguments.seed, out / arguments.name, arguments.resume)
     print(own.table(before, metrics[-1]["validation"], len(task.held_out[1])))
     print(f"Written: {out / arguments.name / WEIGHTS}. To serve it beside the others:")
-    print(f"quintet export {arguments.name} --runs {out} --as my_{arguments.name} && quintet evaluate && quintet serve")
+    export = f"quintet export {arguments.name} --runs {out} --as my_{arguments.name}"
+    print(" && ".join(map(command, (export, "quintet evaluate", "quintet serve"))))
 
 
 def recipe_of(arguments: argparse.Namespace) -> Any:

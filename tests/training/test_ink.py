@@ -7,9 +7,10 @@ from service.picture.ink import FILE, InkFinder
 from training import export as export_command
 from training import networks
 from training import train as train_command
-from training.loop import WEIGHTS, fit
+from training.loop import fit
 from training.networks import ink as module
 from training.networks.ink import InkRecipe, Network, loss_of
+from training.runs import WEIGHTS
 from training.task import Data
 
 RECIPE = InkRecipe(epochs=1, steps=3, batch_size=2, size=64, lr=4e-3)

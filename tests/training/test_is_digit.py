@@ -9,9 +9,10 @@ from tests.conftest import RELEASED
 from training import export as export_command
 from training import networks
 from training import train as train_command
-from training.loop import WEIGHTS, fit
+from training.loop import fit
 from training.networks import is_digit as module
 from training.networks.is_digit import DIGITS, IsDigit, Network, calibrated, score
+from training.runs import WEIGHTS
 from training.scenes import seen
 from training.task import Data
 

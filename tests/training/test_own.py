@@ -1,8 +1,6 @@
 """The two lessons: a network in a minute, and fine-tuning on one's own digits."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,9 +8,11 @@ import torch
 from PIL import Image
 
 from service.inference.artefact import open_artefact
-from tests.conftest import REPOSITORY, draw
+from tests.conftest import draw
 from training import export, networks
-from training.loop import WEIGHTS, fit
+from training.command import command
+from training.loop import fit
+from training.runs import WEIGHTS
 from training.task import Data
 from training.train import main
 
@@ -33,7 +33,7 @@ def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_
     said = capsys.readouterr()
     artefact = open_artefact(tmp_path / "quick.onnx", "cpu", threads=1)
     assert artefact.metadata["name"] == "quick" and artefact.metadata["data"] == "mnist 100%"
-    assert "quick 2/2" in said.err and "`quintet evaluate`" in said.out
+    assert "quick 2/2" in said.err and f"`{command('quintet evaluate')}`" in said.out
     assert "quick" in networks.NAMES and "quick" not in networks.released()
 
 
@@ -86,15 +86,8 @@ def test_too_few_digits_are_refused(small_mnist, released, tmp_path):
     (tmp_path / "own" / "7").mkdir(parents=True)
     Image.fromarray(draw("7")).save(tmp_path / "own" / "7" / "one.png")
     Image.fromarray(np.full((50, 50), 255, np.uint8)).save(tmp_path / "own" / "7" / "blank.png")
-    own = ["--from", "nowhere.pt", "--images", str(tmp_path / "own"), "--sources", "mnist", "--models", str(released)]
+    (tmp_path / "cnn.pt").touch()
+    own = ["--from", str(tmp_path / "cnn.pt"), "--images", str(tmp_path / "own"), "--models", str(released)]
     with pytest.raises(SystemExit) as error:
-        main(["cnn", *own, "--data", str(small_mnist), "--out", str(tmp_path)])
+        main(["cnn", *own, "--sources", "mnist", "--data", str(small_mnist), "--out", str(tmp_path)])
     assert error.value.code == f"{tmp_path}/own has 1 images of one digit; fine-tuning takes at least 10."
-
-
-def test_missing_data_is_said_before_torch_is_loaded(tmp_path):
-    code = f"import sys; from training.train import main\ntry: main(['cnn', '--data', '{tmp_path}'])\n"
-    code += "finally: assert 'torch' not in sys.modules"
-    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
-    assert answer.returncode == 1
-    assert "train-images-idx3-ubyte.gz and" in answer.stderr and "fetch all data with: " in answer.stderr

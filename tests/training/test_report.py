@@ -4,9 +4,10 @@ import shutil
 import pytest
 
 from tests.conftest import VOTERS
+from training.command import command
 from training.measure.evaluation import evaluate, record, release
 from training.records import Recorded, fill
-from training.report import PARTS, comparison, digits, main, nondigits, record_runs, summary, trainings, write
+from training.report import PARTS, by_model, comparison, digits, main, nondigits, record_runs, summary, trainings, write
 from training.task import Data
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
@@ -73,6 +74,26 @@ def test_each_released_network_says_how_it_was_trained(written):
     assert all(f"|{run['commit'][:7]}|" in row for row, run in zip(rows, recorded.runs, strict=True))
 
 
+def test_a_new_run_keeps_the_record_of_the_others_but_not_of_a_network_without_a_file(runs, tmp_path):
+    """Bug: the record of a sixth network's run was the only one left in the tables and curves."""
+    record_runs(runs, tmp_path)
+    recorded = json.loads((tmp_path / "runs.json").read_text())
+    old = [run | {"seconds": -1} for run in recorded] + [recorded[0] | {"name": "removed"}]
+    (tmp_path / "runs.json").write_text(json.dumps(old))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "cnn").symlink_to(runs / "cnn")
+    record_runs(tmp_path / "runs", tmp_path)
+    now = json.loads((tmp_path / "runs.json").read_text())
+    assert [run["name"] for run in now] == VOTERS
+    assert [run["name"] for run in now if run["seconds"] >= 0] == ["cnn"]
+
+
+def test_a_set_that_a_network_was_not_measured_on_is_an_empty_cell():
+    shares = {"test": {"right": {"share": 0.5}}, "uji": {"right": {"share": 0.25}}}
+    measured = {"one": {"sets": shares}, "quick": {"sets": {"test": shares["test"]}}}
+    assert by_model(measured).splitlines()[2:] == ["|one|50.00%|25.00%|", "|quick|50.00%||"]
+
+
 def test_without_latency_and_runs_their_cells_stay_empty(written, tmp_path):
     shutil.copytree(written / "models", tmp_path / "models")
     shutil.copytree(written / "results", tmp_path / "results")
@@ -96,10 +117,10 @@ def test_a_page_without_marks_is_refused_and_nothing_deletes_nothing(tmp_path):
 def test_missing_evaluation_names_the_command(tmp_path):
     with pytest.raises(SystemExit) as error:
         main(["--results", str(tmp_path)])
-    assert error.value.code == f"{tmp_path}/evaluation.json is missing; create it with: quintet evaluate"
+    assert error.value.code == f"{tmp_path}/evaluation.json is missing; create it with: {command('quintet evaluate')}"
 
 
 def test_missing_run_names_the_command(tmp_path):
     with pytest.raises(SystemExit) as error:
         main(["--results", str(tmp_path), "--runs", str(tmp_path)])
-    assert error.value.code == f"{str(tmp_path)!r} holds no run; start one with: quintet train NAME"
+    assert error.value.code == f"{str(tmp_path)!r} holds no run; start one with: {command('quintet train NAME')}"

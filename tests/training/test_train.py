@@ -8,8 +8,9 @@ import torch
 
 from tests.conftest import REPOSITORY
 from training import loop, networks
-from training.loop import Run, duration, fit, pick_device
+from training.loop import Run, fit, pick_device
 from training.recipe import MNIST_ALONE
+from training.runs import duration
 from training.task import Data
 from training.train import main
 

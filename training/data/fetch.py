@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -429,13 +428,6 @@ def check(root: Path | None, writers: Path | None, mnist_alone: bool = False) ->
     if not mnist_alone:
         missing += [path for published in PUBLISHED if published.needed for path in published.missing(writers)]
     if missing:
-        others = f" and {len(missing) - 1} other files are" if len(missing) > 1 else " is"
-        raise FileNotFoundError(f"{missing[0]}{others} missing; fetch all data with: {command()}")
-
-
-def command() -> str:
-    """The command that fetches all data, in this environment."""
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    return f"{python} -m training.data"
+        others = len(missing) - 1
+        more = f" and {others} other file{'s' * (others > 1)} are" if others else " is"
+        raise FileNotFoundError(f"{missing[0]}{more} missing; fetch all data with: make data")

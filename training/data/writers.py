@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.fetch import command
-
 SPLITS = ("train", "validation", "test")
 # The writers, sorted by collection, are numbered 0 to 19 in turn, so that each collection is in each split.
 VALIDATION_TURNS, TEST_TURNS, TURNS = (3, 10, 17), (6, 13, 19), 20
@@ -40,7 +38,7 @@ def existing(path: Path) -> Path:
     """`path` itself. Raises FileNotFoundError with advice if there is no such file."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing. Fetch it with: {command()}, set WRITERS_ROOT to its folder, or train on MNIST alone "
+            f"{path} is missing. Fetch it with: make data, set WRITERS_ROOT to its folder, or train on MNIST alone "
             f"with --sources mnist."
         )
     return path

@@ -32,7 +32,7 @@ from training.measure import detection
 from training.measure.figures import figures, intervals, separation, share
 from training.measure.folder import Labelled, measure_digits, measure_numbers
 from training.recipe import NONE
-from training.records import CONSENSUS, MEASURED, PROBABILITIES
+from training.records import CONSENSUS, MEASURED, PROBABILITIES, voters
 from training.release import (
     BY_CONFIDENCE,
     REFUSED,
@@ -47,7 +47,7 @@ from training.task import Data
 BATCH = 250
 SEED = 0  # for drawing strokes and composing frames of several digits
 SPLITS = "validation", "test"  # of MNIST
-WEAK = 0.1  # share of an equal weight below which a network is said to be weak
+OWN = "images", "numbers"  # the figures of the user's own images
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,6 @@ class Answers:
         return found
 
 
-def voters(models: Path) -> list[str]:
-    """The names of the artefacts in a folder that name digits: those that have probabilities as an output."""
-    graphs = {path.stem: onnx.load(path, load_external_data=False).graph for path in sorted(models.glob("*.onnx"))}
-    return [name for name, graph in graphs.items() if "probabilities" in {output.name for output in graph.output}]
-
-
 def in_8_bits(artefact: Artefact) -> bool:
     """Whether a CPU computes the artefact in 8 bits."""
     graph = onnx.load_from_string(artefact.content).graph
@@ -226,24 +220,28 @@ def measure_own(found: dict[str, Any], pictures: list[Labelled], folder: Path, n
         found[CONSENSUS]["numbers"] = figures
 
 
-def weak(found: dict[str, Any]) -> list[str]:
-    """A sentence for each network that adds almost nothing to the consensus."""
-    weights: dict[str, float] = found[CONSENSUS]["weights"]
-    return [
-        f"{name} is weak beside the others: its vote in the consensus weighs {weight:.3f} of 1."
-        for name, weight in weights.items()
-        if weight < WEAK / len(weights)
-    ]
+def record(found: dict[str, Any], answers: Answers, names: list[str], results: Path) -> list[str]:
+    """Write all measurements into `results`, where figures that were not measured again stay.
 
-
-def record(found: dict[str, Any], answers: Answers, names: list[str], results: Path) -> None:
-    """Write all measurements into `results`."""
+    Returns the names of these, of the consensus: sets without data here, and the user's own images.
+    """
     results.mkdir(parents=True, exist_ok=True)
     saved: dict[str, Any] = {name: answers.of[name]["test"].astype(np.float16) for name in names}
     saved[CONSENSUS] = answers.together(names)["test"].astype(np.float16)
     saved["labels"] = answers.sets["test"].labels.astype(np.uint8)
     np.savez_compressed(results / PROBABILITIES, **saved)
-    (results / MEASURED).write_text(json.dumps(rounded(found), indent=1) + "\n")
+    path = results / MEASURED
+    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    content = {name: completed(said, before.get(name, {})) for name, said in found.items()}
+    path.write_text(json.dumps(rounded(content), indent=1) + "\n")
+    recorded, measured = ({*said, *said["sets"]} for said in (content[CONSENSUS], found[CONSENSUS]))
+    return sorted(recorded - measured)
+
+
+def completed(said: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The figures of one model, and those of `before` that are not among them, of sets and of the user's own images."""
+    own = {name: before[name] for name in OWN if name in before and name not in said}
+    return said | own | {"sets": before.get("sets", {}) | said["sets"]}
 
 
 def write_figures(path: Path, found: dict[str, Any]) -> None:

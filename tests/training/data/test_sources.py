@@ -141,7 +141,7 @@ def test_shares_that_do_not_sum_to_1_are_refused():
 
 
 def test_missing_data_gives_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="digits.npz is missing. Fetch it with: .*python -m training.data"):
+    with pytest.raises(FileNotFoundError, match="digits.npz is missing. Fetch it with: make data, "):
         uji.digits("train", tmp_path)
     with pytest.raises(ValueError, match="Unknown split 'dev'; known splits: train, validation, test."):
         doodles.drawings("dev", tmp_path)
