@@ -145,7 +145,7 @@ def test_arguments_are_checked_before_anything_is_imported(arguments, message):
     assert answer.returncode == 2 and message in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data", "plan"])
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data"])
 def test_help_imports_no_torch(command):
     code = (
         f"import runpy, sys; sys.argv = ['x', '--help']\n"
