@@ -11,6 +11,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -75,9 +76,10 @@ def is_worker() -> bool:
 
 def give_up(reason: Exception) -> NoReturn:
     """End this process, and in a worker its supervisor too: it would start workers without end."""
+    print(f"Quintet does not start: {reason}", file=sys.stderr, flush=True)  # first: the supervisor ends its workers
     if is_worker():
         os.kill(os.getppid(), FAILED if LIFELINE in os.environ else signal.SIGTERM)
-    raise SystemExit(f"Quintet does not start: {reason}") from reason
+    raise SystemExit(1) from reason
 
 
 def check_address(host: str, port: int) -> None:
