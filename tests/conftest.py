@@ -18,31 +18,9 @@ from onnx import TensorProto, helper
 from service.picture.ink import FILE, InkFinder
 
 REPOSITORY = Path(__file__).parent.parent
-ANSWER = [
-    "digit",
-    "confidence",
-    "accepted",
-    "reason",
-    "note",
-    "digits_seen",
-    "agreement",
-    "models",
-    "timing_ms",
-    "device",
-]  # the fields of an answer of /predict, in order
-TEXT = [
-    "text",
-    "transcript",
-    "note",
-    "numbers",
-    "marks",
-    "digits",
-    "digits_seen",
-    "is_number",
-    "turned",
-    "timing_ms",
-    "device",
-]  # and of /read
+# The fields of an answer of /predict, in order, and of /read.
+ANSWER = "digit confidence accepted reason note digits_seen agreement models timing_ms device".split()
+TEXT = "text transcript note numbers marks digits digits_seen is_number turned timing_ms device".split()
 RELEASED = REPOSITORY / "models"
 HELPERS = "ink.onnx", "line.onnx"
 VOTERS = sorted(json.loads((RELEASED / "consensus.json").read_text())["sha256"])  # the networks that name digits
@@ -102,7 +80,7 @@ def write_artefact(path, bias, detector=False):
     onnx.save(model, path)
 
 
-def write_consensus(folder, threshold=0.5):
+def write_consensus(folder):
     """Make a models/ folder complete: its consensus.json, and the released networks that find ink and read lines."""
     names = sorted(path.stem for path in folder.glob("*.onnx") if path.name not in HELPERS)
     for name in HELPERS:
@@ -112,17 +90,16 @@ def write_consensus(folder, threshold=0.5):
         "sha256": {name: sha256((folder / f"{name}.onnx").read_bytes()).hexdigest() for name in names},
         "helpers": {Path(name).stem: sha256((folder / name).read_bytes()).hexdigest() for name in HELPERS},
         "temperature": dict.fromkeys(keys, 1.0),
-        "threshold": dict.fromkeys(keys, threshold),
+        "threshold": dict.fromkeys(keys, 0.5),
         "figures": {},
     }
     (folder / "consensus.json").write_text(json.dumps(content))
 
 
-@pytest.fixture
-def small_models(tmp_path):
-    """A models/ folder with three artefacts: two say 7, one says 1, one of them with a box."""
-    folder = tmp_path / "models"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory):
+    """A models/ folder with three artefacts: two say 7, one says 1, one of them with a box. No test may change it."""
+    folder = tmp_path_factory.mktemp("models")
     write_artefact(folder / "cnn.onnx", bias=7)
     write_artefact(folder / "faster_rcnn.onnx", bias=7, detector=True)
     write_artefact(folder / "vit.onnx", bias=1)
@@ -130,10 +107,25 @@ def small_models(tmp_path):
     return folder
 
 
+@pytest.fixture
+def own_models(small_models, tmp_path):
+    """A copy of small_models that a test may change."""
+    return Path(shutil.copytree(small_models, tmp_path / "models"))
+
+
 @pytest.fixture(scope="session")
 def released():
     """The artefacts of this repository."""
     return RELEASED
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Where one real service with the released models answers, for all tests that do not change it."""
+    from tests.serving import serving
+
+    with serving(QUINTET_DEVICE="cpu") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

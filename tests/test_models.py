@@ -44,7 +44,7 @@ def test_accuracy_on_the_test_set_is_the_one_it_claims(released, mnist_root, nam
 
 @pytest.mark.slow
 def test_over_http_each_model_says_what_its_file_says(client, released, mnist_root):
-    images = mnist.load("test", mnist_root)[0][::50]  # 200 images
+    images = mnist.load("test", mnist_root)[0][::100]  # 100 images
     expected = {}
     for name in VOTERS:
         session = onnxruntime.InferenceSession(released / f"{name}.onnx", providers=["CPUExecutionProvider"])

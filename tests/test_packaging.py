@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from service import __version__
 from tests.conftest import REPOSITORY
 from tests.serving import END, QUICK, free_port, wait_until_ready
 
@@ -104,7 +105,7 @@ def test_installed_service_answers(installed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "benchmark"])
+@pytest.mark.parametrize("command", ["train", "benchmark"])
 def test_commands_of_a_checkout_say_so_in_an_installed_package(run, command):
     ended = run("quintet", command, "cnn", check=False)
     sentence = f"quintet {command} is not part of the installed package; run it in a checkout of the project.\n"
@@ -116,6 +117,11 @@ def test_quintet_is_a_name_of_the_service_in_a_checkout():
     command = [sys.executable, "-c", look]
     said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     assert said.split()[1:] == ["False", "Recogniser"]
+
+
+def test_newest_release_of_the_changelog_is_the_version():
+    releases = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert releases[0] == __version__
 
 
 def pins(name):

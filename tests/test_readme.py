@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from service.cli import WORKSHOP
 from service.http.openapi import MEANING
 from tests.conftest import REPOSITORY
-from tests.serving import serving
 from training.records import Recorded
 from training.report import PARTS
 
@@ -25,25 +25,6 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in fenced if kind == language]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files_and_headings(page):
-    broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if re.match(r"[a-z]+:", target):
-            continue
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        if not file.exists() or (anchor and anchor not in anchors(file)):
-            broken.append(target)
-    assert broken == []
-
-
-def anchors(page: Path) -> set[str]:
-    """The addresses that GitHub gives to the headings of a page."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 @pytest.mark.parametrize("path, name", [(path, name) for path, parts in PARTS.items() for name in parts])
 def test_results_are_those_recorded(released, path, name):
     part = PARTS[path][name](Recorded(released, REPOSITORY / "results"))
@@ -55,29 +36,40 @@ def test_errors_are_those_of_the_service():
     assert {int(status): meaning for status, meaning in table} == MEANING
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_commands_lead_to_what_exists(page):
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if not re.match("[a-z]+:", link)]
+    for path, _, anchor in (link.partition("#") for link in links):
+        file = page.parent / path if path else page
+        assert file.exists() and (not anchor or anchor in anchors(file)), f"{path}#{anchor}"
+    shell = "\n".join(blocks(page, "sh"))
+    modules = re.findall(r"python -m ((?:service|training|benchmarks|tests)[\w.]*)", shell)
+    assert [name for name in modules if find_spec(name) is None] == []
+    named = set(re.findall(r"quintet ([a-z]+)", shell))
+    assert named <= {"serve", "predict", "read", "batch", "settings", *WORKSHOP}
+
+
+def anchors(page: Path) -> set[str]:
+    """The addresses that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def commands(page: Path, program: str) -> list[str]:
     return [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith(program)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_name_modules_that_exist(page):
-    named = re.findall(r"python -m ((?:service|training|benchmarks|tests)[\w.]*)", "\n".join(blocks(page, "sh")))
-    paths = [REPOSITORY / name.replace(".", "/") for name in named]
-    assert [path for path in paths if not path.with_suffix(".py").exists() and not path.is_dir()] == []
-
-
 @pytest.mark.slow
-def test_examples_work_as_written(released, monkeypatch):
+def test_examples_work_as_written(address, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     pages = [README, REPOSITORY / "docs" / "api.md"]
-    with serving(QUINTET_DEVICE="cpu") as address:
-        for command in [command for page in pages for command in commands(page, "curl")]:
-            command = command.replace("http://localhost:3000", address)
-            answer = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-            assert answer.stdout.lstrip("[").startswith(('{"digit":7,"confidence":', '{"text":"')), command
-        names = {}
-        for example in [example for page in pages for example in blocks(page, "python")]:
-            exec(example.replace("http://localhost:3000", address), names)
+    for command in [command for page in pages for command in commands(page, "curl")]:
+        command = command.replace("http://localhost:3000", address)
+        answer = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+        assert answer.stdout.lstrip("[").startswith(('{"digit":7,"confidence":', '{"text":"')), command
+    names = {}
+    for example in [example for page in pages for example in blocks(page, "python")]:
+        exec(example.replace("http://localhost:3000", address), names)
     assert names["prediction"]["digit"] == 7
     assert names["errors"] == ["This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."]
     assert [len(names["answers"]["digit"]), names["answers"]["accepted"][0]] == [2, False]
@@ -96,9 +88,3 @@ def test_commands_without_a_server_work_as_written(released, name, text):
     answer = subprocess.run(quintet(command), cwd=REPOSITORY, capture_output=True, text=True, check=True)
     _, line, *_ = answer.stdout.splitlines()
     assert line.split()[0] == quintet(command)[-1] and text in line.split()[1:]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_are_those_of_quintet(page):
-    named = re.findall(r"quintet ([a-z]+)", "\n".join(blocks(page, "sh")))
-    assert set(named) <= {"serve", "predict", "read", "batch", "settings", *WORKSHOP}

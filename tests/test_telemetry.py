@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 from tests.serving import free_port
 
 OFF = {"ORT_DISABLE_TELEMETRY": "1", "BENTOML_DO_NOT_TRACK": "true"}
-SECONDS = 20  # onnxruntime asked for its host 9 s after it was loaded, BentoML at the start of its server
+SECONDS = 16  # onnxruntime asked for its host 9 s after it was loaded, BentoML at the start of its server
 LOADED = "import os, sys, {package}; print('onnxruntime' in sys.modules, *map(os.environ.get, {names!r}))"
 
 

@@ -12,7 +12,6 @@ import pytest
 from benchmarks import NAMES, corruptions, gpu, http, offline, photographs, pictures
 from benchmarks.records import PAGE, RESULTS
 from benchmarks.servers import load, request
-from training.records import fill
 
 TABLES = {
     name: table
@@ -28,16 +27,6 @@ def test_page_shows_what_was_recorded(name):
         pytest.skip(f"{path.name} was not recorded")
     table = TABLES[name](json.loads(path.read_text()))
     assert f"<!-- {name} -->\n{table.strip()}\n<!-- /{name} -->" in PAGE.read_text()
-
-
-def test_text_takes_the_place_of_what_is_between_its_marks(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("a\n<!-- t -->\nold\n<!-- /t -->\nb\n")
-    fill(page, "t", "| x |\n")
-    fill(page, "t", "")  # nothing was measured: what is there stays
-    assert page.read_text() == "a\n<!-- t -->\n| x |\n<!-- /t -->\nb\n"
-    with pytest.raises(ValueError, match="has no marks <!-- u --> and <!-- /u -->"):
-        fill(page, "u", "| x |")
 
 
 @pytest.fixture

@@ -87,13 +87,13 @@ def jpeg_large(generator: np.random.Generator) -> bytes:
     ]
 
 
-def png(header: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunk(*part) for part in chunks) + chunk(b"IEND", b"")
-    )
+
+def png(header: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
 
 
 def png_metadata(generator: np.random.Generator) -> bytes:

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from tests.conftest import RELEASED, draw, encode
+from tests.hostile.bombs import png_chunk
 from tests.serving import serving, workers
 
 ANSWERS = 200, 400, 404, 413, 415, 422  # what a client may be told about its upload
@@ -44,22 +45,19 @@ def pictures():
         "WEBP": "RGB RGBA",
         "TIFF": "1 L P RGB RGBA CMYK LAB I;16 I F",
     }
-    files = [encode(convert(digit, mode), kind) for kind, listed in modes.items() for mode in listed.split()]
-    files += [encode(digit.convert("RGB"), "TIFF", compression=c) for c in ("tiff_lzw", "jpeg", "tiff_deflate")]
+    colour = digit.convert("RGB")
+    files = [
+        encode((colour if mode == "LAB" else digit).convert(mode), kind)
+        for kind, listed in modes.items()
+        for mode in listed.split()
+    ]
+    files += [encode(colour, "TIFF", compression=c) for c in ("tiff_lzw", "jpeg", "tiff_deflate")]
+    turned = Image.Exif()
+    turned[0x0112] = 6
     files.append(encode(digit.convert("1"), "TIFF", compression="group4"))
     files.append(encode(digit, "GIF", save_all=True, append_images=[digit.rotate(9)] * 3))
-    files.append(encode(digit.convert("RGB"), "JPEG", progressive=True, exif=b"Exif\0\0" + tags().tobytes()))
+    files.append(encode(colour, "JPEG", progressive=True, exif=b"Exif\0\0" + turned.tobytes()))
     return files
-
-
-def convert(image, mode):
-    return image.convert("RGB").convert(mode) if mode == "LAB" else image.convert(mode)
-
-
-def tags():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return exif
 
 
 @cache
@@ -85,10 +83,6 @@ def bombs():
         progressive[:-2] + 300_000 * progressive[progressive.rindex(b"\xff\xda") : -2] + progressive[-2:],
         bytes(10_000_001),
     ]
-
-
-def png_chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def damage(data, chance):

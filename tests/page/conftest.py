@@ -13,7 +13,6 @@ from playwright.sync_api import expect, sync_playwright
 
 from service.http.openapi import PREDICTION
 from tests.conftest import REPOSITORY, VOTERS
-from tests.serving import serving
 
 PATIENCE = 20_000  # ms; on a busy machine a browser puts off encoding a canvas for seconds
 HOST = "quintet.test"
@@ -52,12 +51,6 @@ REFUSED = PREDICTION | {
     "agreement": 0,
     "models": [PREDICTION["models"][0] | {"digit": 4}],
 }
-
-
-@pytest.fixture(scope="package")
-def address():
-    with serving(QUINTET_DEVICE="cpu") as address:
-        yield address
 
 
 @pytest.fixture(scope="package")

@@ -24,7 +24,7 @@ from tests.page.conftest import (
 pytestmark = pytest.mark.slow
 
 
-def test_drawn_digit_is_read_by_all_five(page):
+def test_drawn_digit_is_read_by_all_five_and_boxed_by_the_detector(page):
     stroke(page, SEVEN)
     expect_answer(page, "7")
     expect_sentence(page, f"A 7. All {NETWORKS} networks agree.")
@@ -38,16 +38,10 @@ def test_drawn_digit_is_read_by_all_five(page):
     frame = steps.nth(2).locator("img")
     assert frame.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(page.locator("#timing")).to_have_text(re.compile(r"^\d+ ms on cpu: decode .*, inference \d+\.\d$"))
-
-
-def test_box_of_the_detector_lies_over_the_drawing(page):
-    stroke(page, SEVEN)
-    expect_answer(page, "7")
     pad, box = page.locator("#pad").bounding_box(), page.locator("#boxes rect").bounding_box()
     left, top = (box["x"] - pad["x"]) / pad["width"], (box["y"] - pad["y"]) / pad["height"]
-    assert abs(left - 0.30) < 0.06 and abs(top - 0.19) < 0.06
-    assert abs(left + box["width"] / pad["width"] - 0.64) < 0.06
-    assert abs(top + box["height"] / pad["height"] - 0.87) < 0.06
+    corners = left, top, left + box["width"] / pad["width"], top + box["height"] / pad["height"]
+    assert corners == pytest.approx((0.30, 0.19, 0.64, 0.87), abs=0.06)
 
 
 def test_answer_comes_while_the_stroke_is_drawn(page):
@@ -69,11 +63,8 @@ def test_finger_draws_and_the_page_stays_where_it_is(open_page):
         for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => ends.push(kind), true);
     }""")
     finger = page.context.new_cdp_session(page)  # from below to above: elsewhere this scrolls down
-    for kind, y in [
-        ("touchStart", 0.2),
-        *(("touchMove", 0.2 + step / 20) for step in range(1, 13)),
-        ("touchEnd", None),
-    ]:
+    moves = [("touchMove", 0.2 + step / 20) for step in range(1, 13)]
+    for kind, y in [("touchStart", 0.2), *moves, ("touchEnd", None)]:
         points = [] if y is None else [{"x": pad["x"] + pad["width"] / 2, "y": pad["y"] + y * pad["height"]}]
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect_answer(page, "1")

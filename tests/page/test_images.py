@@ -22,8 +22,16 @@ def test_uploaded_file_is_shown_and_read(page):
     page.set_input_files("#file", EXAMPLES / "seven.png")
     expect_answer(page, "7")
     expect(page.locator("#picture")).to_be_visible()
-    expect(page.locator("#boxes rect")).to_be_visible()
     expect(page.locator("#boxes text")).to_have_text("Faster R-CNN")
+
+
+def test_examples_are_chosen_or_dragged_onto_the_sheet(page):
+    for alt, digit in [("3 in pencil", "3"), ("7 in blue", "7"), ("2 in red", "2"), ("1969 and 42", "1969\n42")]:
+        page.get_by_role("button", name=alt).click()
+        expect_answer(page, digit)
+    expect(page.locator("#boxes text")).to_have_text(list("196942"))
+    page.get_by_role("button", name="5 in chalk").drag_to(page.locator("#pad"))
+    expect_answer(page, "5")
 
 
 def test_image_that_is_too_large_for_the_service_is_made_smaller(page):
@@ -46,14 +54,6 @@ def test_dropped_and_pasted_images_are_read(page, event, carrier):
     expect_sentence(page, re.compile("^There is no image in what was (dropped|pasted)[.]$"))
 
 
-@pytest.mark.parametrize(
-    "alt, digit", [("7 in blue", "7"), ("3 in pencil", "3"), ("5 in chalk", "5"), ("2 in red", "2")]
-)
-def test_example_is_read(page, alt, digit):
-    page.get_by_role("button", name=alt).click()
-    expect_answer(page, digit)
-
-
 def test_number_is_read_with_a_box_for_each_digit(page):
     """The answer of POST /read is a fake. Certain digits have no percentage, and doubtful ones are tinted."""
     page.route("**/read", lambda route: route.fulfill(json=READ))
@@ -71,12 +71,8 @@ def test_number_is_read_with_a_box_for_each_digit(page):
     picture = page.locator("#picture").bounding_box()
     last = page.locator("#boxes rect").nth(3).bounding_box()
     shown = picture["height"] * 560 / 360  # the image is as high as the sheet allows
-    assert (
-        abs(
-            (last["x"] - picture["x"] - max(0, picture["width"] - shown) / 2) / min(shown, picture["width"]) - 400 / 560
-        )
-        < 0.02
-    )
+    left = last["x"] - picture["x"] - max(0, picture["width"] - shown) / 2
+    assert left / min(shown, picture["width"]) == pytest.approx(400 / 560, abs=0.02)
 
 
 def test_signs_are_told_and_what_is_left_out_is_shown(page):
@@ -94,17 +90,6 @@ def test_signs_are_told_and_what_is_left_out_is_shown(page):
     expect(page.locator("#boxes text")).to_have_text(["1", "9", "4", "/", "?"])
     expect(page.locator("#boxes .left-out text")).to_have_text(["?"])
     expect(page.locator("#text .doubtful")).to_have_text("4")
-
-
-def test_number_of_the_examples_is_read_by_the_service(page):
-    page.get_by_role("button", name="1969 and 42").click()
-    expect_answer(page, "1969\n42")
-    expect(page.locator("#boxes text")).to_have_text(list("196942"))
-
-
-def test_example_is_dragged_onto_the_sheet(page):
-    page.get_by_role("button", name="5 in chalk").drag_to(page.locator("#pad"))
-    expect_answer(page, "5")
 
 
 def test_many_files_become_a_gallery_with_the_doubtful_first(page):
@@ -184,15 +169,13 @@ def test_copied_curl_asks_about_the_image_on_the_sheet(page):
     compile(page.evaluate("copied"), "copied", "exec")
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "service/page/thumbnails").iterdir()), ids=lambda path: path.stem)
-def test_thumbnail_shows_its_example(path):
-    """The thumbnails were made by Pillow: ImageOps.exif_transpose, thumbnail((400, 88)), WebP of quality 80."""
-    (source,) = EXAMPLES.glob(f"{path.stem}.*")
-    example = ImageOps.exif_transpose(Image.open(source))
-    example.thumbnail((400, 88))
-    thumbnail = Image.open(path)
-    assert thumbnail.size == example.size
-    white = Image.new("RGBA", thumbnail.size, "white")
-    seen = [np.asarray(Image.alpha_composite(white, one.convert("RGBA")), int) for one in (thumbnail, example)]
-    difference = np.abs(seen[0] - seen[1])
-    assert difference.mean() < 6
+def test_thumbnails_show_their_examples():
+    """They were made by Pillow: ImageOps.exif_transpose, thumbnail((400, 88)), WebP of quality 80."""
+    for path in (REPOSITORY / "service/page/thumbnails").iterdir():
+        (source,) = EXAMPLES.glob(f"{path.stem}.*")
+        example, thumbnail = ImageOps.exif_transpose(Image.open(source)), Image.open(path)
+        example.thumbnail((400, 88))
+        assert thumbnail.size == example.size
+        white = Image.new("RGBA", thumbnail.size, "white")
+        seen = [np.asarray(Image.alpha_composite(white, one.convert("RGBA")), int) for one in (thumbnail, example)]
+        assert np.abs(seen[0] - seen[1]).mean() < 6

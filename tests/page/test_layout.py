@@ -8,17 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import (
-    BAR,
-    DESK,
-    EXAMPLES,
-    NETWORKS,
-    PHONE,
-    READ,
-    expect_answer,
-    expect_sentence,
-    stroke,
-)
+from tests.page.conftest import BAR, DESK, EXAMPLES, NETWORKS, PHONE, READ, expect_answer, expect_sentence, stroke
 
 pytestmark = pytest.mark.slow
 

@@ -66,10 +66,8 @@ def test_slider_shows_which_images_were_right_at_each_epoch(open_page):
     epochs = [
         {"epoch": n, "validation": {"mnist": {"accuracy": 0.9}}, "watched": "1" * n + "0" * (100 - n)} for n in (1, 2)
     ]
-    runs = [
-        {"name": name, "seed": 0, "initial_weights": "random", "commit": "", "metrics": epochs}
-        for name in ("cnn", "vit")
-    ]
+    about = {"seed": 0, "initial_weights": "random", "commit": "", "metrics": epochs}
+    runs = [{"name": name} | about for name in ("cnn", "vit")]
     page = open_page("/docs", **DESK)
     page.route("**/runs.json", lambda route: route.fulfill(json=runs))
     page.goto("/results")
@@ -91,9 +89,8 @@ def test_runs_without_recorded_images_show_the_curves_alone(open_page):
 def test_cell_of_a_matrix_opens_the_images_behind_it(results):
     browse = json.loads((RESULTS / "browse.json").read_text())
     matrix = browse["models"]["consensus"]["confusion"]
-    wrong = {
-        (label, digit): n for label, row in enumerate(matrix) for digit, n in enumerate(row) if n and label != digit
-    }
+    cells = ((label, digit, n) for label, row in enumerate(matrix) for digit, n in enumerate(row))
+    wrong = {(label, digit): n for label, digit, n in cells if n and label != digit}
     expect(results.locator(".matrix button")).to_have_count(len(wrong))
     (label, digit), n = max(wrong.items(), key=lambda item: item[1])
     results.get_by_role("button", name=f"Label {label}, read as {digit}: {n}").click()
@@ -101,16 +98,6 @@ def test_cell_of_a_matrix_opens_the_images_behind_it(results):
     expect(images).to_have_count(n)
     expect(images.first).to_contain_text(f"label {label}")
     expect(images.first).to_contain_text(f"Consensus {digit},")
-
-
-def test_every_misread_image_can_be_shown(results):
-    browse = json.loads((RESULTS / "browse.json").read_text())
-    for name, figures in browse["models"].items():
-        wrong = sum(
-            n for label, row in enumerate(figures["confusion"]) for digit, n in enumerate(row) if label != digit
-        )
-        assert wrong == sum(image["says"][name][0] != image["label"] for image in browse["images"])
-    assert (RESULTS / "misread.png").stat().st_size < 200_000
 
 
 def test_nothing_is_wider_than_a_phone(open_page):

@@ -1,4 +1,4 @@
-"""The application with three small models, and an upload."""
+"""A server, and the application without one, with three small models, and an upload."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.http.app import create_app
 from service.http.observability import Observer
 from service.recogniser import Recogniser
 from service.settings import Settings
-from tests.conftest import draw, encode, write_artefact, write_consensus
+from tests.conftest import draw, encode
 from tests.serving import serving
 
 
@@ -23,27 +23,29 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real service with three small models and two workers, for all tests that do not change it."""
-    folder = tmp_path_factory.mktemp("server")
-    for name, digit in (("cnn", 7), ("vgg16", 7), ("vit", 1)):
-        write_artefact(folder / f"{name}.onnx", bias=digit)
-    write_consensus(folder)
-    settings = {"QUINTET_MODELS": str(folder), "QUINTET_DEVICE": "cpu", "QUINTET_WORKERS": "2"}
-    with (folder / "log").open("wb") as log, serving(log=log, **settings) as address:
-        yield Server(address, folder / "log")
+def server(small_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real service with two workers, for all tests that do not change it."""
+    path = tmp_path_factory.mktemp("server") / "log"
+    settings = {"QUINTET_MODELS": str(small_models), "QUINTET_DEVICE": "cpu", "QUINTET_WORKERS": "2"}
+    with path.open("wb") as log, serving(log=log, **settings) as address:
+        yield Server(address, path)
+
+
+@pytest.fixture(scope="session")
+def recogniser(small_models: Path) -> Recogniser:
+    return Recogniser(settings=Settings(models=small_models, device="cpu", threads=1, max_bytes=100_000))
 
 
 @pytest.fixture
-def app(small_models: Path) -> Observer:
-    return create_app(Recogniser(settings=Settings(models=small_models, device="cpu", threads=1, max_bytes=100_000)))
+def app(recogniser: Recogniser) -> Observer:
+    return create_app(recogniser)
 
 
 @pytest.fixture
-def client(app: Observer) -> Iterator[TestClient]:
-    yield TestClient(app, raise_server_exceptions=False)
+def client(app: Observer) -> TestClient:
+    return TestClient(app, raise_server_exceptions=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def seven() -> bytes:
     return encode(Image.fromarray(draw("7")))

@@ -48,18 +48,16 @@ def test_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"quintet {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["", "serve", "predict", "read", "batch", "settings", "benchmark", "nonsense"])
-def test_names_and_help_load_nothing_heavy(command):
-    heavy = "'torch', 'onnxruntime', 'numpy', 'bentoml', 'cv2', 'pydantic', 'pyarrow'"
-    look = f"""
-import sys
+def test_names_and_help_load_nothing_heavy():
+    look = """
+import contextlib, sys
 from service import __version__
 from service.cli import main
-try:
-    main([*{command.split()!r}, "--help"])
-except SystemExit:
-    pass
-print([name for name in ({heavy}) if name in sys.modules])"""
+for command in ("", "serve", "predict", "read", "batch", "settings", "benchmark", "nonsense"):
+    with contextlib.suppress(SystemExit):
+        main([*command.split(), "--help"])
+heavy = "torch", "onnxruntime", "numpy", "bentoml", "cv2", "pydantic", "pyarrow"
+print([name for name in heavy if name in sys.modules])"""
     found = subprocess.run([sys.executable, "-c", look], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
 
@@ -85,11 +83,8 @@ def test_json_is_what_the_route_answers(folder, capsys):
     assert main(["predict", "--json", "--models", "vit", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == ["image", *ANSWER]
-    assert (result["image"], result["digit"], [model["name"] for model in result["models"]]) == (
-        "seven.png",
-        1,
-        ["vit"],
-    )
+    assert (result["image"], result["digit"]) == ("seven.png", 1)
+    assert [model["name"] for model in result["models"]] == ["vit"]
 
 
 def test_image_that_cannot_be_read_is_one_sentence_and_hurts_no_other(folder, capsys):
@@ -117,20 +112,14 @@ def test_fault_with_one_image_is_one_sentence(folder, capsys, monkeypatch):
     assert capsys.readouterr().err == "seven.png: Python int too large to convert to C long\n"
 
 
-def test_names_are_printed_safely(folder, capsysbinary):
-    name = os.fsdecode(b"\xff\n\x1b[31m.png")
+def test_name_of_any_bytes_is_printed_safely(folder, capsysbinary):
+    name = os.fsdecode(b"-\xff\n\x1b[31m.png")
     (folder / name).write_bytes((folder / "seven.png").read_bytes())
-    assert main(["predict", name]) == 0
-    assert capsysbinary.readouterr().out.splitlines()[1].split()[0] == b"%FF%0A%1B[31m.png"
+    assert main(["predict", "--", name]) == 0
+    assert capsysbinary.readouterr().out.splitlines()[1].split()[:2] == [b"-%FF%0A%1B[31m.png", b"7"]
 
 
-def test_name_that_begins_with_a_dash_follows_two(folder, capsys):
-    (folder / "-x.png").write_bytes((folder / "seven.png").read_bytes())
-    assert main(["predict", "--", "-x.png"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["-x.png", "7"]
-
-
-@pytest.mark.parametrize("command", ["predict", "read", "settings"])
+@pytest.mark.parametrize("command", ["predict", "settings"])
 def test_reader_that_closes_the_pipe_ends_it_quietly(folder, command):
     read, write = os.pipe()
     os.close(read)
@@ -140,26 +129,27 @@ def test_reader_that_closes_the_pipe_ends_it_quietly(folder, command):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_wrong_set_up_is_one_sentence(folder, small_models, capsys, monkeypatch):
-    assert main(["predict", "--models", "resnet", "seven.png"]) == 2
-    assert capsys.readouterr().err == "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit.\n"
-    (small_models / "vit.onnx").unlink()
-    assert main(["predict", "seven.png"]) == 2
-    assert "vit.onnx is missing; copy it from the release again, or create it with: " in capsys.readouterr().err
-    monkeypatch.setenv("QUINTET_MODELS", "nowhere")
-    assert main(["read", "seven.png"]) == 2
-    said = capsys.readouterr().err
-    assert said == "There is no folder nowhere; set QUINTET_MODELS to the folder that holds the models.\n"
+def test_wrong_set_up_is_one_sentence(folder, own_models, capsys, monkeypatch):
+    def said(models, *arguments):
+        monkeypatch.setenv("QUINTET_MODELS", str(models))
+        assert main(list(arguments)) == 2
+        return capsys.readouterr().err
+
+    assert said(own_models, "predict", "--models", "resnet", "seven.png") == (
+        "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit.\n"
+    )
+    (own_models / "vit.onnx").unlink()
+    missing = "vit.onnx is missing; copy it from the release again, or create it with: "
+    assert missing in said(own_models, "predict", "seven.png")
+    sentence = "There is no folder nowhere; set QUINTET_MODELS to the folder that holds the models.\n"
+    assert said("nowhere", "read", "seven.png") == sentence
 
 
-def test_read_prints_a_row_for_each_line(folder, capsys):
+def test_read_prints_a_row_for_each_line_or_the_json_of_the_route(folder, capsys):
     assert main(["read", "seven.png"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["image", "line", "confidence", "refused", "text", "transcript"]
     assert row.split()[:2] == ["seven.png", "1"] and row.split()[3:] == ["0", "7", "7"]
-
-
-def test_read_gives_the_json_of_the_route(folder, capsys):
     assert main(["read", "--json", "seven.png"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == ["image", *TEXT] and result["text"] == "7"
@@ -199,7 +189,7 @@ def missing(name):
     return load
 
 
-@pytest.mark.parametrize("number", ["0", "65536", "99999", "-1", "http"])
+@pytest.mark.parametrize("number", ["0", "65536", "http"])
 def test_port_that_cannot_be_is_refused(number, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["serve", f"--port={number}"])

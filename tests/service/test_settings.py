@@ -23,7 +23,6 @@ def test_lists_are_separated_by_commas(monkeypatch):
         ("FORMATS", "", "QUINTET_FORMATS is empty; give it a value or leave it out."),
         ("CONCURRENCY", "0", "QUINTET_CONCURRENCY is '0': input should be greater than or equal to 1."),
         ("TIMEOUT", "0", "QUINTET_TIMEOUT is '0': input should be greater than 0."),
-        ("DEVISE", "cpu", "QUINTET_DEVISE is not a setting; did you mean QUINTET_DEVICE?"),
         ("API_KEY", "", "QUINTET_API_KEY is empty; give it a value or leave it out."),
     ],
 )
@@ -32,10 +31,6 @@ def test_value_that_is_not_allowed_is_one_sentence(monkeypatch, name, value, mes
     with pytest.raises(ValueError) as raised:
         settings.load()
     assert str(raised.value) == message
-
-
-def test_by_default_there_is_no_key_and_no_other_origin():
-    assert (Settings().api_key, Settings().cors_origins) == (None, ())
 
 
 def test_variables_that_kubernetes_sets_beside_a_service_are_no_misspelt_settings(monkeypatch):

@@ -15,6 +15,7 @@ from tests.conftest import HELPERS, RELEASED, VOTERS
 from training import networks
 from training.data import omniglot
 from training.loop import fit
+from training.measure.evaluation import evaluate, record, release
 from training.recipe import MNIST_ALONE
 from training.release import export
 from training.task import Data
@@ -125,3 +126,14 @@ def models(runs, small_mnist, tmp_path_factory):
     for name in HELPERS:  # these are trained on their own
         shutil.copy(RELEASED / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(models, small_mnist, small_writers, tmp_path_factory):
+    """The folder of a copy of the models that was evaluated, and the figures; results/ beside it has them recorded."""
+    folder = tmp_path_factory.mktemp("evaluated") / "models"
+    shutil.copytree(models, folder)
+    found, answers = evaluate(VOTERS, folder, Data(root=small_mnist, writers=small_writers))
+    release(found, answers, VOTERS, folder, folder)
+    record(found, answers, VOTERS, folder.parent / "results")
+    return folder, found

@@ -1,8 +1,9 @@
-"""The fit of the consensus."""
+"""The fit of the consensus and of temperatures."""
 
 import numpy as np
 import pytest
 
+from training.digits import temperature
 from training.release import TOGETHER, fit_consensus, least_is_digit, weights
 
 LABELS = np.arange(2000) % 10
@@ -41,3 +42,13 @@ def test_is_digit_refuses_what_confidence_leaves_of_the_allowed_share():
     assert least_is_digit(dict.fromkeys(TOGETHER, scores), unsure) < least - 0.001
     unsure["validation"][:100] = True
     assert least_is_digit(dict.fromkeys(TOGETHER, scores), unsure) == 0
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
+def test_temperature_behind_the_labels_is_found(true):
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 2, (20_000, 10))
+    probabilities = np.exp(logits / true)
+    probabilities /= probabilities.sum(1, keepdims=True)
+    labels = (probabilities.cumsum(1) < generator.random((20_000, 1))).sum(1)
+    assert temperature(logits, labels) == pytest.approx(true, rel=0.05)

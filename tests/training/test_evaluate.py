@@ -15,21 +15,10 @@ from training import release as releasing
 from training.command import command
 from training.data import mnist
 from training.digits import predict
-from training.measure.evaluation import MEASURED, PROBABILITIES, completed, in_8_bits, record, release
+from training.measure.evaluation import MEASURED, PROBABILITIES, completed, in_8_bits, release
 from training.measure.evaluation import evaluate as measure
 from training.report import weak
 from training.task import Data
-
-
-@pytest.fixture(scope="module")
-def evaluated(models, small_mnist, small_writers, tmp_path_factory):
-    """The folder of a copy of the models that was evaluated, and the figures."""
-    folder = tmp_path_factory.mktemp("evaluated") / "models"
-    shutil.copytree(models, folder)
-    found, answers = measure(VOTERS, folder, Data(root=small_mnist, writers=small_writers))
-    release(found, answers, VOTERS, folder, folder)
-    record(found, answers, VOTERS, folder.parent / "results")
-    return folder, found
 
 
 def test_evaluation_of_named_artefacts_writes_nothing(models, small_mnist, small_writers, tmp_path, capsys):
@@ -146,10 +135,8 @@ def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
 def test_no_artefact_gives_one_sentence(tmp_path):
     with pytest.raises(SystemExit) as error:
         evaluate.main(["--models", str(tmp_path)])
-    assert (
-        error.value.code == f"{tmp_path} holds no artefact of a network that names digits; create one with: "
-        f"{command('quintet export NAME')}"
-    )
+    sentence = f"holds no artefact of a network that names digits; create one with: {command('quintet export NAME')}"
+    assert error.value.code == f"{tmp_path} {sentence}"
 
 
 def test_the_network_is_digit_refuses_beside_confidence(models, small_mnist, small_writers, tmp_path):

@@ -7,12 +7,9 @@ import torch
 
 from tests.conftest import RELEASED
 from training import export as export_command
-from training import networks
 from training import train as train_command
-from training.loop import fit
 from training.networks import is_digit as module
 from training.networks.is_digit import DIGITS, IsDigit, Network, calibrated, score
-from training.runs import WEIGHTS
 from training.scenes import seen
 from training.task import Data
 
@@ -90,13 +87,3 @@ def test_the_commands_train_and_write_the_same_answers_as_pytorch(data, tmp_path
     assert found.shape == (7,) and found.dtype == np.float32 and ((found >= 0) & (found <= 1)).all()
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["name"] == "is_digit" and "mnist 20" in metadata["data"]
-
-
-def test_the_same_seed_gives_the_same_weights(data, tmp_path):
-    lines = [
-        fit("is_digit", networks.task("is_digit", RECIPE, CPU, data), 0, tmp_path / name)[0]
-        for name in ("one", "other")
-    ]
-    assert lines[0]["train_loss"] == lines[1]["train_loss"] and lines[0]["validation"] == lines[1]["validation"]
-    one, other = (torch.load(tmp_path / name / WEIGHTS, weights_only=True)["network"] for name in ("one", "other"))
-    assert all(torch.equal(value, other[name]) for name, value in one.items())

@@ -19,15 +19,24 @@ from training.train import main
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def quick(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def quick():
     """The quick network, with batches that the small MNIST fills."""
     module = networks.load("quick")
-    monkeypatch.setattr(module, "RECIPE", dataclasses.replace(module.RECIPE, epochs=2, batch_size=50))
-    return module.RECIPE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RECIPE", dataclasses.replace(module.RECIPE, epochs=2, batch_size=50))
+        yield module.RECIPE
 
 
-def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_path, capsys, quick):
+@pytest.fixture(scope="module")
+def trained(small_mnist, quick, tmp_path_factory):
+    """The folder of runs with one of the quick network."""
+    folder = tmp_path_factory.mktemp("runs")
+    fit("quick", networks.task("quick", quick, CPU, Data(root=small_mnist)), 0, folder / "quick")
+    return folder
+
+
+def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_path, capsys):
     where = ["--data", str(small_mnist), "--out", str(tmp_path / "runs"), "--models", str(tmp_path), "--device", "cpu"]
     main(["--quick", *where])
     said = capsys.readouterr()
@@ -37,11 +46,9 @@ def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_
     assert "quick" in networks.NAMES and "quick" not in networks.released()
 
 
-def test_an_artefact_can_have_another_name(small_mnist, tmp_path, quick):
-    fit("quick", networks.task("quick", quick, CPU, Data(root=small_mnist)), 0, tmp_path / "quick")
-    export.main(
-        ["quick", "--runs", str(tmp_path), "--models", str(tmp_path), "--data", str(small_mnist), "--as", "mine"]
-    )
+def test_an_artefact_can_have_another_name(small_mnist, trained, tmp_path):
+    where = ["--runs", str(trained), "--models", str(tmp_path), "--data", str(small_mnist)]
+    export.main(["quick", *where, "--as", "mine"])
     assert open_artefact(tmp_path / "mine.onnx", "cpu", threads=1).metadata["name"] == "mine"
 
 
@@ -58,28 +65,25 @@ def corrections(tmp_path):
     return tmp_path / "own"
 
 
-def test_a_network_learns_from_ones_own_digits(small_mnist, released, corrections, tmp_path, capsys, quick):
+def test_a_network_learns_from_ones_own_digits(small_mnist, released, trained, corrections, tmp_path, capsys):
     where = ["--data", str(small_mnist), "--out", str(tmp_path / "runs"), "--device", "cpu"]
-    task = networks.task("quick", quick, CPU, Data(root=small_mnist))
-    fit("quick", task, 0, tmp_path / "runs" / "quick")
-    checkpoint = tmp_path / "runs" / "quick" / WEIGHTS
+    checkpoint = trained / "quick" / WEIGHTS
     before = checkpoint.read_bytes()
     own = ["--from", str(checkpoint), "--images", str(corrections), "--sources", "mnist", "--models", str(released)]
     main(["quick", *own, *where])
     table = capsys.readouterr().out
     assert "your 2, held out" in table and "mnist, validation" in table and "--as my_quick" in table
     assert checkpoint.read_bytes() == before
-    trained = torch.load(tmp_path / "runs" / "own" / "quick" / WEIGHTS, weights_only=True)
-    assert trained["initial_weights"] == "quick, 2 epochs, seed 0"
-    assert trained["settings"]["recipe"]["images"] == str(corrections)
+    tuned = torch.load(tmp_path / "runs" / "own" / "quick" / WEIGHTS, weights_only=True)
+    assert tuned["initial_weights"] == "quick, 2 epochs, seed 0"
+    assert tuned["settings"]["recipe"]["images"] == str(corrections)
 
 
-def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, corrections, tmp_path, quick):
-    fit("quick", networks.task("quick", quick, CPU, Data(root=small_mnist)), 0, tmp_path / "quick")
-    own = ["--from", str(tmp_path / "quick" / WEIGHTS), "--images", str(corrections), "--sources", "mnist"]
+def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, trained, corrections, tmp_path):
+    own = ["--from", str(trained / "quick" / WEIGHTS), "--images", str(corrections), "--sources", "mnist"]
     with pytest.raises(SystemExit) as error:
         main(["vit", *own, "--data", str(small_mnist), "--out", str(tmp_path), "--models", str(released)])
-    assert error.value.code == f"{tmp_path}/quick/averaged.pt is a run of quick, not of vit."
+    assert error.value.code == f"{trained}/quick/averaged.pt is a run of quick, not of vit."
 
 
 def test_too_few_digits_are_refused(small_mnist, released, tmp_path):

@@ -4,25 +4,20 @@ import shutil
 import pytest
 
 from tests.conftest import VOTERS
-from training.command import command
-from training.measure.evaluation import evaluate, record, release
 from training.records import Recorded, fill
-from training.report import PARTS, by_model, comparison, digits, main, nondigits, record_runs, summary, trainings, write
-from training.task import Data
+from training.report import PARTS, by_model, comparison, digits, nondigits, record_runs, summary, trainings, write
 
 PICTURES = {"curves.png", "confusion.png", "hardest.png", "latency.png", "pages.png"}
 
 
 @pytest.fixture(scope="module")
-def written(models, runs, small_mnist, small_writers, tmp_path_factory):
+def written(evaluated, runs, small_mnist, tmp_path_factory):
     """A folder with a report of everything: evaluation, runs, latency and speed."""
     folder = tmp_path_factory.mktemp("report")
-    shutil.copytree(models, folder / "models")
+    shutil.copytree(evaluated[0], folder / "models")
     results = folder / "results"
-    found, answers = evaluate(VOTERS, folder / "models", Data(root=small_mnist, writers=small_writers))
-    release(found, answers, VOTERS, folder / "models", folder / "models")
-    record(found, answers, VOTERS, results)
-    record(found, answers, VOTERS, results / "mnist_alone")
+    for copy in (results, results / "mnist_alone"):
+        shutil.copytree(evaluated[0].parent / "results", copy)
     record_runs(runs, results)
     rows = [{"engine": "onnxruntime", "model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*VOTERS, "all")]
     setting = {"calls": 100, "device": "cpu", "threads": 2, "hardware": "a processor", "onnxruntime": "1.31.1"}
@@ -112,15 +107,3 @@ def test_a_page_without_marks_is_refused_and_nothing_deletes_nothing(tmp_path):
     assert page.read_text() == "<!-- a -->\nnew\n<!-- /a -->\n"
     with pytest.raises(ValueError, match="has no marks <!-- b --> and <!-- /b -->"):
         fill(page, "b", "new")
-
-
-def test_missing_evaluation_names_the_command(tmp_path):
-    with pytest.raises(SystemExit) as error:
-        main(["--results", str(tmp_path)])
-    assert error.value.code == f"{tmp_path}/evaluation.json is missing; create it with: {command('quintet evaluate')}"
-
-
-def test_missing_run_names_the_command(tmp_path):
-    with pytest.raises(SystemExit) as error:
-        main(["--results", str(tmp_path), "--runs", str(tmp_path)])
-    assert error.value.code == f"{str(tmp_path)!r} holds no run; start one with: {command('quintet train NAME')}"

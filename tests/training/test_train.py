@@ -54,13 +54,25 @@ def test_last_epochs_have_milder_augmentation(small_mnist, monkeypatch):
     assert seen == [usual, usual, pytest.approx(SHORT.mild * usual)]
 
 
-@pytest.mark.parametrize("steps", [5, 11, 23])
-def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tmp_path, monkeypatch, steps):
-    """It is killed before the first checkpoint, in the middle of an epoch, and at the end of one."""
+@pytest.fixture(scope="module")
+def whole(small_mnist, small_writers, tmp_path_factory):
+    """Starts or resumes a training with a checkpoint after each step; the lines and the checkpoint of a whole one."""
     data = Data(root=small_mnist, writers=small_writers)
     recipe = dataclasses.replace(SHORT, sources=networks.load("cnn").RECIPE.sources)
-    monkeypatch.setattr(loop, "SAVED", 0.0)  # a checkpoint after each step
-    whole = fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "whole")
+    folder = tmp_path_factory.mktemp("whole")
+
+    def train(folder, resume=False):
+        return fit("cnn", networks.task("cnn", recipe, CPU, data), 7, folder, resume=resume)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "SAVED", 0.0)
+        yield train, train(folder), torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("steps", [5, 11, 23])
+def test_a_killed_run_resumes_to_the_same_weights(whole, tmp_path, monkeypatch, steps):
+    """It is killed before the first checkpoint, in the middle of an epoch, and at the end of one."""
+    train, lines, expected = whole
     train_step, done = Run.train_step, []
 
     def killed(run):
@@ -69,13 +81,12 @@ def test_a_killed_run_resumes_to_the_same_weights(small_mnist, small_writers, tm
         done.append(1)
         return train_step(run)
 
-    monkeypatch.setattr(Run, "train_step", killed)
-    with pytest.raises(KeyboardInterrupt):
-        fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "broken")
-    monkeypatch.setattr(Run, "train_step", train_step)
-    broken = fit("cnn", networks.task("cnn", recipe, CPU, data), 7, tmp_path / "broken", resume=True)
-    assert [line["train_loss"] for line in broken] == [line["train_loss"] for line in whole]
-    expected, found = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("whole", "broken"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path)
+    assert [line["train_loss"] for line in train(tmp_path, resume=True)] == [line["train_loss"] for line in lines]
+    found = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     for part in ("network", "averaged"):
         assert all(torch.equal(value, found[part][key]) for key, value in expected[part].items())
 
@@ -127,35 +138,32 @@ def test_bad_arguments_are_refused_in_one_sentence(arguments, message, small_mni
     assert error.value.code == message
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["nonesuch"], "invalid choice: 'nonesuch'"),
-        (["cnn", "--epochs", "0"], "argument --epochs: 0 is less than 1"),
-        ([], "give the NAME of a network, or --quick"),
-        (["cnn", "--quick"], "give the NAME of a network, or --quick"),
-        (["cnn", "--images", "x"], "--from and --images belong together"),
-    ],
-)
-def test_arguments_are_checked_before_anything_is_imported(arguments, message):
+WRONG = {
+    "nonesuch": "invalid choice: 'nonesuch'",
+    "cnn --epochs 0": "argument --epochs: 0 is less than 1",
+    "": "give the NAME of a network, or --quick",
+    "cnn --quick": "give the NAME of a network, or --quick",
+    "cnn --images x": "--from and --images belong together",
+}
+
+
+def test_arguments_are_checked_before_torch_is_imported():
     """Bug: `--help` and a wrong name took 17 s, because PyTorch was imported first."""
-    code = f"import sys; from training.train import main\ntry: main({arguments!r})\n"
-    code += "finally: assert 'torch' not in sys.modules"
+    code = f"""
+import importlib, sys
+calls = [("train", arguments.split(), 2) for arguments in {list(WRONG)}]
+calls += [(name, ["--help"], 0) for name in ("train", "export", "evaluate", "report", "data.__main__")]
+for name, arguments, status in calls:
+    try:
+        importlib.import_module(f"training.{{name}}").main(arguments)
+    except SystemExit as end:
+        assert (end.code or 0) == status
+    print(end=chr(12), file=sys.stderr, flush=True)
+assert "torch" not in sys.modules"""
     answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
-    assert answer.returncode == 2 and message in answer.stderr
-
-
-@pytest.mark.parametrize("command", ["train", "export", "evaluate", "report", "data"])
-def test_help_imports_no_torch(command):
-    code = (
-        f"import runpy, sys; sys.argv = ['x', '--help']\n"
-        f"try: runpy.run_module('training.{command}', run_name='__main__')\n"
-        f"except SystemExit as end: assert not end.code\n"
-        f"assert 'torch' not in sys.modules"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.startswith("usage:")
+    assert answer.returncode == 0 and answer.stdout.count("usage:") == 5, answer.stderr
+    for message, said in zip(WRONG.values(), answer.stderr.split(chr(12)), strict=False):
+        assert message in said
 
 
 def test_missing_cuda_is_refused(monkeypatch):

@@ -22,7 +22,7 @@ def test_folders_files_and_patterns_name_each_image_once(tmp_path):
     assert [image.path for image in images(tmp_path / "notes.txt")] == [str(tmp_path / "notes.txt")]
 
 
-@pytest.mark.parametrize("source", ["nothing", "nothing/?.png", ".", "x" * 5_000])
+@pytest.mark.parametrize("source", ["nothing/?.png", ".", "x" * 5_000])
 def test_a_source_without_images_is_named(tmp_path, source, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError) as refused:
@@ -69,58 +69,26 @@ def test_members_of_similar_names_keep_them(tmp_path):
 
 def test_members_that_are_no_files_have_an_error(tmp_path):
     path = tmp_path / "scans.tar"
-    pack(
-        path,
-        ("a.png", b"one"),
-        ("soft.png", tarfile.SYMTYPE),
-        ("hard.png", tarfile.LNKTYPE),
-        ("pipe.png", tarfile.FIFOTYPE),
-        ("folder.png", tarfile.DIRTYPE),
-    )
-    assert [image.path.removeprefix(f"{path}/") for image in images(path)] == [
-        "a.png",
-        "soft.png",
-        "hard.png",
-        "pipe.png",
-    ]
-    assert [image.error for image in images(path)] == [
-        None,
-        "The member is a link to a.png; links in archives are not followed.",
-        "The member is a link to a.png; links in archives are not followed.",
-        "The member is not a file.",
-    ]
-
-
-def test_a_damaged_archive_gets_a_row_with_an_error(tmp_path):
-    path = tmp_path / "scans.tar"
-    pack(path, ("1.png", b"one"), ("2.png", bytes(90)))
-    path.write_bytes(path.read_bytes()[:1_560])  # within the second image
-    first, last = images(path)
-    assert (first.path, last.path, last.data) == (f"{path}/1.png", str(path), None)
-    assert last.error == "Reading stopped after 1 image: unexpected end of data."
+    kinds = {"soft": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "pipe": tarfile.FIFOTYPE, "folder": tarfile.DIRTYPE}
+    pack(path, ("a.png", b"one"), *((f"{name}.png", kind) for name, kind in kinds.items()))
+    link = "The member is a link to a.png; links in archives are not followed."
+    errors = {"a.png": None, "soft.png": link, "hard.png": link, "pipe.png": "The member is not a file."}
+    assert {image.path.removeprefix(f"{path}/"): image.error for image in images(path)} == errors
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-@pytest.mark.parametrize("cut", [512, 1_024, 1_100, 2_048])
-def test_an_archive_cut_at_or_within_a_header_gets_a_row_with_an_error(tmp_path, cut, mode):
+@pytest.mark.parametrize("cut", [512, 1_024, 1_100, 1_560, 2_048])
+def test_an_archive_cut_anywhere_or_overwritten_gets_a_row_with_an_error(tmp_path, cut, mode):
     """Bug: tarfile stops without an error there, so the images behind it were lost silently."""
     whole, path = tmp_path / "whole.tar", tmp_path / "scans.tar"
     pack(whole, ("1.png", b"one"), ("2.png", bytes(90)), ("3.png", bytes(90)))
-    content = whole.read_bytes()[:cut]
+    assert [image.error for image in images(whole)] == [None] * 3
+    content = whole.read_bytes()[:cut] + (b"x" * 512 if cut == 1_024 else b"")
     path.write_bytes(gzip.compress(content) if mode == "w:gz" else content)
     found = images(path)
     assert [image.path for image in found if image.data] == [f"{path}/{n + 1}.png" for n in range(cut // 1_024)]
     assert (found[-1].path, found[-1].data) == (str(path), None)
     assert found[-1].error.startswith(f"Reading stopped after {cut // 1_024} image")
-
-
-def test_an_archive_with_an_overwritten_header_gets_a_row_with_an_error(tmp_path):
-    path = tmp_path / "scans.tar"
-    pack(path, ("1.png", b"one"), ("2.png", bytes(90)))
-    content = bytearray(path.read_bytes())
-    content[1_024:1_124] = b"x" * 100
-    path.write_bytes(content)
-    assert [(image.path, image.data) for image in images(path)] == [(f"{path}/1.png", b"one"), (str(path), None)]
 
 
 def test_what_follows_the_end_of_an_archive_is_not_lost_silently(tmp_path):
@@ -131,13 +99,6 @@ def test_what_follows_the_end_of_an_archive_is_not_lost_silently(tmp_path):
     first, last = images(path)
     assert (first.data, last.path) == (b"one", str(path))
     assert last.error == "Reading stopped after 1 image: something follows its end marker."
-
-
-@pytest.mark.parametrize("count", [1, 25, 200])
-def test_an_undamaged_archive_gets_no_error(tmp_path, count):
-    path = tmp_path / "scans.tar"
-    pack(path, *((f"{number}.png", bytes(number % 80)) for number in range(count)))
-    assert [image.error for image in images(path)] == [None] * count
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The application without a server: exact statuses and sentences."""
 
 import gzip
+import tempfile
 import zlib
 from base64 import b64decode, b64encode, encodebytes
 from dataclasses import replace
@@ -15,6 +16,7 @@ from service.http import openapi
 from service.http.app import create_app
 from service.http.observability import Health
 from service.recogniser import Recogniser
+from service.settings import Settings
 from tests.conftest import ANSWER, draw, encode, form, raw
 
 
@@ -38,15 +40,9 @@ def test_only_faster_rcnn_gives_a_box_in_pixels_of_the_upload(client, seven):
     assert 80 < y_max - y_min < 140
 
 
-@pytest.mark.parametrize("content_type", ["image/png", "image/jpg", "image/jpeg", "image/x-whatever; a=b"])
+@pytest.mark.parametrize("content_type", ["image/jpg", "image/x-whatever; a=b", "application/octet-stream"])
 def test_raw_body_is_decoded_by_its_content_not_its_type(client, seven, content_type):
     answer = client.post("/predict", content=seven, headers={"Content-Type": content_type})
-    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
-
-
-def test_jpeg_called_image_jpg_in_a_form(client):
-    jpeg = encode(Image.fromarray(draw("7")), "JPEG")
-    answer = client.post("/predict", files={"image": ("photo.jpg", jpeg, "image/jpg")})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
@@ -94,11 +90,7 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
         (form(image=bytes(100_001)), 413, TOO_LARGE),
         (raw(gzip.compress(bytes(10**6))) | GZIP, 413, TOO_LARGE),
         (form(file=b"x"), 422, "The multipart field 'image' is missing; the fields sent: 'file'."),
-        (
-            form(image=(None, "http://127.0.0.1:1/digit.png")),
-            422,
-            NO_BASE64.replace("JSON", "multipart"),
-        ),
+        (form(image=(None, "http://127.0.0.1:1/digit.png")), 422, NO_BASE64.replace("JSON", "multipart")),
         (
             raw(b"x", "text/plain"),
             415,
@@ -134,31 +126,18 @@ def test_bad_input_gets_its_status_and_one_sentence(client, seven, request_, sta
     assert client.post("/predict", files={"image": seven}).status_code == 200
 
 
-def test_png_of_no_pixels_is_refused(client):
-    png = bytearray(encode(Image.new("L", (3, 3))))
-    png[16:24] = bytes(8)  # width and height in its header
-    answer = client.post("/predict", **raw(bytes(png)))
-    assert answer.status_code == 400
-    assert answer.json()["error"].endswith(".")
-
-
-def test_further_fields_are_ignored(client, seven):
-    answer = client.post("/predict", files={"image": seven, "other": b"x"}, data={"a": "1", "b": "2"})
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x.png/", "%00.png"])
+def test_name_and_type_of_a_file_and_further_fields_do_not_matter(client, seven, name):
+    answer = client.post("/predict", files={"image": (name, seven, "text/html"), "other": b"x"}, data={"a": "1"})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "x.svg", "a" * 255, "con", "x.png/", "%00.png"])
-def test_name_of_a_file_does_not_matter(client, seven, name):
-    answer = client.post("/predict", files={"image": (name, seven, "text/html")})
-    assert (answer.status_code, answer.json()["digit"]) == (200, 7)
-
-
-@pytest.mark.parametrize("charset", ["undefined", "nonsense", "utf-16"])
-def test_wrong_charset_of_a_form_is_no_server_error(client, charset):
-    body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
-    answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
-    assert answer.status_code in (400, 422)
-    assert list(answer.json()) == ["error"]
+def test_no_upload_is_written_to_the_disk(small_models, monkeypatch):
+    """Starlette's parser wrote files of more than 1 MB to the disk; a container may have none to write to."""
+    upload = encode(Image.fromarray(draw("7", (1_200, 1_200), 30.0, 72)), "BMP")
+    client = TestClient(create_app(Recogniser(small_models, "cpu", threads=1)))
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert len(upload) > 2**20 and client.post("/predict", files={"image": upload}).json()["digit"] == 7
 
 
 def test_body_without_a_declared_length_is_counted(client):
@@ -171,9 +150,21 @@ def test_body_without_a_declared_length_is_counted(client):
     assert answer.json() == {"error": TOO_LARGE}
 
 
-@pytest.mark.parametrize("body", [b"", b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99])
-def test_broken_multipart_is_no_server_error(client, body):
-    answer = client.post("/predict", **raw(body, "multipart/form-data; boundary=x"))
+@pytest.mark.parametrize(
+    "body, charset",
+    [
+        *(
+            (body, "utf-8")
+            for body in (b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99)
+        ),
+        *(
+            (b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n', charset)
+            for charset in ("undefined", "nonsense", "utf-16")
+        ),
+    ],
+)
+def test_broken_form_is_no_server_error(client, body, charset):
+    answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
     assert answer.status_code in (400, 422)
     assert list(answer.json()) == ["error"]
 
@@ -215,11 +206,6 @@ def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, me
     assert (answer.status_code, answer.json()) == (status, {"error": message})
 
 
-def test_batch_of_nothing_but_bad_images_is_a_list_of_errors(client):
-    answer = client.post("/predict/batch", files=[("images", b"x")] * 2)
-    assert (answer.status_code, answer.json()) == (200, [{"error": NO_IMAGE, "status": 400}] * 2)
-
-
 def test_unknown_model_is_404(client, seven):
     answer = client.post("/predict?models=cnn,resnet", files={"image": seven})
     assert answer.status_code == 404
@@ -235,10 +221,7 @@ def test_unknown_model_is_404(client, seven):
         ("model=cnn", "Unknown parameter 'model'; did you mean 'models'?"),
         ("x=1", "Unknown parameter 'x'; there are: models, explain{known}."),
         ("models=cnn&models=vit", "Parameter 'models' is given twice."),
-        (
-            "explain=perhaps",
-            "Parameter 'explain': Input should be a valid boolean, unable to interpret input.",
-        ),
+        ("explain=perhaps", "Parameter 'explain': Input should be a valid boolean, unable to interpret input."),
     ],
 )
 def test_wrong_parameter_is_422(client, seven, path, known, query, sentence):
@@ -268,6 +251,13 @@ def test_compressed_body_is_read(client, seven, name, compress):
     headers = {"Content-Type": "image/png", "Content-Encoding": name}
     answer = client.post("/predict", content=compress(seven), headers=headers)
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
+
+
+def test_formats_are_those_of_the_settings(small_models, seven):
+    settings = Settings(models=small_models, device="cpu", formats=("PNG",))
+    client = TestClient(create_app(Recogniser(settings=settings)))
+    answers = [client.post("/predict", files={"image": image}) for image in (seven, JPEG)]
+    assert [answer.status_code for answer in answers] == [200, 400]
 
 
 def test_wrong_method_gets_one_sentence(client):

@@ -64,3 +64,16 @@ def test_health_and_the_page_need_no_key(locked, path):
 
 def test_key_is_not_in_the_representation_of_settings():
     assert KEY not in repr(Settings(api_key=KEY))
+
+
+def test_pages_of_named_origins_may_ask_and_read_refusals(small_models):
+    origin = {"Origin": "https://a.example"}
+    named = Settings(models=small_models, device="cpu", api_key=KEY, cors_origins=(origin["Origin"],))
+    client = TestClient(create_app(Recogniser(settings=named)))
+    for path in ("/predict", "/predict/batch", "/v2/models/cnn/infer"):
+        refused = client.post(path, headers=origin)
+        assert (refused.status_code, list(refused.json())) == (401, ["error"])
+        assert refused.headers["access-control-allow-origin"] == origin["Origin"]
+        assert "X-Request-ID" in refused.headers["access-control-expose-headers"]
+        asked = client.options(path, headers=origin | {"Access-Control-Request-Method": "POST"})
+        assert (asked.status_code, asked.text) == (200, "OK")

@@ -233,12 +233,3 @@ def test_client_that_reads_slowly_gets_its_whole_answer(monkeypatch):
 )
 def test_what_is_not_http_is_400(bad):
     assert talk(sent(bad)) == ((400, {"error": "The request is not valid HTTP."}), True)
-
-
-def test_bentoml_serves_with_this_protocol():
-    """BentoML has no option for the protocol, so ours is registered where uvicorn looks for it."""
-    import service.bento  # noqa: F401
-
-    config = uvicorn.Config(echo)  # as BentoML makes it
-    config.load()
-    assert config.http_protocol_class is LimitedProtocol

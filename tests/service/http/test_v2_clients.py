@@ -11,31 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import draw, encode, write_artefact, write_consensus
-from tests.serving import serving
+from tests.conftest import draw, encode
 
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed: extra `clients`")
 rest = pytest.importorskip("kserve.inference_client", reason="kserve is not installed: extra `clients`")
 protocol = pytest.importorskip("kserve.protocol.infer_type", reason="kserve is not installed: extra `clients`")
 
+pytestmark = pytest.mark.slow
 MODELS = ["cnn", "faster_rcnn", "vit", "consensus", "photograph"]
 BRIGHT = np.full((40, 1, 28, 28), 255, np.uint8)  # more than go into a batch
 BRIGHT[1::2] = 0
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    for name, digit in (("cnn", 7), ("faster_rcnn", 7), ("vit", 1)):
-        write_artefact(folder / f"{name}.onnx", digit)
-    write_consensus(folder)
-    with serving(QUINTET_MODELS=str(folder), QUINTET_DEVICE="cpu") as address:
-        yield address
-
-
 @pytest.fixture
-def client(address):
-    client = triton.InferenceServerClient(address.removeprefix("http://"))
+def client(server):
+    client = triton.InferenceServerClient(server.address.removeprefix("http://"))
     yield client
     client.close()
 
@@ -46,7 +36,6 @@ def images(as_binary):
     return [tensor]
 
 
-@pytest.mark.slow
 def test_triton_client_finds_the_server_and_its_models(client):
     assert client.is_server_live() and client.is_server_ready()
     assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
@@ -59,7 +48,6 @@ def test_triton_client_finds_the_server_and_its_models(client):
     assert not client.is_model_ready("resnet")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("version", ["", "1"])
 @pytest.mark.parametrize("as_binary", [True, False], ids=["binary", "json"])
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
@@ -85,13 +73,11 @@ def test_triton_client_infers_in_json_and_binary(client, version, as_binary, com
     np.testing.assert_allclose(result.as_numpy("probabilities").sum(1), 1, rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_triton_client_infers_asynchronously(client):
     pending = [client.async_infer("cnn", images(True)) for _ in range(8)]
     assert {request.get_result().as_numpy("probabilities").shape for request in pending} == {(40, 10)}
 
 
-@pytest.mark.slow
 def test_triton_client_sends_photographs(client):
     files = [encode(Image.fromarray(draw("7"))), encode(Image.fromarray(draw("7")), "JPEG")]
     tensor = triton.InferInput("image", [2], "BYTES")
@@ -102,7 +88,6 @@ def test_triton_client_sends_photographs(client):
     assert np.all(result.as_numpy("confidence") > 0.5)
 
 
-@pytest.mark.slow
 def test_triton_client_gets_the_error(client):
     tensor = triton.InferInput("images", [1, 28, 28], "UINT8")
     tensor.set_data_from_numpy(np.zeros((1, 28, 28), np.uint8))
@@ -116,9 +101,10 @@ def test_triton_client_gets_the_error(client):
         client.infer("photograph", [broken])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("as_binary", [True, False], ids=["binary", "json"])
-def test_kserve_client_infers(address, as_binary):
+def test_kserve_client_infers(server, as_binary):
+    address = server.address
+
     async def ask():
         async with rest.InferenceRESTClient(rest.RESTConfig(protocol="v2", timeout=30)) as client:
             assert await client.is_server_live(address) is True
@@ -132,15 +118,3 @@ def test_kserve_client_infers(address, as_binary):
     answer = asyncio.run(ask())
     assert (answer.id, answer.model_name) == ("k", "consensus")
     assert answer.get_output_by_name("digit").as_numpy().tolist()[::2] == [7] * 20
-
-
-@pytest.mark.slow
-def test_kserve_client_gets_the_error(address):
-    async def ask():
-        async with rest.InferenceRESTClient(rest.RESTConfig(protocol="v2", retries=0, timeout=30)) as client:
-            tensor = protocol.InferInput("images", [1, 1, 28, 28], "FP32")
-            tensor.set_data_from_numpy(np.zeros((1, 1, 28, 28), np.float32))
-            await client.infer(address, protocol.InferRequest("cnn", [tensor]), model_name="cnn")
-
-    with pytest.raises(Exception, match="Input 'images' has datatype 'FP32'; it is UINT8."):
-        asyncio.run(ask())

@@ -9,7 +9,7 @@ import pytest
 from service.inference.cuda import FixedShapes
 from service.inference.device import CudaUnusable, DeviceLost, open_session
 from service.inference.predictor import Predictor
-from service.inference.shapes import LARGEST, SIZES, size_for
+from service.inference.shapes import SIZES
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,6 @@ def test_an_answer_stays_when_the_next_batch_overwrites_the_buffers(fixed):
     before = first.copy()
     fixed.classify(noise(7, 1, 28, 28), ["cnn"])
     assert (first == before).all()
-
-
-def test_predictor_gives_the_same_verdicts_through_fixed_shapes(small):
-    images = np.full((5, 1, 28, 28), 255, np.uint8)
-    expected = small.classify(images, small.names).verdicts
-    small.fixed = FixedShapes(small.artefacts, "cpu", graph=False)
-    assert small.classify(images, small.names).verdicts == expected
-
-
-def test_shapes_are_few_and_the_largest_is_first():
-    assert list(SIZES) == sorted(SIZES, reverse=True) and SIZES[-1] == 1
-    assert [size_for(count) for count in (1, 2, 8, 9, LARGEST)] == [1, 8, 8, 32, 32]
 
 
 def test_graphs_are_used_where_they_can_be_captured(small):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.data import drawings, glyphs, unipen
+from training.data import drawings, glyphs
 from training.data.writers import SPLITS
 from training.recipe import NONE
 
@@ -38,11 +38,3 @@ def test_unseen_typefaces_and_signs_are_typed_only_among_the_unseen(small_writer
     assert set(glyphs.typed("train", small_writers).kinds) == {"A", "?"}
     unseen = glyphs.unseen_typed(small_writers)
     assert set(unseen.kinds) == {"A", "?", "#"} and len(unseen) == 75 + 25
-
-
-def test_symbols_that_several_packages_have_are_held_out_together():
-    assert drawings._name("upgreek:upalpha") == drawings._name("latex2e:alpha") == "alpha"
-    assert drawings._name("upgreek:Updelta") == drawings._name("latex2e:Delta") == "Delta"
-    assert drawings._name("latex2e:textless") == "less"
-    held_out = {unipen_sign for unipen_sign in unipen.UNSEEN if unipen_sign not in "+=?"}
-    assert len(drawings.UNSEEN_SIGNS) >= len(held_out) and glyphs.UNSEEN_SIGNS == unipen.UNSEEN - {"?"}

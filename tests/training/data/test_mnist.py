@@ -21,10 +21,6 @@ def test_no_image_is_in_two_splits(mnist_root):
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
 
-def test_unit_range_is_zero_to_one():
-    assert mnist.to_unit(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [0, 1]
-
-
 def test_unknown_split_is_refused(small_mnist):
     with pytest.raises(ValueError, match="Unknown split 'dev'; known splits: train, validation, test."):
         mnist.load("dev", small_mnist)

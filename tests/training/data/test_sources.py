@@ -9,7 +9,7 @@ from training.data import doodles, omniglot, optdigits, uji, unipen, writers
 from training.data.batches import LOAD, Batches, counts
 from training.data.lookalikes import OMNIGLOT, UNIPEN
 from training.data.strokes import MARGIN, SIDE, Strokes, draw
-from training.recipe import MNIST_ALONE, NONE, Sources
+from training.recipe import NONE, Sources
 
 CPU = torch.device("cpu")
 
@@ -128,11 +128,6 @@ def test_a_batch_has_each_source_by_its_share(small_mnist, small_writers):
     assert all(torch.equal(one[0], other[0]) for one, other in zip(epoch, again, strict=True))
     other = batches.batch(0, 2, 0)
     assert not torch.equal(epoch[0][0], other[0])
-
-
-def test_mnist_alone_needs_no_other_writers(small_mnist, tmp_path):
-    images, _ = Batches(MNIST_ALONE, 50, CPU, small_mnist, tmp_path).batch(0, 0, 0)
-    assert len(images) == 50
 
 
 def test_shares_that_do_not_sum_to_1_are_refused():

@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 
@@ -65,16 +64,6 @@ def test_a_bitmap_is_enlarged_with_sharp_edges_and_empty_paper(small_mnist, heig
     assert large.max() > 200 and np.median(large[0]) < 30
 
 
-def test_what_is_cut_out_is_as_large_as_the_sheet_and_keeps_its_ink(hands):
-    sheet = np.full((SIZE, SIZE), 200, np.float32)
-    ink = np.zeros((SIZE, SIZE), np.uint8)
-    ink[40:60, 30:90] = 255
-    box = np.array([[30, 40, 90, 60]])
-    page, found = module._cut_out(sheet, ink, box, np.random.default_rng(0))
-    assert page.shape == found.shape == (SIZE, SIZE)
-    assert (found > 127).mean() > 2 * (ink > 127).mean()
-
-
 @pytest.mark.parametrize("face", FONTS)
 @pytest.mark.parametrize("sign", ["1", "8", "m"])
 def test_a_typed_sign_is_as_high_as_asked_and_broader_where_it_is_bold(face, sign):
@@ -93,9 +82,3 @@ def test_an_empty_sheet_shows_print_more_often_than_one_that_is_written_on():
         for boxes in ([], [box])
     ]
     assert printed_on[0] > 1.2 * printed_on[1] > 30
-
-
-def test_the_cells_of_an_empty_form_may_stand_apart():
-    layer = np.zeros((SIZE, SIZE), np.uint8)
-    printed._cells(layer, (10, 20), (20, 30), (3, 2), gap=10, thick=1)
-    assert cv2.connectedComponents((layer > 100).astype(np.uint8))[0] - 1 == 6
