@@ -44,7 +44,7 @@ def test_the_first_lines_are_short(data):
 def test_a_batch_counts_the_steps_and_the_classes_of_each_line():
     lines = [Line(np.zeros((HEIGHT, width), np.uint8), text) for width, text in ((10, "12?"), (40, ""))]
     batch = batch_of(lines, CPU)
-    assert batch.lines.shape == (2, 1, HEIGHT, 40)
+    assert batch.lines.shape == (2, 1, HEIGHT, 64)
     assert batch.steps.tolist() == [6, 20] and batch.lengths.tolist() == [3, 0]
     assert batch.labels.tolist() == [CHARACTERS.index(sign) + 1 for sign in "12?"]
 
