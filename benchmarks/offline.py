@@ -1,11 +1,10 @@
 """How fast are the models without HTTP? Milliseconds and images/s of each and of all together, by batch size.
 
 Measured is one batch of 28x28 images from bytes to probabilities, after a warm-up, in the calling thread: by the
-service's predictor on onnxruntime, and with --torch by the same networks in PyTorch, eager and compiled (with random
-weights, which cost the same). The cores (or the GPU) and their memory are the limit. Images are MNIST's test set where
-it is, so that accuracy can be said, else noise.
+service's predictor. The cores (or the GPU) and their memory are the limit. Images are MNIST's test set where it is, so
+that accuracy can be said, else noise.
 
-    python -m benchmarks.offline --torch
+    python -m benchmarks.offline
 """
 
 import time
@@ -26,7 +25,6 @@ Run = Callable[[np.ndarray], object]  # a batch of images to whatever an engine 
 Row = dict[str, Any]
 
 BATCHES = 1, 8, 32  # the largest that the service makes
-COMPILED = 1, 32  # batches that PyTorch compiles, half a minute each
 WARM_UP = 10  # calls before the clock
 SEED = 0
 
@@ -68,31 +66,6 @@ def row(engine: str, model: str, batch: int, milliseconds: Sequence[float]) -> R
     }
 
 
-def in_torch(name: str, threads: int, device: str, compiled: bool) -> Run:
-    """The network `name` in PyTorch, from images (N, 1, 28, 28) uint8 to probabilities."""
-    import torch
-
-    from training import networks
-    from training.digits import graph_of
-    from training.release import fold_norms
-
-    torch.set_num_threads(threads)
-    torch.manual_seed(SEED)
-    network = networks.load(name).Network().eval()
-    fold_norms(network)
-    graph = graph_of(network, 1.0).to(device)
-    if compiled:
-        torch._dynamo.reset()  # else it compiles the second batch for any size, and a later network not at all
-        graph = torch.compile(graph, dynamic=False)
-
-    def run(images: np.ndarray) -> object:
-        with torch.inference_mode():
-            result = graph(torch.from_numpy(images).to(device))
-        return [part.cpu() for part in result] if isinstance(result, tuple) else result.cpu()
-
-    return run
-
-
 def table(record: Record) -> str:
     """Images/s of each model by batch size, and milliseconds of one image."""
     setting, parts = record["setting"], []
@@ -118,7 +91,6 @@ TABLES = {"offline": table}
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--calls", type=int, default=100, help="timed calls of each kind; default: 100")
-    options.add_argument("--torch", action="store_true", help="also PyTorch, eager and compiled")
     arguments = options.parse_args(argv)
     settings = environment.load()
     recogniser = Recogniser(settings=settings)
@@ -134,20 +106,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "images": "noise" if labels is None else f"MNIST test set, n = {len(labels)}",
     }
     kinds = {name: [name] for name in predictor.names} | {"all": predictor.names}
-    cases = [("onnxruntime", title, batch) for title in kinds for batch in BATCHES]
-    if arguments.torch:
-        import torch
-
-        setting["torch"] = str(torch.__version__)
-        cases += [("eager", name, batch) for name in predictor.names for batch in BATCHES]
-        cases += [("compiled", name, batch) for name in predictor.names for batch in COMPILED]
+    cases = [(title, batch) for title in kinds for batch in BATCHES]
     rows = []
-    for engine, title, batch in tqdm(cases):
-        if engine == "onnxruntime":
-            run = partial(predictor.classify, names=kinds[title])
-        else:
-            run = in_torch(title, settings.threads, predictor.device, engine == "compiled")
-        rows.append(row(engine, title, batch, measure(run, images, batch, arguments.calls)))
+    for title, batch in tqdm(cases):
+        run = partial(predictor.classify, names=kinds[title])
+        rows.append(row("onnxruntime", title, batch, measure(run, images, batch, arguments.calls)))
     record: Record = {"setting": setting, "rows": rows}
     if labels is not None:
         verdicts = {title: recogniser.classify(images, names).verdicts for title, names in kinds.items()}

@@ -40,7 +40,7 @@ from .inference.predictor import Output, Predictor, Share
 from .inference.shapes import LARGEST
 from .picture.decode import grey_from_upload
 from .picture.digit import Canonical, canonicalise
-from .picture.errors import BlankImage, InvalidImage, OutOfTime, TooMuchWork
+from .picture.errors import InvalidImage, OutOfTime
 from .picture.isolation import SECONDS, Budget
 from .reading.line import OTHER
 from .reading.reader import around, count, read
@@ -48,7 +48,6 @@ from .settings import Settings
 
 DECIMALS = 6  # of probabilities
 SURE = 0.95  # confidence of a digit that is not doubtful; below it, the page shows a digit as doubtful too
-MANY = 200  # marks, at least, of which so many are too much work
 Picture = bytes | str | Path | np.ndarray | Image.Image
 
 NOTES: dict[Reason, str] = {
@@ -67,7 +66,7 @@ class Seen:
     canonical: Canonical
     reduced: float  # pixels of the upload per pixel of the picture that was canonicalised
     digits: int  # that stand in it
-    others: int  # marks that are no digits
+    others: bool  # whether other marks stand beside them
     came: float  # when it came, was begun, was decoded and was ready for the models, by time.perf_counter
     begun: float
     decoded: float
@@ -252,7 +251,7 @@ class Recogniser:
         grey, reduced = self._grey(picture, budget)
         decoded = time.perf_counter()
         canonical = canonicalise(grey, self.predictor.finder)
-        digits, others = self._count(canonical)
+        digits, others = (1, False) if canonical.crowd is None else count(canonical.crowd, self.predictor)
         ready = time.perf_counter()
         return Seen(
             canonical=canonical,
@@ -264,18 +263,6 @@ class Recogniser:
             decoded=decoded,
             ready=ready,
         )
-
-    def _count(self, canonical: Canonical) -> tuple[int, int]:
-        """How many digits, at least the one that was found, and how many other marks stand in a picture."""
-        if canonical.crowd is None:
-            return 1, 0
-        try:
-            digits, others = count(canonical.crowd, self.predictor)
-        except BlankImage:  # the pieces are as small as dirt, or as thin as print
-            return 1, 0
-        except TooMuchWork:
-            return 1, MANY
-        return (digits, others) if digits else (1, max(0, others - 1))
 
     def _grey(self, picture: Picture, budget: Budget | None = None) -> tuple[np.ndarray, float]:
         """The grey picture (H, W) uint8, upright and reduced, and the pixels of the upload per pixel of it."""

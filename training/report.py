@@ -127,6 +127,8 @@ def circumstances(recorded: Recorded) -> str:
     intervals = recorded.measured[CONSENSUS]["test_intervals"]
     accuracy, loss, ece = (f"{low:.4f} to {high:.4f}" for low, high in intervals.values())
     lines.append(f"95 % bootstrap intervals of the consensus: accuracy {accuracy}, loss {loss}, ECE {ece}.")
+    if earlier := recorded.measured[CONSENSUS].get("earlier"):
+        lines.append(f"Of an earlier consensus, not measured again: {', '.join(earlier)}.")
     return "".join(f"- {line}\n" for line in [*lines, *weak(recorded.measured)])
 
 
@@ -222,6 +224,8 @@ def elsewhere(recorded: Recorded) -> str:
         f"and {read['pages_exact']:.0%} of {read['pages']} pages. No network was trained on these images, but they "
         f"were looked at while the service was made, so expect less on yours."
     )
+    if {"images", "numbers"} & {*measured.get("earlier", [])}:
+        words += " These figures are of an earlier consensus."
     return textwrap.fill(words, 120, break_on_hyphens=False) + "\n"
 
 

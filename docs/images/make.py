@@ -76,7 +76,7 @@ def lines(recogniser: Recogniser, path: Path) -> np.ndarray:
     grey = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("L"))
     models = recogniser.predictor
     ink, scale = page_ink(grey, models.finder)
-    found, _ = characters_of(grey, ink, scale, Looks(models, recogniser.names, None))
+    found = characters_of(grey, ink, scale, Looks(models, recogniser.names, None)).characters
     shown = []
     for _, group in groupby(found, key=lambda one: id(one.strip)):
         marks = list(group)

@@ -77,21 +77,29 @@ class Calibration(BaseModel):
         probabilities: (M, N, 10), of the models `names` in this order; is_digit: (N,), how likely each is a digit.
         """
         mean = mean_probabilities(probabilities, self.temperature[key(names)], self.weights(names))
-        threshold = self.threshold[key(names)]
+        reasons = self.reasons(names, mean, is_digit)
         digits, confidences = mean.argmax(1), mean.max(1)
         agreements = (np.argmax(probabilities, 2) == digits).sum(0)
-        foreign = np.zeros(len(digits), bool) if is_digit is None else is_digit < self.least_is_digit
         verdicts = [
             Verdict(
                 digit=int(digit),
                 confidence=float(confidence),
                 agreement=int(agreement),
                 is_digit=None if is_digit is None else float(is_digit[index]),
-                reason="no_digit" if foreign[index] else None if confidence >= threshold else "unsure",
+                reason=reasons[index],
             )
             for index, (digit, confidence, agreement) in enumerate(zip(digits, confidences, agreements, strict=True))
         ]
         return verdicts, mean
+
+    def reasons(self, names: Sequence[str], mean: np.ndarray, is_digit: np.ndarray | None) -> list[Reason | None]:
+        """Why each image, of which the models `names` together say `mean` (N, 10), is not accepted; None if it is."""
+        unsure = mean.max(1) < self.threshold[key(names)]
+        foreign = np.zeros(len(mean), bool) if is_digit is None else is_digit < self.least_is_digit
+        return [
+            "no_digit" if no_digit else "unsure" if doubt else None
+            for no_digit, doubt in zip(foreign, unsure, strict=True)
+        ]
 
 
 class Consensus(Calibration):

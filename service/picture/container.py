@@ -18,6 +18,7 @@ Format = Literal["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "HEIC", "AVIF"]  #
 FORMATS: tuple[Format, ...] = get_args(Format)
 READABLE = 1024  # pixels of the longer side that are enough to read a page; a larger picture is reduced at once
 STRIP = 8  # a picture that is longer, in units of its shorter side, keeps more pixels along it, and none more in all
+LONGEST = 8.0  # times as many, at most: then 16 pixels are left of the shorter side, and fewer show no digit
 MEMORY = 256_000_000  # bytes that a decoder may hold of its pixels: 64 million of 4 bytes
 PLAIN = 16_000_000  # bytes of pixels up to which a picture is decoded here, where several are decoded at once
 MOST_METADATA = 1_000  # segments or chunks beside the pixels; an ordinary file has fewer than 100
@@ -82,8 +83,8 @@ class Header:
 
 
 def along(width: int, height: int) -> float:
-    """By how much more pixels a picture is looked at along its longer side, 1 for all but strips."""
-    return math.sqrt(max(1.0, max(width, height) / max(min(width, height), 1) / STRIP))
+    """How many times as many pixels along its longer side a picture is looked at with, 1 for all but strips."""
+    return min(LONGEST, math.sqrt(max(1.0, max(width, height) / max(min(width, height), 1) / STRIP)))
 
 
 def readable(width: int, height: int) -> int:

@@ -94,7 +94,12 @@ def test_what_was_not_measured_again_stays_recorded():
     """Bug: evaluation without --images deleted the development set from the page /results."""
     before = {"test": 0, "sets": {"test": 0, "uji": 2}, "images": 3, "numbers": 4}
     now = {"test": 1, "sets": {"test": 1}, "numbers": 5}
-    assert completed(now, before) == {"test": 1, "sets": {"test": 1, "uji": 2}, "images": 3, "numbers": 5}
+    kept = {"sets": {"test": 1, "uji": 2}, "images": 3, "numbers": 5}
+    of_another = completed(now, before)  # another network: its figures are said to be of an earlier one
+    assert of_another == {"test": 1, "earlier": ["images", "uji"]} | kept
+    assert completed(now, before | {"test": 1}) == {"test": 1} | kept
+    assert completed(now, of_another) == of_another
+    assert "earlier" not in completed(now | {"images": 3, "sets": {"test": 1, "uji": 2}}, of_another)
 
 
 def test_other_writers_are_measured_by_set_with_intervals(evaluated):

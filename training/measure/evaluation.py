@@ -143,8 +143,8 @@ class Answers:
 
     def accepted(self, names: list[str], said: np.ndarray, title: str) -> np.ndarray:
         """Which images of a set are accepted, (N,) bool; said: the probabilities (N, 10) of the models `names`."""
-        found = said.max(1) >= self.on_cpu.threshold[key(names)]
-        return found & (self.is_digit[title] >= self.on_cpu.least_is_digit) if self.is_digit else found
+        reasons = self.on_cpu.reasons(names, said, self.is_digit.get(title))
+        return np.array([reason is None for reason in reasons])
 
     def together(self, names: list[str]) -> dict[str, np.ndarray]:
         """The probabilities of the consensus for each set."""
@@ -239,9 +239,15 @@ def record(found: dict[str, Any], answers: Answers, names: list[str], results: P
 
 
 def completed(said: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The figures of one model, and those of `before` that are not among them, of sets and of the user's own images."""
+    """The figures of one model, and those of `before` that are not among them, of sets and of the user's own images.
+
+    `earlier` names those that another network, or another consensus, had: one that MNIST's test images tell apart.
+    """
     own = {name: before[name] for name in OWN if name in before and name not in said}
-    return said | own | {"sets": before.get("sets", {}) | said["sets"]}
+    kept = {*own, *before.get("sets", {})} - said["sets"].keys()
+    earlier = kept if before.get("test") != rounded(said["test"]) else kept & {*before.get("earlier", [])}
+    mark = {"earlier": sorted(earlier)} if earlier else {}
+    return said | own | {"sets": before.get("sets", {}) | said["sets"]} | mark
 
 
 def write_figures(path: Path, found: dict[str, Any]) -> None:

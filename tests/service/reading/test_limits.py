@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from service.picture.errors import InvalidImage, OutOfTime, TooMuchWork
+from service.picture.ink import MULTIPLE
 from service.reading import looks
 from service.reading.line import WIDEST
 from service.reading.pieces import pieces_of
+from service.reading.reader import page_ink
 from tests.service.reading.typed import page, read_page, text
 
 
@@ -33,6 +35,22 @@ def test_work_is_bounded_on_a_page_of_noise(matcher, seed, density, finder):
             read_page(noise[:side, :side], matcher, finder)
         assert sum(matcher.batches) <= looks.MOST
         assert sum(shape[3] for shape in matcher.lines) <= looks.MOST_COLUMNS
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (60, 6_000), (2_000_000, 1), (1, 60_000_000)])
+def test_a_strip_is_looked_at_with_no_more_pixels_than_a_page(size):
+    """Bug: a PNG of 1 x 2,000,000 pixels, a few kB, took 1.3 GB: the network's rows are many times as high as it."""
+    areas = []
+
+    class Finder:
+        def find(self, picture, longest):
+            scale = longest / max(picture.shape)
+            shape = [max(1, round(side * scale)) for side in picture.shape]
+            areas.append(np.prod([-(-side // MULTIPLE) * MULTIPLE for side in shape]))
+            return np.zeros(shape, np.uint8), scale
+
+    page_ink(np.broadcast_to(np.uint8(255), size), Finder())
+    assert len(areas) == 2 and max(areas) <= 1024 * 1024
 
 
 def test_more_than_is_allowed_is_refused_before_it_is_looked_at(matcher, monkeypatch, finder):
