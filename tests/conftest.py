@@ -12,11 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import pillow_heif
 import pytest
 from onnx import TensorProto, helper
 
 from service.picture.ink import FILE, InkFinder
 
+pillow_heif.register_heif_opener()  # for `encode`
 REPOSITORY = Path(__file__).parent.parent
 # The fields of an answer of /predict, in order, and of /read.
 ANSWER = "digit confidence accepted reason note digits_seen agreement models timing_ms device".split()

@@ -196,8 +196,9 @@ def _jpeg(data: bytes) -> Header:
             progressive = kind in PROGRESSIVE
             factors = [data[start + 9 + 3 * number] for number in range(components)]
             sides = [(factor >> 4, factor & 15) for factor in factors]
-            most = max((x for x, _ in sides), default=1) * max((y for _, y in sides), default=1)
-            samples = sum(x * y for x, y in sides) / max(most, 1)
+            if not sides or not all(x and y for x, y in sides):
+                raise InvalidImage(DAMAGED)
+            samples = sum(x * y for x, y in sides) / (max(x for x, _ in sides) * max(y for _, y in sides))
         at = start + length
     if progressive or scans > 1:
         return Header(name="progressive JPEG", width=width, height=height, pixel=2 * samples, scans=scans, ended=ended)

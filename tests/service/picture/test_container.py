@@ -141,6 +141,15 @@ def test_a_jpeg_of_countless_scans_is_refused_before_it_is_decoded(no_decoder):
     assert str(error.value) == "The image has more than 100 scans; save it as an ordinary JPEG."
 
 
+@pytest.mark.parametrize("says", [b"\0", b"\1\1\x01\0", b"\1\1\x10\0"])
+def test_a_jpeg_whose_components_have_no_samples_is_damaged(says, no_decoder):
+    """What a decoder would hold of a pixel is computed from them: of none that was a division by zero."""
+    jpeg = encode(Image.new("L", (9, 9)), "JPEG", progressive=True)
+    at = jpeg.index(b"\xff\xc2") + 9
+    with pytest.raises(InvalidImage, match="damaged"):
+        look(jpeg[:at] + says + jpeg[at + len(says) :])
+
+
 @pytest.mark.parametrize(
     "image, kind, options, is_plain",
     [

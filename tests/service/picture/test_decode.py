@@ -2,7 +2,6 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-import pillow_heif
 import pytest
 from PIL import Image
 
@@ -11,7 +10,6 @@ from service.picture.errors import InvalidImage
 from tests.conftest import draw, encode
 
 LIMIT = 200_000_000
-pillow_heif.register_heif_opener()  # for `encode`
 
 
 def grey(data):
