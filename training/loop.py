@@ -25,7 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 from training.recipe import initialise
-from training.runs import CHECKPOINT, LOCK, METRICS, WEIGHTS, check_new, read_metrics
+from training.runs import CHECKPOINT, LOCK, METRICS, WEIGHTS, check_new, duration, read_metrics
 from training.task import Task
 
 SAVED = 300.0  # seconds from one checkpoint to the next within an epoch
@@ -49,6 +49,7 @@ def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) ->
             metrics = read_metrics(folder)[: run.epoch]
         origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()}
         origin |= {"initial_weights": run.initial_weights, "settings": run.settings()}
+        origin |= {"seconds_before": duration(read_metrics(Path(recipe.weights).parent)) if recipe.weights else 0.0}
         while run.epoch < recipe.epochs:
             loss, seconds = run.train_epoch(lambda: save(run.state(), checkpoint))
             trained = time.perf_counter()

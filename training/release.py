@@ -105,7 +105,7 @@ def properties_of(
         "data": ", ".join(f"{source} {share:.0%}" for source, share in shares.items() if share),
         "seed": trained["settings"]["seed"],
         "epochs": len(metrics),
-        "training_seconds": round(duration(metrics)),
+        "training_seconds": round(duration(metrics, trained.get("seconds_before", 0.0))),
         "hardware": trained["hardware"],
         "torch": trained["torch"],
         "commit": trained["commit"],

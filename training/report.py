@@ -65,7 +65,8 @@ def record_runs(runs: Path, results: Path) -> None:
             continue
         trained = torch.load(runs / name / WEIGHTS, map_location="cpu", weights_only=True)
         about = {key: trained[key] for key in ("initial_weights", "hardware", "torch", "commit")}
-        recorded[name] = trained["settings"] | about | {"seconds": duration(metrics), "metrics": metrics}
+        seconds = duration(metrics, trained.get("seconds_before", 0.0))
+        recorded[name] = trained["settings"] | about | {"seconds": seconds, "metrics": metrics}
     results.mkdir(parents=True, exist_ok=True)
     # One line per run, so that a diff shows the runs that changed.
     lines = ",\n".join(json.dumps(recorded[name]) for name in names if name in recorded)

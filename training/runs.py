@@ -30,9 +30,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def duration(metrics: list[dict[str, Any]]) -> float:
-    """Seconds of all epochs of a run: their number times the median.
+def duration(metrics: list[dict[str, Any]], before: float = 0.0) -> float:
+    """Seconds of all epochs of a run: their number times the median, after those of the run that it goes on from.
 
     The sum would also count delays from other work on the machine.
     """
-    return len(metrics) * statistics.median(line["seconds"] for line in metrics)
+    return before + (len(metrics) * statistics.median(line["seconds"] for line in metrics) if metrics else 0.0)

@@ -12,7 +12,7 @@ from tests.conftest import draw
 from training import export, networks
 from training.command import command
 from training.loop import fit
-from training.runs import WEIGHTS
+from training.runs import WEIGHTS, duration, read_metrics
 from training.task import Data
 from training.train import main
 
@@ -77,6 +77,16 @@ def test_a_network_learns_from_ones_own_digits(small_mnist, released, trained, c
     tuned = torch.load(tmp_path / "runs" / "own" / "quick" / WEIGHTS, weights_only=True)
     assert tuned["initial_weights"] == "quick, 2 epochs, seed 0"
     assert tuned["settings"]["recipe"]["images"] == str(corrections)
+
+
+def test_a_network_learns_on_with_a_lower_rate(small_mnist, trained, quick, tmp_path):
+    checkpoint = trained / "quick" / WEIGHTS
+    where = ["--data", str(small_mnist), "--out", str(tmp_path), "--sources", "mnist", "--device", "cpu"]
+    main(["quick", "--from", str(checkpoint), "--epochs", "1", *where])
+    more = torch.load(tmp_path / "quick" / WEIGHTS, weights_only=True)
+    assert more["initial_weights"] == "quick, 2 epochs, seed 0"
+    assert more["settings"]["recipe"]["lr"] == pytest.approx(0.3 * quick.lr)
+    assert more["seconds_before"] == duration(read_metrics(trained / "quick")) > 0  # a release says the time of both
 
 
 def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, trained, corrections, tmp_path):

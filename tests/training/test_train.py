@@ -143,7 +143,8 @@ WRONG = {
     "cnn --epochs 0": "argument --epochs: 0 is less than 1",
     "": "give the NAME of a network, or --quick",
     "cnn --quick": "give the NAME of a network, or --quick",
-    "cnn --images x": "--from and --images belong together",
+    "cnn --images x": "--images needs --from",
+    "cnn --from x --weights y": "--from and --weights exclude each other",
 }
 
 
