@@ -209,7 +209,7 @@ def test_a_large_heic_is_reduced_in_parts():
     assert np.abs(np.int16(found) - cv2.resize(draw("5"), (1_024, 683))).mean() < 5
 
 
-@pytest.mark.parametrize("size, long", [((64_000, 100), 9_159), ((100, 64_000), 9_159), ((5_000, 1_000), 1_024)])
+@pytest.mark.parametrize("size, long", [((64_000, 100), 8_192), ((100, 64_000), 8_192), ((5_000, 1_000), 1_024)])
 def test_long_pictures_are_reduced_in_parts_and_keep_their_pixels(size, long):
     picture = Image.new("RGBA", size, (0, 0, 0, 0))
     picture.paste((0, 0, 0, 255), (0, 0, size[0] // 2 + 1, size[1] // 2 + 1))
