@@ -17,8 +17,8 @@ from training import networks
 from training.command import command
 from training.runs import WEIGHTS, check_new
 
-# Epochs that --from adds, and their learning rate in units of the recipe's: `vit` then has 35 errors of 2,000 digits of
-# UNIPEN's validation writers in the consensus instead of 41, the same of MNIST's.
+# Epochs that --from adds, and their learning rate in units of the recipe's: of 2,000 digits of UNIPEN's validation
+# writers `faster_rcnn` then reads 54 wrong instead of 64, and of MNIST's 5,000 24 instead of 28.
 MORE, LOWER = 4, 0.3
 
 

@@ -24,7 +24,7 @@ from training.recipe import NONE, DigitRecipe
 
 TASK = Digits
 # `several` is None: for a detector, two digits side by side are two digits, not background.
-RECIPE = DigitRecipe(epochs=16, batch_size=256, lr=2e-3, clip=5.0, several=None)
+RECIPE = DigitRecipe(epochs=12, batch_size=256, lr=2e-3, clip=5.0, several=None)
 STRIDE = 4  # pixels of the input per cell of the features
 WIDTH = 96  # channels of the features
 SIZES, RATIOS = (12.0, 20.0, 32.0, 52.0), (1.0, 2.0)  # anchors: square root of the area in pixels, height / width

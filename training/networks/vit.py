@@ -18,7 +18,7 @@ from training.layers import convolution
 from training.recipe import DigitRecipe
 
 TASK = Digits
-RECIPE = DigitRecipe(epochs=20, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
+RECIPE = DigitRecipe(epochs=16, batch_size=128, lr=2e-3, weight_decay=0.05, clip=1.0, ema=0.999)
 GRID = SIZE // 4  # 7 patches a side
 WIDTH, BLOCKS, HEADS, MLP = 96, 6, 3, 192
 
