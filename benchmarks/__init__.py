@@ -7,4 +7,4 @@ into Markdown. With --record, the figures are kept in results/ and the table goe
 
 import service  # noqa: F401  # it switches off what calls other hosts, before onnxruntime is loaded
 
-NAMES = "batch", "gpu", "hostile", "http", "offline", "page", "pictures", "training"
+NAMES = "batch", "gpu", "hostile", "http", "offline", "page", "pictures"

@@ -120,7 +120,9 @@ def speed(setup: Setup) -> list[dict[str, Any]]:
             runs |= {
                 engine: lambda images, e=fixed, n=names: e.classify(images, n) for engine, fixed in engines.items()
             }
-            rows += [row(e, title, batch, measure(run, setup.images, batch, setup.calls)) for e, run in runs.items()]
+            for engine, run in runs.items():
+                milliseconds = measure(run, setup.images, batch, setup.calls)
+                rows.append({"engine": engine} | row(title, batch, milliseconds))
     captured = engines["graphs"].captured
     return [*rows, {"captured": captured}]
 

@@ -21,7 +21,7 @@ from service import settings as environment
 from service.recogniser import Recogniser
 from training.records import table_of
 
-Run = Callable[[np.ndarray], object]  # a batch of images to whatever an engine answers
+Run = Callable[[np.ndarray], object]  # on a batch of images
 Row = dict[str, Any]
 
 BATCHES = 1, 8, 32  # the largest that the service makes
@@ -53,10 +53,9 @@ def measure(run: Run, images: np.ndarray, batch: int, calls: int) -> list[float]
     return milliseconds
 
 
-def row(engine: str, model: str, batch: int, milliseconds: Sequence[float]) -> Row:
+def row(model: str, batch: int, milliseconds: Sequence[float]) -> Row:
     p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99)).round(3).tolist()
     return {
-        "engine": engine,
         "model": model,
         "batch": batch,
         "latency_p50_ms": p50,
@@ -68,21 +67,19 @@ def row(engine: str, model: str, batch: int, milliseconds: Sequence[float]) -> R
 
 def table(record: Record) -> str:
     """Images/s of each model by batch size, and milliseconds of one image."""
-    setting, parts = record["setting"], []
-    for engine in dict.fromkeys(row["engine"] for row in record["rows"]):
-        rows = {(row["model"], row["batch"]): row for row in record["rows"] if row["engine"] == engine}
-        batches = [batch for batch in BATCHES if batch > 1]
-        lines = []
-        for model in dict.fromkeys(model for model, _ in rows):
-            figures = [f"{rows[model, 1]['latency_p50_ms']:.1f} ms"]
-            figures += [f"{rows[model, batch]['images_per_sec']:,}" for batch in batches]
-            lines.append([f"`{model}`" if model != "all" else model, *figures])
-        parts.append(table_of([engine, "one image", *(f"images/s, batch {batch}" for batch in batches)], lines))
+    setting, lines = record["setting"], []
+    rows = {(row["model"], row["batch"]): row for row in record["rows"]}
+    batches = [batch for batch in BATCHES if batch > 1]
+    for model in dict.fromkeys(model for model, _ in rows):
+        figures = [f"{rows[model, 1]['latency_p50_ms']:.1f} ms"]
+        figures += [f"{rows[model, batch]['images_per_sec']:,}" for batch in batches]
+        lines.append([f"`{model}`" if model != "all" else model, *figures])
+    speeds = table_of(["model", "one image", *(f"images/s, batch {batch}" for batch in batches)], lines)
     where = (
         f"Medians of {setting['calls']} calls on {setting['device']}, {setting['threads']} threads of "
         f"{setting['hardware']}, onnxruntime {setting['onnxruntime']}."
     )
-    return "\n".join([*parts, where])
+    return f"{speeds}\n{where}"
 
 
 TABLES = {"offline": table}
@@ -110,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     for title, batch in tqdm(cases):
         run = partial(predictor.classify, names=kinds[title])
-        rows.append(row("onnxruntime", title, batch, measure(run, images, batch, arguments.calls)))
+        rows.append(row(title, batch, measure(run, images, batch, arguments.calls)))
     record: Record = {"setting": setting, "rows": rows}
     if labels is not None:
         verdicts = {title: recogniser.classify(images, names).verdicts for title, names in kinds.items()}

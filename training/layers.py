@@ -1,5 +1,7 @@
 """The layers that several networks are made of."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -24,3 +26,14 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(x + self.layers(x))
+
+
+def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """What each of N queries sees of M values, by its likeness to their keys (Vaswani et al., arXiv 1706.03762).
+
+    query: (..., N, C); key, value: (..., M, C). Returns (..., N, C).
+
+    On a CPU, a step of training with torch's scaled_dot_product_attention takes almost twice as long.
+    """
+    likeness = (query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])).softmax(-1)
+    return likeness.to(value.dtype) @ value

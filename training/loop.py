@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from training.recipe import initialise
+from training.recipe import initialise, run_of
 from training.runs import CHECKPOINT, LOCK, METRICS, WEIGHTS, check_new, duration, read_metrics
 from training.task import Task
 
@@ -49,7 +49,7 @@ def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) ->
             metrics = read_metrics(folder)[: run.epoch]
         origin = {"hardware": hardware(device), "torch": str(torch.__version__), "commit": commit()}
         origin |= {"initial_weights": run.initial_weights, "settings": run.settings()}
-        origin |= {"seconds_before": duration(read_metrics(Path(recipe.weights).parent)) if recipe.weights else 0.0}
+        origin |= {"seconds_before": seconds_of(recipe.weights)}
         while run.epoch < recipe.epochs:
             loss, seconds = run.train_epoch(lambda: save(run.state(), checkpoint))
             trained = time.perf_counter()
@@ -66,6 +66,14 @@ def fit(name: str, task: Task, seed: int, folder: Path, resume: bool = False) ->
             save(run.state(), checkpoint)
             print(json.dumps({"network": name} | line), flush=True)
     return metrics
+
+
+def seconds_of(weights: str | None) -> float:
+    """Seconds of the run that wrote a recipe's initial weights, with those of the runs before it; 0 without one."""
+    earlier = run_of(weights) if weights else None
+    return (
+        duration(read_metrics(Path(weights).parent), earlier.get("seconds_before", 0.0)) if weights and earlier else 0.0
+    )
 
 
 @contextmanager
@@ -252,10 +260,3 @@ def _cpu(key: str) -> str:
     """One entry of CPUINFO; empty if there is none."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
-
-
-def clock(device: torch.device) -> float:
-    """The time in seconds, after the device has finished all its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -155,9 +155,11 @@ def fine_tune(arguments: argparse.Namespace) -> None:
 
 def recipe_of(arguments: argparse.Namespace) -> Any:
     """The network's recipe with the values that the command line gives."""
-    from training.recipe import MNIST_ALONE
+    from training.recipe import MNIST_ALONE, run_of
 
     recipe: Any = networks.load(arguments.name).RECIPE
+    if arguments.checkpoint is not None and run_of(str(arguments.checkpoint)) is None:
+        raise ValueError(f"{arguments.checkpoint} is not the averaged.pt of a run.")
     if arguments.checkpoint is not None and arguments.images is None:
         recipe = dataclasses.replace(recipe, epochs=MORE, lr=LOWER * recipe.lr, weights=str(arguments.checkpoint))
     if arguments.epochs is not None:

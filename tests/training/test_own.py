@@ -11,7 +11,7 @@ from service.inference.artefact import open_artefact
 from tests.conftest import draw
 from training import export, networks
 from training.command import command
-from training.loop import fit
+from training.loop import fit, seconds_of
 from training.runs import WEIGHTS, duration, read_metrics
 from training.task import Data
 from training.train import main
@@ -86,7 +86,18 @@ def test_a_network_learns_on_with_a_lower_rate(small_mnist, trained, quick, tmp_
     more = torch.load(tmp_path / "quick" / WEIGHTS, weights_only=True)
     assert more["initial_weights"] == "quick, 2 epochs, seed 0"
     assert more["settings"]["recipe"]["lr"] == pytest.approx(0.3 * quick.lr)
-    assert more["seconds_before"] == duration(read_metrics(trained / "quick")) > 0  # a release says the time of both
+    before = duration(read_metrics(trained / "quick"))
+    assert more["seconds_before"] == before > 0  # a release says the time of both
+    more = tmp_path / "quick"
+    assert seconds_of(str(more / WEIGHTS)) == duration(read_metrics(more), before)
+    assert seconds_of("imagenet") == seconds_of(None) == 0.0
+
+
+def test_only_a_run_can_be_gone_on_from(small_mnist, tmp_path):
+    (tmp_path / "other.pt").touch()
+    with pytest.raises(SystemExit) as error:
+        main(["cnn", "--from", str(tmp_path / "other.pt"), "--sources", "mnist", "--data", str(small_mnist)])
+    assert error.value.code == f"{tmp_path}/other.pt is not the averaged.pt of a run."
 
 
 def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, trained, corrections, tmp_path):
@@ -96,12 +107,11 @@ def test_a_checkpoint_of_another_network_is_refused(small_mnist, released, train
     assert error.value.code == f"{trained}/quick/averaged.pt is a run of quick, not of vit."
 
 
-def test_too_few_digits_are_refused(small_mnist, released, tmp_path):
+def test_too_few_digits_are_refused(small_mnist, released, trained, tmp_path):
     (tmp_path / "own" / "7").mkdir(parents=True)
     Image.fromarray(draw("7")).save(tmp_path / "own" / "7" / "one.png")
     Image.fromarray(np.full((50, 50), 255, np.uint8)).save(tmp_path / "own" / "7" / "blank.png")
-    (tmp_path / "cnn.pt").touch()
-    own = ["--from", str(tmp_path / "cnn.pt"), "--images", str(tmp_path / "own"), "--models", str(released)]
+    own = ["--from", str(trained / "quick" / WEIGHTS), "--images", str(tmp_path / "own"), "--models", str(released)]
     with pytest.raises(SystemExit) as error:
-        main(["cnn", *own, "--sources", "mnist", "--data", str(small_mnist), "--out", str(tmp_path)])
+        main(["quick", *own, "--sources", "mnist", "--data", str(small_mnist), "--out", str(tmp_path)])
     assert error.value.code == f"{tmp_path}/own has 1 images of one digit; fine-tuning takes at least 10."

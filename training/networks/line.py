@@ -8,7 +8,6 @@ It learns from lines that are made up as it goes.
     quintet train line
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +19,7 @@ from torch import nn
 
 from service.reading.line import CHARACTERS, CLASSES, CONTRAST, DIGITS, HEIGHT, PAPER, STEP, batched, characters
 from training.data import things
-from training.layers import convolution
+from training.layers import Residual, attention, convolution
 from training.recipe import Recipe
 from training.scenes import texts
 from training.scenes.hands import Signs
@@ -167,9 +166,9 @@ class Network(nn.Module):
             nn.PixelUnshuffle(2),
             *convolution(4, half),  # (N, 32, 20, W/2)
             *convolution(half, quarter, stride=2),  # (N, 64, 10, W/4)
-            _Residual(quarter),
+            Residual(quarter),
             *convolution(quarter, eighth, stride=(2, 1)),  # (N, 128, 5, W/4)
-            _Residual(eighth),
+            Residual(eighth),
             nn.Dropout2d(dropout),
             nn.Conv2d(eighth, column, (ROWS, 3), padding=(0, 1), bias=False),  # (N, 192, 1, W/4)
             nn.BatchNorm2d(column),
@@ -185,15 +184,6 @@ class Network(nn.Module):
             x = layer(x)
         x = self.head(x)
         return x.reshape(x.shape[0], -1, CLASSES).log_softmax(2)
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*convolution(channels, channels), *convolution(channels, channels)[:2])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(x + self.layers(x))
 
 
 class _Attention(nn.Module):
@@ -213,7 +203,6 @@ class _Attention(nn.Module):
         x = x + self.place(x.transpose(1, 2)).transpose(1, 2)
         n, t, width = x.shape
         query, key, value = self.ask(self.norms[0](x)).reshape(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        # Written out: on a CPU, the backward pass of scaled_dot_product_attention takes four times as long.
-        seen = (query @ key.transpose(2, 3) / math.sqrt(query.shape[3])).softmax(3).to(value.dtype) @ value
+        seen = attention(query, key, value)
         x = x + self.answer(seen.transpose(1, 2).reshape(n, t, width))
         return x + self.each(self.norms[1](x))
