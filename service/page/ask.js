@@ -68,7 +68,7 @@ function sentence(status, key, error) {
 /** The recorded median milliseconds of one image for each model, or "all" together: {name: ms}. */
 export async function medians() {
   const offline = await recorded("offline.json");
-  const rows = offline?.rows.filter(({ engine, batch }) => engine === "onnxruntime" && batch === 1) ?? [];
+  const rows = offline?.rows.filter(({ batch }) => batch === 1) ?? [];
   return Object.fromEntries(rows.map(({ model, latency_p50_ms }) => [model, latency_p50_ms]));
 }
 

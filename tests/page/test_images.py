@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from playwright.sync_api import expect
+from playwright.sync_api import Download, expect
 
 from tests.conftest import REPOSITORY, draw, encode
 from tests.page.conftest import EXAMPLES, HOST, READ, SEVEN, expect_answer, expect_sentence, stroke
@@ -114,11 +114,12 @@ def test_corrections_are_downloaded_as_files_that_the_evaluation_takes(page, tmp
     expect_answer(page, "1969\n42")
     page.fill("#right", "1969 42")
     page.get_by_role("button", name="Keep").click()
-    saved = []
-    page.on("download", lambda download: saved.append(download.save_as(tmp_path / download.suggested_filename)))
-    with page.expect_event("download", lambda download: download.suggested_filename == "003.jpg"):
+    downloads: list[Download] = []
+    page.on("download", lambda download: downloads.append(download))  # Playwright takes no built-in method
+    with page.expect_event("download", lambda _: len(downloads) == 4):
         page.get_by_role("button", name="Download 3 corrections").click()
-    assert len(saved) == 4
+    for download in downloads:
+        download.save_as(tmp_path / download.suggested_filename)
     assert sorted(one.truth for one in labelled(tmp_path)) == ["", "1969\n42", "5"]
     assert all(one.path.is_file() for one in labelled(tmp_path))
     with open(tmp_path / "index.csv", newline="") as lines:
