@@ -56,20 +56,19 @@ class Looks:
                 found[number] = characters(one[: steps(lines[number])])
         return found
 
-    def digits(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, float]]:
-        """For each image (28, 28) uint8 the calibrated mean of the models (10,), and how likely it shows one digit.
+    def digits(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, bool]]:
+        """For each image (28, 28) uint8 the calibrated mean of the models (10,), and whether it shows no digit at all.
 
         Raises TooMuchWork before the first if it is more than MOST images so far, OutOfTime as above.
         """
         self._images += len(images)
         if self._images > MOST:
             raise TooMuchWork(f"The image holds more than {MOST} digits; send a part of it at a time.")
-        found: list[tuple[np.ndarray, float]] = []
+        found: list[tuple[np.ndarray, bool]] = []
         for start in range(0, len(images), BATCH):
             self._check_time()
             said = self._models.classify(np.stack(images[start : start + BATCH])[:, None], self._names)
-            likely = [1.0 if verdict.is_digit is None else verdict.is_digit for verdict in said.verdicts]
-            found += zip(said.mean, likely, strict=True)
+            found += zip(said.mean, [verdict.reason == "no_digit" for verdict in said.verdicts], strict=True)
         return found
 
     def _check_time(self) -> None:

@@ -243,14 +243,16 @@ def _read(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Looks) -> l
     marks = []
     for one in found:
         seen, image = next(looked) if one.character.is_digit and one.pieces else (None, None)
-        sign, confidence = _decide(one.character, seen)
+        sign, confidence = _decide(one.character, None if seen is None else seen[0])
+        # Beside others, is_digit is worth less: with a digit that touches its neighbours, parts of these are seen.
+        foreign = len(found) == 1 and seen is not None and seen[1]
         faint = is_shown(picture) and bool(one.pieces) and not is_sure(inked(ink, one.pieces))
         box = hull(one.pieces) if one.pieces else _place(one, writing.height)
         marks.append(
             Mark(
                 sign=sign,
                 confidence=confidence,
-                reason=_reason(sign, confidence, faint),
+                reason=_reason(sign, confidence, faint, foreign),
                 box=[float(side) for side in box],
                 line=one.line,
                 image=image,
@@ -282,19 +284,19 @@ def characters_of(picture: np.ndarray, ink: np.ndarray, scale: float, looks: Loo
     return Writing(characters=found, pieces=pieces, height=height)
 
 
-def _decide(one: Character, seen: tuple[np.ndarray, float] | None) -> tuple[str, float]:
-    """The sign of a character, and how sure it is; seen: what the models say of a digit, as `Looks.digits` does."""
+def _decide(one: Character, mean: np.ndarray | None) -> tuple[str, float]:
+    """The sign of a character, and how sure it is; mean: of the models that looked at it (10,)."""
     if not one.is_digit:
         return one.sign, one.probability
     both = one.digits**LINE
-    if seen is not None:
-        both = both * seen[0]
+    if mean is not None:
+        both = both * mean
     digit = int(both.argmax())
     return DIGITS[digit], one.may_be_digit * float(both[digit] / both.sum())
 
 
-def _reason(sign: str, confidence: float, faint: bool) -> Reason | None:
-    if sign == OTHER:
+def _reason(sign: str, confidence: float, faint: bool, foreign: bool) -> Reason | None:
+    if sign == OTHER or foreign:
         return "no_digit"
     return "faint" if faint else "unsure" if confidence < ACCEPTED else None
 

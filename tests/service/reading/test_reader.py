@@ -10,7 +10,7 @@ from service.picture.errors import InvalidImage
 from service.reading import reader
 from service.reading.reader import Mark, Page, read
 from tests.conftest import draw
-from tests.service.reading.typed import page, read_page, text
+from tests.service.reading.typed import Matcher, page, read_page, text
 
 
 @pytest.mark.parametrize("number", ["7", "42", "1969", "0123456789"])
@@ -51,6 +51,20 @@ def test_boxes_are_in_pixels_of_the_picture(matcher, finder):
         expected = [left + xs.min(), ys.min(), left + xs.max() + 1, ys.max() + 1]
         assert np.abs(np.array(mark.box) - expected).max() < 8
     assert (first.sign, second.sign, found.text) == ("4", "2", "4 2")
+
+
+def test_a_mark_alone_is_read_if_the_models_take_it_for_a_digit(finder):
+    """A letter that /predict refuses was read as a digit. Beside others, a crop may hold parts of its neighbours."""
+
+    class Strict(Matcher):
+        def classify(self, images, names):
+            answer = super().classify(images, names)
+            self.verdicts = [replace(verdict, reason="no_digit") for verdict in self.verdicts]
+            return answer
+
+    alone, three = (read_page(page(number), Strict(finder), finder) for number in ("7", "196"))
+    assert (alone.text, alone.transcript, alone.marks[0].reason) == ("", "?", "no_digit")
+    assert three.text == "196"
 
 
 def test_digits_that_touch_are_told_apart(matcher, finder):
