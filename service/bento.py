@@ -88,7 +88,7 @@ class Quintet:
         # A worker thread waits this long for the interpreter's lock after each batch.
         sys.setswitchinterval(SWITCH)
         worker = (bentoml.server_context.worker_index or 1) - 1
-        isolation.shared().start()  # the processes that decode pictures get ready while the models are loaded
+        isolation.shared().start()  # the process that decodes pictures gets ready while the models are loaded
         try:
             recogniser = Recogniser(settings=settings, worker=worker)
         except RuntimeError as error:

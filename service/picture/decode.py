@@ -9,7 +9,7 @@ from PIL import Image
 
 from .container import FORMATS, Format, inspect, kind_of, readable
 from .decoder import load
-from .isolation import Budget, Decoders, shared
+from .isolation import Budget, Decoder, shared
 
 GLANCE = 96  # pixels of the longer side that are enough to tell which colours show the ink
 REACH = 0.3  # of that side: what a pixel is compared with
@@ -35,7 +35,7 @@ def grey_from_upload(
     max_pixels: int,
     formats: tuple[Format, ...] = FORMATS,
     budget: Budget | None = None,
-    decoders: Decoders | None = None,
+    decoder: Decoder | None = None,
 ) -> tuple[np.ndarray, float]:
     """Decode the first frame of a picture in one of `formats`, some of FORMATS.
 
@@ -44,7 +44,7 @@ def grey_from_upload(
     levels are of lightness, or, where that hardly tells the ink from its paper, of the mixture of colours that does.
 
     budget: what the pictures of one request may take together; default: this one has a budget of its own.
-    decoders: the processes that decode all but plain pictures; default: those that this process shares.
+    decoder: the process that decodes all but plain pictures; default: the one that this process shares.
 
     Raises InvalidImage for bytes that are no allowed picture, ImageTooLarge above `max_pixels`, TooMuchWork for a file
     that takes more processor time than there is, OutOfTime after the deadline of the budget.
@@ -53,7 +53,7 @@ def grey_from_upload(
     kind = kind_of(data, formats)
     header = inspect(data, kind, max_pixels)
     if header is None or not header.is_plain:
-        pixels = (decoders or shared()).load(data, kind, max_pixels, budget)
+        pixels = (decoder or shared()).load(data, kind, max_pixels, budget)
     else:
         budget.left()
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""Processes that decode what this one should not: a damaged or hostile file ends one of theirs, not the service.
+"""A process that decodes what this one should not: a damaged or hostile file ends it, not the service.
 
 A decoder (`decoder.main`) gets the bytes of a file and gives its pixels. It has limits of its own; here is the limit of
 the time that passes, which is all there is on a system without the others.
@@ -6,7 +6,6 @@ the time that passes, which is all there is on a system without the others.
 
 import atexit
 import os
-import queue
 import signal
 import struct
 import subprocess
@@ -52,53 +51,21 @@ class Budget:
         return threading.TIMEOUT_MAX if self.deadline is None else self.deadline - time.perf_counter()
 
 
-class Decoders:
-    """A few decoder processes for all threads of this one; each is started when it is first needed, or by `start`."""
-
-    def __init__(self, count: int = 1) -> None:
-        self._all = [_Decoder() for _ in range(count)]
-        self._idle: queue.Queue[_Decoder] = queue.Queue()
-        for decoder in self._all:
-            self._idle.put(decoder)
-
-    def start(self) -> None:
-        """Start all of them, so that no picture waits for it. Returns at once."""
-        for decoder in self._all:
-            decoder.start()
-
-    def load(self, data: bytes, kind: Format, max_pixels: int, budget: Budget) -> Pixels:
-        """`decoder.load` in a process of its own.
-
-        Raises the errors of `decoder.load`, TooMuchWork for a picture that takes too long, OutOfTime if none is free
-        before the deadline.
-        """
-        try:
-            decoder = self._idle.get(timeout=max(budget.until(), 0))
-        except queue.Empty as error:
-            raise OutOfTime from error
-        try:
-            return decoder.load(data, kind, max_pixels, budget)
-        finally:
-            self._idle.put(decoder)
-
-    def close(self) -> None:
-        for decoder in self._all:
-            decoder.stop()
-
-
-class _Decoder:
-    """One decoder process, which is replaced when it has died. One thread at a time may use it."""
+class Decoder:
+    """One decoder process for all threads of this one. It is replaced when it has died."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
         self._starting = threading.Lock()
+        self._turn = threading.Lock()  # it decodes one picture at a time
 
     def start(self) -> None:
+        """Start it, so that no picture waits for it. Returns at once."""
         with self._starting:
             if self._process is not None and self._process.poll() is None:
                 return
-            self.stop()
+            self.close()
             # The modules of this process, wherever it found them, and as few of its secrets as possible.
             environment = {name: os.environ[name] for name in KEPT if name in os.environ}
             environment |= {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
@@ -114,6 +81,19 @@ class _Decoder:
             )
 
     def load(self, data: bytes, kind: Format, max_pixels: int, budget: Budget) -> Pixels:
+        """`decoder.load` in that process, which is started if it is not.
+
+        Raises the errors of `decoder.load`, TooMuchWork for a picture that takes too long, OutOfTime if it is not free
+        before the deadline.
+        """
+        if not self._turn.acquire(timeout=max(budget.until(), 0)):
+            raise OutOfTime
+        try:
+            return self._load(data, kind, max_pixels, budget)
+        finally:
+            self._turn.release()
+
+    def _load(self, data: bytes, kind: Format, max_pixels: int, budget: Budget) -> Pixels:
         seconds = budget.left()
         self.start()
         process = self._process
@@ -136,7 +116,7 @@ class _Decoder:
             if len(reply) < size:
                 raise EOFError
         except (OSError, EOFError, struct.error) as error:
-            self.stop()
+            self.close()
             if not self._is_ready and not too_late.is_set():
                 command = f"{sys.executable} -m {__package__}.decoder"
                 raise RuntimeError(f"The decoder of pictures does not start; `{command}` says why.") from error
@@ -152,7 +132,7 @@ class _Decoder:
             budget.left()  # it would not have been too slow alone
         return unpacked(reply)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the process, at once if it is at work."""
         process, self._process = self._process, None
         if process is None:
@@ -177,11 +157,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @cache
-def shared() -> Decoders:
-    """The decoders of this process, closed at its end."""
-    decoders = Decoders()
-    atexit.register(decoders.close)
-    return decoders
+def shared() -> Decoder:
+    """The decoder of this process, closed at its end."""
+    decoder = Decoder()
+    atexit.register(decoder.close)
+    return decoder
 
 
 if hasattr(os, "register_at_fork"):
