@@ -31,11 +31,9 @@ from benchmarks.offline import measure, pictures, row
 from benchmarks.records import hardware
 from service import settings as environment
 from service.inference import device as devices
-from service.inference import driver
 from service.inference.artefact import Artefact, open_artefact
 from service.inference.consensus import load_consensus
 from service.inference.cuda import FixedShapes
-from service.inference.shapes import SIZES
 
 OUT = Path("gpu.json")
 WORKERS = 1, 4
@@ -54,7 +52,7 @@ def machine(setup: Setup) -> dict[str, Any]:
     """The GPUs, the driver's CUDA and the versions."""
     return {
         "device": setup.device,
-        "gpus": [vars(gpu) for gpu in driver.gpus()] if setup.device == "cuda" else [],
+        "gpus": [vars(gpu) for gpu in devices.gpus()] if setup.device == "cuda" else [],
         "cpu": hardware(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
@@ -67,7 +65,7 @@ def placement(setup: Setup) -> dict[str, Any]:
     """By model and shape, from onnxruntime's profiler: how many nodes ran on each provider, and the kernels started."""
     found = {}
     for artefact in setup.artefacts.values():
-        for shape in [(size, 28, 28) for size in SIZES]:
+        for shape in [(size, 28, 28) for size in devices.SIZES]:
             found[f"{artefact.name} {shape}"] = _nodes(artefact, setup.device, shape)
     return found
 
@@ -91,7 +89,8 @@ def parity(setup: Setup) -> dict[str, Any]:
     for name, artefact in setup.artefacts.items():
         on_cpu = devices.open_session(artefact.content, "cpu", len(os.sched_getaffinity(0)), floats=True)
         served = devices.open_session(artefact.content, "cpu", len(os.sched_getaffinity(0)))
-        here = fixed.classify(setup.images, [name])[name][0]["probabilities"]
+        said = [fixed.classify(part, [name])[name][0] for part in devices.parts(setup.images)]
+        here = np.concatenate([outputs["probabilities"] for outputs in said])
         expected, eight = (_probabilities(session, setup.images) for session in (on_cpu, served))
         difference = np.abs(here - expected).max(1)
         found[name] = {
@@ -105,8 +104,8 @@ def parity(setup: Setup) -> dict[str, Any]:
 
 
 def _probabilities(session: onnxruntime.InferenceSession, images: np.ndarray) -> np.ndarray:
-    parts = [images[start : start + SIZES[0]] for start in range(0, len(images), SIZES[0])]
-    return np.concatenate([np.asarray(session.run(["probabilities"], {"images": part})[0]) for part in parts])
+    said = [session.run(["probabilities"], {"images": part})[0] for part in devices.parts(images)]
+    return np.concatenate([np.asarray(one) for one in said])
 
 
 def speed(setup: Setup) -> list[dict[str, Any]]:
@@ -115,7 +114,7 @@ def speed(setup: Setup) -> list[dict[str, Any]]:
     kinds = {name: [name] for name in setup.artefacts} | {"all": list(setup.artefacts)}
     rows = []
     for title, names in kinds.items():
-        for batch in sorted(SIZES):
+        for batch in sorted(devices.SIZES):
             runs: dict[str, Callable[[np.ndarray], Any]] = {"free": _free(setup, names)}
             runs |= {
                 engine: lambda images, e=fixed, n=names: e.classify(images, n) for engine, fixed in engines.items()

@@ -35,9 +35,9 @@ from .answers import (
     Timing,
 )
 from .inference.consensus import Verdict
+from .inference.device import LARGEST, parts
 from .inference.explanation import Explainer, data_url
 from .inference.predictor import Output, Predictor, Share
-from .inference.shapes import LARGEST
 from .picture.decode import grey_from_upload
 from .picture.digit import Canonical, canonicalise
 from .picture.errors import InvalidImage, OutOfTime
@@ -185,7 +185,7 @@ class Recogniser:
     def classify(self, images: np.ndarray, models: str | Sequence[str] | None = None) -> Classified:
         """What is said of images (N, 28, 28) or (N, 1, 28, 28) uint8 in MNIST's framing, 0 background to 255 ink."""
         names, images = self.predictor.choose(models), images.reshape(-1, 1, *images.shape[-2:])
-        return _classified(images, names, [self.predictor.classify(part, names) for part in _parts(images)])
+        return _classified(images, names, [self.predictor.classify(part, names) for part in parts(images)])
 
     # The same for an event loop. Waiting takes no thread; a call that is cancelled before its turn is not worked on.
 
@@ -237,7 +237,7 @@ class Recogniser:
 
     async def classify_async(self, images: np.ndarray, names: list[str]) -> Classified:
         """`classify` for images (N, 1, 28, 28) uint8 and the chosen `names`."""
-        shares = [await asyncio.wrap_future(self.predictor.submit(part, names)) for part in _parts(images)]
+        shares = [await asyncio.wrap_future(self.predictor.submit(part, names)) for part in parts(images)]
         return _classified(images, names, shares)
 
     # From a picture to what the models see.
@@ -420,11 +420,6 @@ def _model_answer(name: str, output: Output, index: int, seen: Seen) -> ModelAns
 def _box(box: Sequence[float], reduced: float) -> list[float]:
     """A box in pixels of the upload; reduced: these per pixel of the picture in which it is."""
     return [round(value * reduced, 1) for value in box]
-
-
-def _parts(images: np.ndarray) -> list[np.ndarray]:
-    """Images (N, ...) in batches of at most LARGEST."""
-    return [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
 
 
 def _classified(images: np.ndarray, names: list[str], shares: list[Share]) -> Classified:

@@ -16,7 +16,8 @@ import pillow_heif
 import pytest
 from onnx import TensorProto, helper
 
-from service.picture.ink import FILE, InkFinder
+from service.inference.artefact import open_finder
+from service.picture.ink import FILE
 
 pillow_heif.register_heif_opener()  # for `encode`
 REPOSITORY = Path(__file__).parent.parent
@@ -133,7 +134,7 @@ def address():
 @pytest.fixture(scope="session")
 def finder():
     """The released network that finds ink."""
-    return InkFinder(RELEASED / FILE)
+    return open_finder(RELEASED / FILE)
 
 
 @pytest.fixture(scope="session")

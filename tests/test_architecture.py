@@ -35,7 +35,7 @@ training.runs: training.command
 training.command:
 training.networks: training.scenes training.digits training.task training.data training.layers training.recipe
     service.reading service.picture
-training.scenes: training.data training.recipe service.reading service.picture
+training.scenes: training.data training.recipe service.reading service.inference service.picture
 training.digits: training.task training.data training.recipe
 training.task:
 training.data: training.recipe service.picture

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..inference.shapes import LARGEST
+from ..inference.device import LARGEST
 from ..settings import Settings
 from .output import Scorer, schema
 from .sources import Piece, Reader

@@ -79,15 +79,9 @@ def open_artefact(path: Path, device: str, threads: int, gpu: int = 0) -> Artefa
     )
 
 
-def open_finder(path: Path, threads: int) -> InkFinder:
+def open_finder(path: Path, threads: int = 1) -> InkFinder:
     """Load models/ink.onnx. Raises UnusableArtefact."""
-    content = read(path)
-    try:
-        return InkFinder(content, threads)
-    except ValueError as error:
-        raise UnusableArtefact(f"{path} {error}; {remedy(path)}") from error
-    except Exception as error:  # as above
-        raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
+    return InkFinder(open_helper(path, threads, "pictures", "ink"))
 
 
 def open_helper(path: Path, threads: int, given: str, said: str) -> onnxruntime.InferenceSession:
@@ -95,15 +89,15 @@ def open_helper(path: Path, threads: int, given: str, said: str) -> onnxruntime.
 
     Raises UnusableArtefact.
     """
+    content = read(path)
     try:
-        session = open_session(read(path), "cpu", threads)
-    except UnusableArtefact:
-        raise
+        session = open_session(content, "cpu", threads)
     except Exception as error:  # as above
         raise UnusableArtefact(f"{path} is damaged or no ONNX model ({reason_of(error)}); {remedy(path)}") from error
     inputs, outputs = ([node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
     if (inputs, outputs) != ([given], [said]):
-        raise UnusableArtefact(f"{path} has inputs {inputs} and outputs {outputs}, not [{given!r}] and [{said!r}].")
+        found = f"{path} has inputs {inputs} and outputs {outputs}, not [{given!r}] and [{said!r}]"
+        raise UnusableArtefact(f"{found}; {remedy(path)}")
     return session
 
 

@@ -10,15 +10,14 @@ Each session loads its own copy of the weights, because opening a session folds 
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnxruntime
 from onnxruntime import OrtValue
 
 from .artefact import Artefact
-from .device import CudaUnusable, open_session, reason_of
-from .shapes import LARGEST, SIZES, size_for
+from .device import SIZES, CudaUnusable, open_session, reason_of
 
 logger = logging.getLogger("bentoml.quintet")
 
@@ -26,7 +25,6 @@ INPUT = "images"
 RECORDING_RUNS = 2  # after the run that finds the outputs' shapes: one settles memory, one is captured
 TOLERANCE = 1e-3  # largest difference of a probability between a captured graph and the plain session
 Outputs = dict[str, np.ndarray]
-OpenSession = Callable[..., onnxruntime.InferenceSession]
 
 
 class Bound:
@@ -57,40 +55,26 @@ class Bound:
 
 
 class FixedShapes:
-    """Sessions of every model for each batch size in `shapes.SIZES`.
+    """Sessions of every model for each batch size in SIZES.
 
     A captured graph belongs to the thread that captured it: one thread makes an object of this class and calls it.
     device: "cuda", or "cpu" to test this class without a GPU. Raises CudaUnusable if a model does not run.
     """
 
-    def __init__(
-        self,
-        artefacts: Mapping[str, Artefact],
-        device: str,
-        gpu: int = 0,
-        graph: bool = True,
-        open_session: OpenSession = open_session,
-    ) -> None:
+    def __init__(self, artefacts: Mapping[str, Artefact], device: str, gpu: int = 0, graph: bool = True) -> None:
         self.captured: dict[str, bool] = {}  # whether it runs as a CUDA graph, by model and shape
-        self._artefacts, self._device, self._gpu, self._open_session = artefacts, device, gpu, open_session
+        self._device, self._gpu = device, gpu
         self._images = {size: self._buffer(size) for size in SIZES}
         self._bound = {
             (name, size): self._open(artefact, size, graph) for size in SIZES for name, artefact in artefacts.items()
         }
 
     def classify(self, images: np.ndarray, names: Sequence[str]) -> dict[str, tuple[Outputs, float]]:
-        """Run models on images (N, 1, 28, 28) uint8. Returns {name: ({output: array of N rows}, milliseconds)}."""
-        parts = [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
-        found = [self._run(part, names, size_for(len(part))) for part in parts]
-        return {
-            name: (
-                {key: np.concatenate([part[name][0][key] for part in found]) for key in self._artefacts[name].outputs},
-                sum(part[name][1] for part in found),
-            )
-            for name in names
-        }
+        """Run models on images (N, 1, 28, 28) uint8, N from 1 to LARGEST, in the smallest session that they fit into.
 
-    def _run(self, images: np.ndarray, names: Sequence[str], size: int) -> dict[str, tuple[Outputs, float]]:
+        Returns {name: ({output: array of N rows}, milliseconds)}.
+        """
+        size = min(size for size in SIZES if size >= len(images))
         filled = np.zeros((size, *images.shape[1:]), np.uint8)
         filled[: len(images)] = images
         self._images[size].update_inplace(filled)
@@ -98,7 +82,10 @@ class FixedShapes:
         for name in names:
             start = time.perf_counter()
             outputs = self._bound[name, size].run()  # waits for the GPU
-            found[name] = {key: value[: len(images)] for key, value in outputs.items()}, _since(start)
+            found[name] = (
+                {key: value[: len(images)] for key, value in outputs.items()},
+                (time.perf_counter() - start) * 1e3,
+            )
         return found
 
     def _open(self, artefact: Artefact, size: int, graph: bool) -> Bound:
@@ -106,7 +93,7 @@ class FixedShapes:
         title = f"{artefact.name} at {size} x 28 x 28"
         for captured in [True, False] if graph else [False]:
             try:
-                session = self._open_session(
+                session = open_session(
                     artefact.content,
                     self._device,
                     threads=1,
@@ -138,8 +125,3 @@ class FixedShapes:
 
     def _buffer(self, size: int) -> OrtValue:
         return OrtValue.ortvalue_from_numpy(np.zeros((size, 1, 28, 28), np.uint8), self._device, self._gpu)
-
-
-def _since(start: float) -> float:
-    """Milliseconds since `start`, a time.perf_counter."""
-    return (time.perf_counter() - start) * 1e3

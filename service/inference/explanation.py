@@ -26,9 +26,8 @@ from PIL import Image
 
 from ..answers import Found, Inside, Layer, Proposal, Stage
 from ..picture.framing import SIZE
-from .device import open_session
+from .device import open_session, parts
 from .predictor import Predictor
-from .shapes import LARGEST
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -108,8 +107,7 @@ def occlusion(predictor: Predictor, image: np.ndarray, name: str, digit: int) ->
     """
     covered, places = covered_images(image)
     images = np.concatenate([image[None, None], covered])
-    parts = [images[start : start + LARGEST] for start in range(0, len(images), LARGEST)]
-    said = [predictor.classify(part, [name]).probabilities(name)[:, digit] for part in parts]  # others run in between
+    said = [predictor.classify(part, [name]).probabilities(name)[:, digit] for part in parts(images)]
     whole, *without = np.concatenate(said)
     falls = np.zeros((GRID, GRID), np.float32)
     for (row, column), share in zip(places, without, strict=True):

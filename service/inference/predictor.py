@@ -22,8 +22,7 @@ import onnxruntime
 from .artefact import JUDGE, LINE, open_artefact, open_finder, open_helper
 from .consensus import Calibration, Verdict, load_consensus
 from .cuda import FixedShapes
-from .device import CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
-from .shapes import LARGEST, SIZES
+from .device import LARGEST, SIZES, CudaUnusable, DeviceLost, choose_device, gpu_of, reason_of
 
 logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, whose handler shows it
 Result = TypeVar("Result")
@@ -241,7 +240,14 @@ class Predictor:
         started = time.perf_counter()
         found = self._outputs(images, names)
         finished = time.perf_counter()
-        by_name = {name: _output(*outputs) for name, outputs in found.items()}
+        by_name = {
+            name: Output(
+                probabilities=outputs["probabilities"],
+                milliseconds=milliseconds,
+                boxes=outputs["boxes"][:, 0] if "boxes" in outputs else None,
+            )
+            for name, (outputs, milliseconds) in found.items()
+        }
         if self.observe is not None:
             self.observe(by_name)
         probabilities = np.stack([output.probabilities for output in by_name.values()])
@@ -312,8 +318,3 @@ def _close(jobs: Jobs) -> None:
     with jobs.ready:
         jobs.closed = True
         jobs.ready.notify_all()
-
-
-def _output(outputs: dict[str, np.ndarray], milliseconds: float) -> Output:
-    boxes = outputs["boxes"][:, 0] if "boxes" in outputs else None
-    return Output(probabilities=outputs["probabilities"], milliseconds=milliseconds, boxes=boxes)

@@ -25,20 +25,10 @@ MUCH = 0.25  # least share of certain pixels in real writing, see `is_sure`
 
 
 class InkFinder:
-    """Finds ink in grey pictures; one for all threads of a process."""
+    """Finds ink in grey pictures with a session of ink.onnx; one for all threads of a process."""
 
-    def __init__(self, model: bytes | Path, threads: int = 1) -> None:
-        """model: ink.onnx or its content. Raises ValueError for another kind of model, or onnxruntime's errors."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors only
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        inputs = [node.name for node in self._session.get_inputs()]
-        outputs = [node.name for node in self._session.get_outputs()]
-        if (inputs, outputs) != (["pictures"], ["ink"]):
-            raise ValueError(f"has inputs {inputs} and outputs {outputs}, not ['pictures'] and ['ink']")
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
         # onnxruntime keeps what its largest picture took, unless it is told to give it back after each run.
         self._giving_back = onnxruntime.RunOptions()
         self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")

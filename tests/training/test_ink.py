@@ -3,7 +3,8 @@ import onnxruntime
 import pytest
 import torch
 
-from service.picture.ink import FILE, InkFinder
+from service.inference.artefact import open_finder
+from service.picture.ink import FILE
 from training import export as export_command
 from training import networks
 from training import train as train_command
@@ -47,7 +48,7 @@ def test_the_commands_train_and_write_a_file_that_the_service_takes(data, tmp_pa
     where = ["--data", str(data.root), "--writers", str(data.writers), "--device", "cpu"]
     train_command.main(["ink", "--epochs", "1", "--out", str(tmp_path / "runs"), *where])
     export_command.main(["ink", "--runs", str(tmp_path / "runs"), "--models", str(tmp_path)])
-    ink, scale = InkFinder(tmp_path / FILE).find(np.full((50, 70), 200, np.uint8), 140)
+    ink, scale = open_finder(tmp_path / FILE).find(np.full((50, 70), 200, np.uint8), 140)
     assert ink.shape == (100, 140) and scale == 2
     metadata = onnxruntime.InferenceSession(tmp_path / FILE).get_modelmeta().custom_metadata_map
     assert metadata["name"] == "ink" and int(metadata["parameters"]) == sum(p.numel() for p in Network().parameters())

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from service.inference.artefact import open_finder
 from service.picture.digit import canonicalise
 from service.picture.errors import BlankImage
 from service.picture.framing import frame
@@ -54,7 +55,7 @@ def make(models: Path, root: Path | str | None = None, writers: Path | str | Non
     made_with, sha256 = FOLDER / "ink.sha256", hashlib.sha256((models / INK).read_bytes()).hexdigest()
     if made_with.exists() and made_with.read_text() == sha256:
         return False
-    finder = InkFinder(models / INK)
+    finder = open_finder(models / INK)
     for split in SPLITS:
         made: dict[str, Any] = Making(split, root, writers, finder).make()
         np.savez_compressed(FOLDER / f"{split}.npz", **made)

@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.inference.device import DeviceLost, choose_device, open_session
+from service.inference.device import LARGEST, DeviceLost, choose_device, open_session
 from service.inference.predictor import Predictor, UnknownModel
-from service.inference.shapes import LARGEST
 from tests.conftest import REPOSITORY
 
 

@@ -83,14 +83,14 @@ OTHERS = set()  # process ids of the decoders that earlier tests of this process
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def decoders():
     OTHERS.update(child.pid for child in process_of())
-    with closing(Decoder()) as decoder:
-        yield decoder
+    with closing(Decoder()) as decoders:
+        yield decoders
 
 
-def look(data, decoder, budget=None):
-    return grey_from_upload(data, LIMIT, budget=budget, decoder=decoder)
+def look(data, decoders, budget=None):
+    return grey_from_upload(data, LIMIT, budget=budget, decoder=decoders)
 
 
 def process_of(parent=None):
@@ -100,14 +100,14 @@ def process_of(parent=None):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_hostile_picture_is_read_or_refused_in_a_sentence(attack, decoder):
+def test_a_hostile_picture_is_read_or_refused_in_a_sentence(attack, decoders):
     try:
-        picture, _ = look(ATTACKS[attack], decoder)
+        picture, _ = look(ATTACKS[attack], decoders)
     except InvalidImage as error:
         assert str(error) in (DAMAGED, SLOW, HEAVY) or "pixels; the limit " in str(error), error
     else:
         assert max(picture.shape) <= 1_024
-    assert look(encode(Image.new("L", (30, 30), 9), "GIF"), decoder)[0].shape == (30, 30)  # the next one is read
+    assert look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)[0].shape == (30, 30)  # the next one is read
 
 
 COSTS = """
@@ -117,9 +117,9 @@ from service.picture.decode import grey_from_upload
 from service.picture.errors import InvalidImage
 from service.picture.isolation import Decoder
 data = sys.stdin.buffer.read()
-with closing(Decoder()) as decoder:
+with closing(Decoder()) as decoders:
     try:
-        said = grey_from_upload(data, 200_000_000, decoder=decoder)[0].shape
+        said = grey_from_upload(data, 200_000_000, decoder=decoders)[0].shape
     except InvalidImage as error:
         said = str(error)
 theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -140,45 +140,45 @@ def test_a_hostile_picture_costs_two_seconds_and_300_megabytes_at_most(attack):
     assert theirs < 300 + 60 and own < 200  # of libraries, theirs has 60 at rest, and ours with numpy 120
 
 
-def test_death_by_time_is_too_much_work(decoder):
+def test_death_by_time_is_too_much_work(decoders):
     budget = Budget()
     with pytest.raises(TooMuchWork) as error:
-        look(shared_jpeg(75, 60), decoder, budget)
+        look(shared_jpeg(75, 60), decoders, budget)
     assert str(error.value) == "The image takes too long to decode; save it smaller, or as an ordinary JPEG."
     with pytest.raises(TooMuchWork) as error:
-        look(encode(Image.new("L", (30, 30))), decoder, budget)
+        look(encode(Image.new("L", (30, 30))), decoders, budget)
     assert str(error.value) == f"The images take more than {SECONDS:g} seconds to decode together; send fewer."
 
 
-def test_death_by_memory_is_too_large(decoder):
+def test_death_by_memory_is_too_large(decoders):
     with pytest.raises(ImageTooLarge) as error:
-        look(gif(40_000), decoder)
+        look(gif(40_000), decoders)
     assert str(error.value) == (
         "The image takes more memory to decode than a picture may; save it smaller, or as an ordinary JPEG."
     )
 
 
-def test_pictures_of_one_request_share_its_budget(decoder):
+def test_pictures_of_one_request_share_its_budget(decoders):
     budget, data = Budget(seconds=0.3), encode(Image.new("RGB", (4_000, 4_000)), "TIFF", compression="tiff_lzw")
     with pytest.raises(TooMuchWork, match=r"^The images take more than 0\.3 seconds to decode together; send fewer\.$"):
         for _ in range(20):
-            look(data, decoder, budget)
-    assert look(data, decoder)[0].shape == (1_024, 1_024)
+            look(data, decoders, budget)
+    assert look(data, decoders)[0].shape == (1_024, 1_024)
 
 
-def test_a_decoder_that_is_killed_is_replaced(decoder):
+def test_a_decoder_that_is_killed_is_replaced(decoders):
     data = encode(Image.new("L", (30, 30), 9), "GIF")
-    look(data, decoder)
+    look(data, decoders)
     (first,) = process_of()
     os.kill(first.pid, signal.SIGKILL)
     first.wait(WAIT)
-    assert (look(data, decoder)[0] == 9).all()
+    assert (look(data, decoders)[0] == 9).all()
     (second,) = process_of()
     assert second.pid != first.pid
 
 
-def test_a_decoder_that_is_killed_at_work_is_a_damaged_image(decoder):
-    look(encode(Image.new("L", (30, 30), 9), "GIF"), decoder)
+def test_a_decoder_that_is_killed_at_work_is_a_damaged_image(decoders):
+    look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
     (process,) = process_of()
 
     def kill():
@@ -190,39 +190,39 @@ def test_a_decoder_that_is_killed_at_work_is_a_damaged_image(decoder):
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(InvalidImage, match=r"^The upload is a damaged or truncated image\.$"):
-        look(shared_jpeg(75, 60), decoder)
+        look(shared_jpeg(75, 60), decoders)
     killer.join()
-    assert (look(encode(Image.new("L", (30, 30), 9), "GIF"), decoder)[0] == 9).all()
+    assert (look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)[0] == 9).all()
 
 
-def test_nobody_waits_for_a_decoder_beyond_the_deadline(decoder):
+def test_nobody_waits_for_a_decoder_beyond_the_deadline(decoders):
     data = encode(Image.new("L", (30, 30), 9), "GIF")
     with pytest.raises(OutOfTime):
-        look(data, decoder, Budget(deadline=time.perf_counter() - 1))
-    busy = threading.Thread(target=lambda: pytest.raises(TooMuchWork, look, shared_jpeg(75, 60), decoder))
+        look(data, decoders, Budget(deadline=time.perf_counter() - 1))
+    busy = threading.Thread(target=lambda: pytest.raises(TooMuchWork, look, shared_jpeg(75, 60), decoders))
     busy.start()
     while not any(child.children() for child in process_of()):
         time.sleep(0.01)  # the poll's interval
     with pytest.raises(OutOfTime):
-        look(data, decoder, Budget(deadline=time.perf_counter() + 0.1))
+        look(data, decoders, Budget(deadline=time.perf_counter() + 0.1))
     busy.join()
 
 
 def test_a_picture_that_takes_too_long_by_the_clock_is_ended(monkeypatch):
     """On a system without limits of processor time, as Windows, the clock is the only one."""
-    with closing(Decoder()) as decoder:
-        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoder)
+    with closing(Decoder()) as decoders:
+        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
         monkeypatch.setattr(isolation, "PATIENCE", 0.2)
         with pytest.raises(TooMuchWork) as error:
-            look(shared_jpeg(75, 60), decoder, Budget(seconds=60))
+            look(shared_jpeg(75, 60), decoders, Budget(seconds=60))
         assert str(error.value) == SLOW
 
 
-def test_many_threads_share_a_decoder(decoder):
+def test_many_threads_share_a_decoder(decoders):
     said = {}
 
     def one(level):
-        said[level] = look(encode(Image.new("L", (30, 30), level), "BMP"), decoder)[0].mean()
+        said[level] = look(encode(Image.new("L", (30, 30), level), "BMP"), decoders)[0].mean()
 
     threads = [threading.Thread(target=one, args=(level,)) for level in range(0, 250, 10)]
     for thread in threads:
@@ -244,8 +244,8 @@ def test_no_decoder_outlives_the_process_that_started_it():
 
 def test_a_decoder_knows_neither_the_key_nor_the_models(monkeypatch):
     monkeypatch.setenv("QUINTET_API_KEY", "secret")
-    with closing(Decoder()) as decoder:
-        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoder)
+    with closing(Decoder()) as decoders:
+        look(encode(Image.new("L", (30, 30), 9), "GIF"), decoders)
         process = process_of()[-1]
         assert "QUINTET_API_KEY" not in process.environ()
         assert not any("onnxruntime" in one.path or "cv2" in one.path for one in process.memory_maps())

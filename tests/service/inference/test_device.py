@@ -2,8 +2,7 @@
 
 import pytest
 
-from service.inference import driver
-from service.inference.device import choose_device, gpu_of
+from service.inference.device import COMPUTE_CAPABILITY, choose_device, gpu_of, gpus
 
 
 class Library:
@@ -27,7 +26,7 @@ class Library:
         return 0
 
     def cuDeviceGetAttribute(self, address, kind, device):
-        return _write(address, self.capabilities[device.value][driver.COMPUTE_CAPABILITY.index(kind)])
+        return _write(address, self.capabilities[device.value][COMPUTE_CAPABILITY.index(kind)])
 
 
 def _write(address, value):
@@ -40,7 +39,7 @@ def installed(monkeypatch):
     """Install a library that supports CUDA 13, unless the test says otherwise."""
 
     def install(library):
-        monkeypatch.setattr(driver.ctypes, "CDLL", lambda _name: library)
+        monkeypatch.setattr("ctypes.CDLL", lambda _name: library)
         monkeypatch.setattr("onnxruntime.cuda_version", "13.0")
 
     return install
@@ -48,7 +47,7 @@ def installed(monkeypatch):
 
 def test_gpus_are_listed_and_workers_take_them_in_turn(installed):
     installed(Library(capabilities=((9, 0), (7, 5))))
-    assert [(gpu.number, gpu.name, gpu.capability) for gpu in driver.gpus()] == [
+    assert [(gpu.number, gpu.name, gpu.capability) for gpu in gpus()] == [
         (0, "NVIDIA H100", (9, 0)),
         (1, "NVIDIA H100", (7, 5)),
     ]
@@ -82,7 +81,7 @@ def test_a_missing_driver_is_said(monkeypatch):
     def no_library(name):
         raise OSError(name)
 
-    monkeypatch.setattr(driver.ctypes, "CDLL", no_library)
+    monkeypatch.setattr("ctypes.CDLL", no_library)
     with pytest.raises(RuntimeError, match="QUINTET_DEVICE is 'cuda', but there is no NVIDIA driver, libcuda.so.1"):
         choose_device("cuda")
     assert choose_device("auto") == "cpu"
