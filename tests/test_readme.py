@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import WORKSHOP
-from service.http.openapi import MEANING
+from service.http.openapi import ERRORS
 from tests.conftest import REPOSITORY
 from training.records import Recorded
 from training.report import PARTS
@@ -33,7 +33,9 @@ def test_results_are_those_recorded(released, path, name):
 
 def test_errors_are_those_of_the_service():
     table = re.findall(r"^\| (\d{3}) \| (.+) \|$", (REPOSITORY / "docs" / "api.md").read_text(), re.MULTILINE)
-    assert {int(status): meaning for status, meaning in table} == MEANING
+    assert {int(status): meaning for status, meaning in table} == {
+        status: meaning for status, (meaning, _) in ERRORS.items()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

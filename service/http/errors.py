@@ -31,9 +31,9 @@ def handlers(on_lost_device: Callable[[], None]) -> dict[Any, Handler]:
 
     return {
         DeviceLost: lost,
-        InvalidImage: _refuse_image,
-        UnknownModel: _says(404),
-        OutOfTime: _says(504),
+        InvalidImage: _say,
+        UnknownModel: _say,
+        OutOfTime: _say,
         HTTPException: _refuse,
         ClientDisconnect: _give_up,
         Exception: _fail,
@@ -44,14 +44,7 @@ def error(status: int, sentence: str, headers: Any = None) -> Response:
     return JSONResponse({"error": sentence}, status, headers)
 
 
-def _says(status: int) -> Handler:
-    async def say(_request: Request, found: Exception) -> Response:
-        return error(status, str(found))
-
-    return say
-
-
-async def _refuse_image(_request: Request, found: InvalidImage) -> Response:
+async def _say(_request: Request, found: InvalidImage | UnknownModel | OutOfTime) -> Response:
     return error(found.status, str(found))
 
 

@@ -18,6 +18,7 @@ from .observability import Exchange
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 RETRY = 1  # seconds that a refused client should wait
+LATER = {"Retry-After": str(RETRY)}
 PATIENCE = 0.2  # seconds that a request takes before the gate watches whether its client disconnects
 GONE = 499  # status for a disconnected client; only the metrics see it
 ARRIVING = 8  # incomplete bodies for each request that may be answered at once; slow clients need many
@@ -55,7 +56,7 @@ class Gate:
 
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
             if self.is_full() or self.arriving >= ARRIVING * self.settings.concurrency:
-                await error(429, self.busy(), {"Retry-After": str(RETRY)})(scope, receive, send)
+                await error(429, self.busy(), LATER)(scope, receive, send)
             else:
                 await Visit(self, scope, receive, send).run(app)
 
@@ -137,7 +138,7 @@ class Visit:
     def _progress(self, size: int) -> None:
         self.gate.held += size
         if self.gate.held > BODIES:
-            self._give_up(429, self.gate.busy(), {"Retry-After": str(RETRY)})
+            self._give_up(429, self.gate.busy())
 
     def _check_later(self) -> None:
         """Check the progress of the body after PERIOD, or at the end of the upload's time if that is earlier."""
@@ -157,7 +158,7 @@ class Visit:
         for timer in self.timers:
             timer.cancel()
         if self.gate.is_full():
-            self._give_up(429, self.gate.busy(), {"Retry-After": str(RETRY)})
+            self._give_up(429, self.gate.busy())
             return
         self.gate.arriving -= 1
         self.gate.inside += 1
@@ -177,13 +178,11 @@ class Visit:
             pass
         self._give_up(GONE, "The client disconnected before it was answered.")
 
-    def _give_up(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
+    def _give_up(self, status: int, sentence: str) -> None:
         """Answer instead of the application, unless its answer has begun."""
         if self.refusal is None:
             self.stop.cancel()
             self.is_refused = not self.exchange.is_answered
-            self.refusal = self.loop.create_task(self._refuse(status, sentence, headers))
-
-    async def _refuse(self, status: int, sentence: str, headers: dict[str, str] | None) -> None:
-        if self.is_refused:
-            await error(status, sentence, headers)(self.scope, self.receive, self.send)
+            if self.is_refused:
+                answer = error(status, sentence, LATER if status == 429 else None)
+                self.refusal = self.loop.create_task(answer(self.scope, self.receive, self.send))  # type: ignore[arg-type]

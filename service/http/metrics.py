@@ -12,7 +12,7 @@ import mmap
 import os
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from itertools import accumulate, product
 from typing import Any
 
@@ -27,6 +27,7 @@ logger = logging.getLogger("bentoml.quintet")  # a child of BentoML's logger, wh
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BYTES = tuple(4**power for power in range(4, 14))  # 256 B to 64 MiB
 STATUSES = (200, 206, 304, 307, 400, 401, 404, 405, 408, 413, 415, 416, 422, 429, 499, 500, 503, 504)
+STAGES = "decode", "canonicalise", "queue"  # of an image before the models, as its answer names them
 UNMATCHED = "unmatched"  # the route of a request whose path is not served
 SLOTS = 4_096  # numbers in a worker's row; five models need 1,300
 INFINITY = "+Inf"
@@ -59,64 +60,40 @@ def rows(descriptor: int | None, worker: int) -> tuple[np.ndarray, int]:
 
 
 class Family:
-    """Numbers of one metric. `Metrics` gives them their place in the row of a worker."""
+    """A metric: its numbers for each combination of its labels' values."""
 
-    size: int
-    place: slice
-    row: Row  # the part of the worker's row that is theirs
-
-
-class Counts(Family):
-    """A counter, or a gauge: a number for each combination of its labels' values."""
-
-    def __init__(self, kind: str, name: str, about: str, sparse: bool = False, **labels: Sequence[Any]) -> None:
-        """sparse: numbers that are 0 are not shown."""
-        self.kind, self.name, self.about, self.sparse, self.labels = kind, name, about, sparse, list(labels)
-        self.keys = list(product(*labels.values()))
-        self.size = len(self.keys)
-        self.at = {key if len(key) > 1 else key[0] if key else None: n for n, key in enumerate(self.keys)}
-
-    def add(self, key: Any = None, amount: float = 1.0) -> None:
-        self.row[self.at[key]] += amount
-
-    def shown(self, total: np.ndarray) -> Any:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-        kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
-        family = kind(self.name, self.about, labels=self.labels)
-        for key, value in zip(self.keys, total, strict=True):
-            if value or not self.sparse:
-                family.add_metric(list(map(str, key)), value)
-        return family
-
-
-class Times(Family):
-    """A histogram for each value of its label."""
+    place: slice  # in a worker's row, as `Metrics` gives it
+    row: Row  # that part of this worker's
 
     def __init__(
-        self, name: str, about: str, bounds: Iterable[float], sparse: bool = False, label: str = "", values: Any = ("",)
+        self, kind: str, name: str, about: str, bounds: Iterable[float] = (), sparse: bool = False, **labels: Any
     ) -> None:
-        self.name, self.about, self.sparse = name, about, sparse
-        self.bounds, self.label, self.values = tuple(map(float, bounds)), label, tuple(values)
-        self.width = len(self.bounds) + 2  # a count for each bound and for what is above all, and the sum
-        self.size = self.width * len(self.values)
-        self.at = {value: number * self.width for number, value in enumerate(self.values)}
+        """kind: "counter", "gauge" or "histogram"; bounds: of a histogram; sparse: numbers that are 0 are not shown."""
+        self.kind, self.name, self.about, self.sparse, self.labels = kind, name, about, sparse, list(labels)
+        self.bounds = tuple(map(float, bounds))
+        # Of a histogram: a count for each bound and for what is above all, and the sum.
+        self.width = len(self.bounds) + 2 if kind == "histogram" else 1
+        self.at = {key: number * self.width for number, key in enumerate(product(*labels.values()))}
+        self.size = self.width * len(self.at)
 
-    def observe(self, amount: float, value: Any = "") -> None:
-        first = self.at[value]
+    def add(self, *key: Any, amount: float = 1.0) -> None:
+        self.row[self.at[key]] += amount
+
+    def observe(self, amount: float, *key: Any) -> None:
+        first = self.at[key]
         self.row[first + bisect_left(self.bounds, amount)] += 1
         self.row[first + self.width - 1] += amount
 
     def shown(self, total: np.ndarray) -> Any:
-        from prometheus_client.core import HistogramMetricFamily
+        from prometheus_client import core
 
-        family = HistogramMetricFamily(self.name, self.about, labels=[self.label] if self.label else [])
+        family: Any = getattr(core, f"{self.kind.capitalize()}MetricFamily")(self.name, self.about, labels=self.labels)
         names = [*map(str, self.bounds), INFINITY]
-        for value in self.values:
-            *counts, amount = total[self.at[value] :][: self.width].tolist()
-            if any(counts) or not self.sparse:
-                labels = [str(value)] if self.label else []
-                family.add_metric(labels, list(zip(names, accumulate(counts), strict=True)), amount)
+        for key, first in self.at.items():
+            *counts, amount = total[first : first + self.width].tolist()
+            buckets = [list(zip(names, accumulate(counts), strict=True))] if counts else []
+            if amount or any(counts) or not self.sparse:
+                family.add_metric(list(map(str, key)), *buckets, amount)
         return family
 
 
@@ -132,7 +109,7 @@ class Metrics:
         """routes: the paths that requests are counted by; shared: from `rows`."""
         names, routes = list(artefacts), [*routes, UNMATCHED]
         self.artefacts = artefacts
-        self.requests = Counts(
+        self.requests = Family(
             "counter",
             "quintet_requests",
             "Requests answered, by matched route and status",
@@ -140,48 +117,54 @@ class Metrics:
             route=routes,
             status=(*STATUSES, "other"),
         )
-        self.latency = Times(
+        self.latency = Family(
+            "histogram",
             "quintet_request_seconds",
             "Time from a request's complete body to the end of its answer",
             SECONDS,
             sparse=True,
-            label="route",
-            values=routes,
+            route=routes,
         )
-        self.waiting = Counts("gauge", "quintet_requests_waiting", "Requests with a body that are not answered yet")
-        self.bytes = Times("quintet_request_bytes", "Bytes of a request's body, as far as it was read", BYTES)
-        self.stages = Times(
+        self.waiting = Family("gauge", "quintet_requests_waiting", "Requests with a body that are not answered yet")
+        self.bytes = Family(
+            "histogram", "quintet_request_bytes", "Bytes of a request's body, as far as it was read", BYTES
+        )
+        self.stages = Family(
+            "histogram",
             "quintet_stage_seconds",
             "Time of one image before the models: decode, canonicalise, queue",
             SECONDS,
-            label="stage",
-            values=("decode", "canonicalise", "queue"),
+            stage=STAGES,
         )
-        self.inference = Times(
-            "quintet_inference_seconds", "Time of one model for one batch", SECONDS, label="model", values=names
+        self.inference = Family(
+            "histogram", "quintet_inference_seconds", "Time of one model for one batch", SECONDS, model=names
         )
-        self.batch = Times("quintet_batch_images", "Images in one batch", (1, 2, 4, 8, 16, 32, 64, 128))
-        self.images = Counts(
+        self.batch = Family("histogram", "quintet_batch_images", "Images in one batch", (1, 2, 4, 8, 16, 32, 64, 128))
+        self.images = Family(
             "counter",
             "quintet_images",
             "Images answered, by whether they were accepted as a digit",
             accepted=("true", "false"),
         )
-        self.confidence = Times(
+        self.confidence = Family(
+            "histogram",
             "quintet_confidence_ratio",
             "Confidence of an image's answer, 0 to 1",
             (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999),
         )
-        self.agreement = Times(
-            "quintet_agreement_models", "Models that agree with the answer for an image", range(len(names) + 1)
+        self.agreement = Family(
+            "histogram",
+            "quintet_agreement_models",
+            "Models that agree with the answer for an image",
+            range(len(names) + 1),
         )
-        self.pages = Counts(
+        self.pages = Family(
             "counter",
             "quintet_pages",
             "Pages of /read: every mark accepted as a digit, some of them, or none",
             accepted=("all", "some", "none"),
         )
-        self.families = [value for value in vars(self).values() if isinstance(value, Counts | Times)]
+        self.families = [value for value in vars(self).values() if isinstance(value, Family)]
         self.rows, self.worker = self._place(*(shared or rows(None, 0)))
 
     def _place(self, whole: np.ndarray, worker: int) -> tuple[np.ndarray, int]:
@@ -202,8 +185,8 @@ class Metrics:
 
     def took(self, route: str, status: int, seconds: float, size: int | None) -> None:
         """Count a request. size: bytes of its body; None for a request without one."""
-        route = route if route in self.latency.at else UNMATCHED
-        self.requests.add((route, status if status in STATUSES else "other"))
+        route = route if (route,) in self.latency.at else UNMATCHED
+        self.requests.add(route, status if status in STATUSES else "other")
         self.latency.observe(seconds, route)
         if size is not None:
             self.bytes.observe(size)
@@ -220,7 +203,7 @@ class Metrics:
             accepted = {mark.accepted for mark in answer.digits}
             self.pages.add("some" if len(accepted) == 2 else "all" if True in accepted else "none")
         elif isinstance(answer, Prediction):
-            for stage in self.stages.values:
+            for stage in STAGES:
                 self.stages.observe(getattr(answer.timing_ms, stage) / 1e3, stage)
             self.images.add("true" if answer.accepted else "false")
             self.confidence.observe(answer.confidence)

@@ -24,32 +24,25 @@ Send a photograph, a scan or a drawing; the service finds the ink. An error is a
 has an API key, all routes except health and the pages need the header `Authorization: Bearer KEY`. Bodies may be
 compressed, with `Content-Encoding: gzip` or `deflate`."""
 KEY = "the API key, if the service has one"
-MEANING = {
-    400: "not an image, damaged, or no ink in it",
-    401: "API key missing or wrong",
-    404: "unknown model",
-    408: "the body took too long",
-    413: "too many bytes or pixels",
-    415: "type not allowed",
-    422: "wrong field or parameter",
-    429: "too many requests at once; the header Retry-After says when to try again",
-    500: "a fault of the service",
-    503: "the models failed; the worker that holds them is being replaced",
-    504: "the answer took too long",
-}
-SENTENCE = {  # an example of the sentence for each status
-    400: "The image is blank: no ink stands out from the background.",
-    401: MISSING,
-    404: "Unknown model 'resnet'; served models: alexnet, cnn, faster_rcnn, vgg16, vit.",
-    408: "The body did not arrive within 60 s.",
-    413: "The image has 20000 x 20000 pixels; the limit is 200000000 in all.",
-    415: "A body without a Content-Type is not allowed; send the image as the multipart field 'image', as an image/* "
-    "body or as base64 in JSON.",
-    422: "The multipart field 'image' is missing; the fields sent: 'file'.",
-    429: "The service is busy with 128 requests; try again in 1 s.",
-    500: FAILED,
-    503: LOST,
-    504: "The answer took longer than 30 s; try again.",
+ERRORS = {  # by status: what it means, and an example of its sentence
+    400: ("not an image, damaged, or no ink in it", "The image is blank: no ink stands out from the background."),
+    401: ("API key missing or wrong", MISSING),
+    404: ("unknown model", "Unknown model 'resnet'; served models: alexnet, cnn, faster_rcnn, vgg16, vit."),
+    408: ("the body took too long", "The body did not arrive within 60 s."),
+    413: ("too many bytes or pixels", "The image has 20000 x 20000 pixels; the limit is 200000000 in all."),
+    415: (
+        "type not allowed",
+        "A body without a Content-Type is not allowed; send the image as the multipart field 'image', as an image/* "
+        "body or as base64 in JSON.",
+    ),
+    422: ("wrong field or parameter", "The multipart field 'image' is missing; the fields sent: 'file'."),
+    429: (
+        "too many requests at once; the header Retry-After says when to try again",
+        "The service is busy with 128 requests; try again in 1 s.",
+    ),
+    500: ("a fault of the service", FAILED),
+    503: ("the models failed; the worker that holds them is being replaced", LOST),
+    504: ("the answer took too long", "The answer took longer than 30 s; try again."),
 }
 PREDICTION = {  # the answer of one network to examples/seven.png
     "digit": 7,
@@ -126,7 +119,7 @@ OPERATIONS = {  # by path: none has two methods that are described
         READING,
         options=PredictOptions,
         body=_several("images"),
-        example=[PREDICTION, {"error": SENTENCE[400], "status": 400}],
+        example=[PREDICTION, {"error": ERRORS[400][1], "status": 400}],
     ),
     "/read": Operation(
         "digits", "Read any number of digits", answers.Text, READING, options=ReadOptions, body=_one("image")
@@ -219,8 +212,9 @@ def _error(status: int, about: Operation, schemas: dict[str, Any]) -> dict[str, 
     if status == 503 and about.is_open:  # what is not ready says so, and is no error
         content = {"schema": _schema(about.answer, schemas)}
         return {"description": "not ready", "content": {"application/json": content}}
-    content = {"schema": _schema(answers.Error, schemas), "example": {"error": SENTENCE[status]}}
-    return {"description": MEANING[status], "content": {"application/json": content}}
+    meaning, sentence = ERRORS[status]
+    content = {"schema": _schema(answers.Error, schemas), "example": {"error": sentence}}
+    return {"description": meaning, "content": {"application/json": content}}
 
 
 def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:

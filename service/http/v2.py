@@ -18,26 +18,25 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from .. import __version__
 from ..answers import Error
-from ..picture.errors import ImageTooLarge
 from ..recogniser import Recogniser
 from .body import FRAMING, QUICK, body_of
 from .errors import NO_ROUTE
 from .gate import Gate
-from .tensors import JSON_LENGTH, Infer, InvalidRequest, RequestTooLarge, Spec, parse, reply
+from .tensors import JSON_LENGTH, Infer, Tensor, parse, reply
 
 VERSION = "1"  # version of every model
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
 
-DIGIT = Spec(name="digit", datatype="INT64", shape=(-1,))
-CONFIDENCE = Spec(name="confidence", datatype="FP32", shape=(-1,))
-ACCEPTED = Spec(name="accepted", datatype="BOOL", shape=(-1,))
-AGREEMENT = Spec(name="agreement", datatype="INT64", shape=(-1,))
-PROBABILITIES = Spec(name="probabilities", datatype="FP32", shape=(-1, 10))
-ENCODED = Spec(name="image", datatype="BYTES", shape=(-1,))
-IMAGES = Spec(name="images", datatype="UINT8", shape=(-1, 1, 28, 28))
+DIGIT = Tensor(name="digit", datatype="INT64", shape=[-1])
+CONFIDENCE = Tensor(name="confidence", datatype="FP32", shape=[-1])
+ACCEPTED = Tensor(name="accepted", datatype="BOOL", shape=[-1])
+AGREEMENT = Tensor(name="agreement", datatype="INT64", shape=[-1])
+PROBABILITIES = Tensor(name="probabilities", datatype="FP32", shape=[-1, 10])
+ENCODED = Tensor(name="image", datatype="BYTES", shape=[-1])
+IMAGES = Tensor(name="images", datatype="UINT8", shape=[-1, 1, 28, 28])
 VERDICT = (DIGIT, CONFIDENCE, ACCEPTED, AGREEMENT)
 
-Outputs = dict[str, tuple[Spec, np.ndarray]]
+Outputs = dict[str, tuple[Tensor, np.ndarray]]
 
 
 class Live(TypedDict):
@@ -67,12 +66,6 @@ class Listed(TypedDict):
 class ModelReady(TypedDict):
     name: str
     ready: bool
-
-
-class Tensor(TypedDict):
-    name: str
-    datatype: str
-    shape: list[int]
 
 
 class Metadata(TypedDict):
@@ -164,11 +157,11 @@ async def model_ready(request: Request) -> Response:
     return JSONResponse(ModelReady(name=_name(request), ready=True))
 
 
-def _takes(name: str) -> Spec:
+def _takes(name: str) -> Tensor:
     return ENCODED if name == PHOTOGRAPH else IMAGES
 
 
-def _gives(name: str) -> tuple[Spec, ...]:
+def _gives(name: str) -> tuple[Tensor, ...]:
     if name == PHOTOGRAPH:
         return VERDICT
     return (*VERDICT, PROBABILITIES) if name == CONSENSUS else (PROBABILITIES,)
@@ -181,16 +174,12 @@ def _platform(name: str) -> str:
 async def metadata(request: Request) -> Response:
     """The tensors that a model takes and gives; -1 is any size."""
     name = _name(request)
-
-    def described(spec: Spec) -> Tensor:
-        return Tensor(name=spec.name, datatype=spec.datatype, shape=list(spec.shape))
-
     answer = Metadata(
         name=name,
         versions=[VERSION],
         platform=_platform(name),
-        inputs=[described(_takes(name))],
-        outputs=[described(spec) for spec in _gives(name)],
+        inputs=[_takes(name)],
+        outputs=list(_gives(name)),
     )
     return JSONResponse(answer)
 
@@ -200,10 +189,10 @@ async def config(request: Request) -> Response:
     name = _name(request)
     batch = 0 if name == PHOTOGRAPH else request.app.state.recogniser.settings.max_images
 
-    def described(spec: Spec) -> ConfigTensor:
-        dims = list(spec.shape[1:] or (1,)) if batch else list(spec.shape)
-        kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
-        return ConfigTensor(name=spec.name, data_type=f"TYPE_{kind}", dims=dims)
+    def described(spec: Tensor) -> ConfigTensor:
+        dims = list(spec["shape"][1:] or (1,)) if batch else list(spec["shape"])
+        kind = "STRING" if spec["datatype"] == "BYTES" else spec["datatype"]
+        return ConfigTensor(name=spec["name"], data_type=f"TYPE_{kind}", dims=dims)
 
     answer = Config(
         name=name,
@@ -226,15 +215,12 @@ async def infer(request: Request) -> Response:
     def read() -> tuple[Infer, Any]:
         return parse(body, request.headers.get(JSON_LENGTH), _takes(name), most)
 
-    try:
-        asked, tensor = read() if len(body) <= QUICK else await anyio.to_thread.run_sync(read)
-        if name == PHOTOGRAPH:
-            outputs = await _photographs(request, recogniser, tensor)
-        else:
-            outputs = await _arrays(recogniser, name, tensor)
-        content, json_length = reply(asked, name, VERSION, outputs)
-    except InvalidRequest as error:
-        raise HTTPException(413 if isinstance(error, RequestTooLarge) else 400, str(error)) from error
+    asked, tensor = read() if len(body) <= QUICK else await anyio.to_thread.run_sync(read)
+    if name == PHOTOGRAPH:
+        outputs = await _photographs(request, recogniser, tensor)
+    else:
+        outputs = await _arrays(recogniser, name, tensor)
+    content, json_length = reply(asked, name, VERSION, outputs)
     if json_length is None:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH: str(json_length)})
@@ -244,8 +230,8 @@ async def _arrays(recogniser: Recogniser, name: str, images: np.ndarray) -> Outp
     """The outputs of an artefact, or of the consensus, for images (N, 1, 28, 28) uint8."""
     said = await recogniser.classify_async(images, recogniser.names if name == CONSENSUS else [name])
     if name != CONSENSUS:
-        return {PROBABILITIES.name: (PROBABILITIES, said.probabilities[name])}
-    return _columns(said.verdicts) | {PROBABILITIES.name: (PROBABILITIES, said.mean)}
+        return {PROBABILITIES["name"]: (PROBABILITIES, said.probabilities[name])}
+    return _columns(said.verdicts) | {PROBABILITIES["name"]: (PROBABILITIES, said.mean)}
 
 
 async def _photographs(request: Request, recogniser: Recogniser, files: list[bytes]) -> Outputs:
@@ -255,15 +241,16 @@ async def _photographs(request: Request, recogniser: Recogniser, files: list[byt
     """
     limit = recogniser.settings.max_bytes
     if max(map(len, files)) > limit:
-        raise RequestTooLarge(f"An image is larger than the limit of {limit:,} bytes.")
+        raise HTTPException(413, f"An image is larger than the limit of {limit:,} bytes.")
     answers = await recogniser.predict_many_async(files, recogniser.names)
     for number, answer in enumerate(answers):
         if isinstance(answer, Error):
-            kind = RequestTooLarge if answer.status == ImageTooLarge.status else InvalidRequest
-            raise kind(f"Image {number}: {answer.error}")
+            raise HTTPException(answer.status or 400, f"Image {number}: {answer.error}")
     request.state.answers = answers
     return _columns(answers)
 
 
 def _columns(verdicts: Sequence[Any]) -> Outputs:
-    return {spec.name: (spec, np.array([getattr(verdict, spec.name) for verdict in verdicts])) for spec in VERDICT}
+    return {
+        spec["name"]: (spec, np.array([getattr(verdict, spec["name"]) for verdict in verdicts])) for spec in VERDICT
+    }

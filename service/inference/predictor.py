@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 class UnknownModel(ValueError):
     """The request names a model that is not served; the message lists those that are."""
 
+    status = 404  # of the HTTP answer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Output:

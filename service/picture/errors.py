@@ -27,5 +27,7 @@ class TooMuchWork(ImageTooLarge):
 class OutOfTime(TimeoutError):
     """The deadline of a request passed while its picture was read."""
 
+    status = 504
+
     def __init__(self) -> None:
         super().__init__("The picture could not be read in time.")

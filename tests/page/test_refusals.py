@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from service.http.openapi import PREDICTION, SENTENCE
+from service.http.openapi import ERRORS, PREDICTION
 from tests.conftest import REPOSITORY, encode
 from tests.page.conftest import (
     DESK,
@@ -99,14 +99,14 @@ def test_error_of_each_status_is_shown_in_the_language_of_the_page(open_page, st
     """The answers are fakes."""
     page = open_page(**DESK | {"locale": "de-DE"})
     expect_answer(page, "7")
-    page.route("**/predict*", lambda route: route.fulfill(status=status, json={"error": SENTENCE[status]}))
-    page.route("**/read*", lambda route: route.fulfill(status=status, json={"error": SENTENCE[status]}))
+    page.route("**/predict*", lambda route: route.fulfill(status=status, json={"error": ERRORS[status][1]}))
+    page.route("**/read*", lambda route: route.fulfill(status=status, json={"error": ERRORS[status][1]}))
     if source == "drawing":
         stroke(page, SEVEN)
     else:
         page.set_input_files("#file", EXAMPLES / "five.png")
     words = json.loads((REPOSITORY / "service/page/languages/de.json").read_text())[f"status.{status}"]
-    expect_sentence(page, words.replace("{error}", SENTENCE[status]))
+    expect_sentence(page, words.replace("{error}", ERRORS[status][1]))
     expect(page.locator("#votes b")).to_have_text(["–"] * NETWORKS)
     expect(page.locator("#text")).to_have_text("")
     expect(page.locator("#shares")).to_have_text("")
