@@ -192,11 +192,7 @@ class Recogniser:
     async def predict_async(self, data: bytes, names: list[str], explain: bool = False) -> Prediction:
         """`predict` for the bytes of an image and the chosen `names`."""
         came = time.perf_counter()
-        budget = self._budget(came, len(data))
-        work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
-        seen, running = await asyncio.wrap_future(work)
-        share = running.result() if running.done() else await asyncio.wrap_future(running)
-        return self._predict(seen, share, names, explain)
+        return await self._predicted(data, names, explain, came, self._budget(came, len(data)))
 
     async def predict_many_async(
         self, files: Sequence[bytes], names: list[str], explain: bool = False
@@ -210,14 +206,17 @@ class Recogniser:
 
         async def one(data: bytes) -> Prediction | Error:
             try:
-                work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
-                seen, running = await asyncio.wrap_future(work)
-                share = await asyncio.wrap_future(running)
+                return await self._predicted(data, names, explain, came, budget)
             except InvalidImage as error:
                 return Error(error=str(error), status=error.status)
-            return self._predict(seen, share, names, explain)
 
         return await asyncio.gather(*map(one, files))
+
+    async def _predicted(self, data: bytes, names: list[str], explain: bool, came: float, budget: Budget) -> Prediction:
+        work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
+        seen, running = await asyncio.wrap_future(work)
+        share = running.result() if running.done() else await asyncio.wrap_future(running)
+        return self._predict(seen, share, names, explain)
 
     async def read_async(
         self,

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..inference.consensus import load_consensus
     from . import output
 
-    engine = arguments.engine or ("ray" if find_spec("ray") and output.has_parquet() else "plain")
+    engine = arguments.engine or ("ray" if find_spec("ray") and find_spec("pyarrow") else "plain")
     if engine == "ray" and not find_spec("ray"):
         raise ImportError("Ray is not installed")
     settings = environment.load()
@@ -85,12 +85,15 @@ def _run(images: Iterator[Image], arguments: argparse.Namespace, settings: "Sett
 
     scorer = output.Scorer(settings, arguments.models, arguments.read, settings.threads)
     done = output.paths(arguments.out)
-    progress = Progress(len(done))
+    started, scored = time.perf_counter(), 0
+    end = "\r" if sys.stderr.isatty() else "\n"
     part = output.next_part(arguments.out)
     rows: list[Row] = []
     for loaded in _loads(image for image in images if image.path not in done):
         rows += scorer.score(loaded)
-        progress.advance(len(loaded))
+        scored += len(loaded)
+        rate = scored / (time.perf_counter() - started)
+        print(f"{len(done) + scored:,} images, {rate:,.0f} images/s", end=end, file=sys.stderr, flush=True)
         if len(rows) >= PART:
             output.write(arguments.out, part, rows, scorer.names, arguments.read)
             part, rows = part + 1, []
@@ -111,16 +114,3 @@ def _loads(images: Iterable[Image]) -> Iterator[list[Image]]:
         size += more
     if loaded:
         yield loaded
-
-
-class Progress:
-    """Prints a line to stderr: the number of images done, and images per second."""
-
-    def __init__(self, before: int) -> None:
-        self.before, self.done, self.started = before, 0, time.perf_counter()
-
-    def advance(self, images: int) -> None:
-        self.done += images
-        rate = self.done / (time.perf_counter() - self.started)
-        end = "\r" if sys.stderr.isatty() else "\n"
-        print(f"{self.before + self.done:,} images, {rate:,.0f} images/s", end=end, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -78,15 +79,6 @@ def _digit(answer: Prediction | Error) -> Row:
     if isinstance(answer, Error):
         return {"error": answer.error}
     return {name: getattr(answer, name) for name in VERDICT} | {model.name: model.digit for model in answer.models}
-
-
-def has_parquet() -> bool:
-    """Whether pyarrow is installed."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def columns(names: list[str], read: bool) -> dict[str, str]:
@@ -179,7 +171,7 @@ def count(folder: Path) -> tuple[int, int]:
 
 def write(folder: Path, part: int, found: list[Row], names: list[str], read: bool) -> None:
     """Write a file of rows atomically: Parquet, or lines of JSON if pyarrow is not installed."""
-    if not has_parquet():
+    if not find_spec("pyarrow"):
         whole = ({name: row.get(name) for name in columns(names, read)} for row in found)
         _replace(folder / f"part-{part:06}.jsonl", "".join(json.dumps(row) + "\n" for row in whole).encode())
         return

@@ -95,7 +95,7 @@ async def image_of(request: Request, field: str, limit: int) -> bytes:
         return b""
     if content_type == "application/json":
         text = await _json_field(request, field, limit, 1)
-        return await _quickly(_decoded, text, f"JSON field {field!r}", limit)
+        return await quickly(_decoded, text, f"JSON field {field!r}", limit)
     if content_type != "multipart/form-data":
         remedy = f"send the image as the multipart field {field!r}, as an image/* body or as base64 in JSON"
         raise wrong_type(content_type, remedy)
@@ -118,7 +118,7 @@ async def images_of(request: Request, field: str, limit: int, most: int) -> list
         texts = await _json_field(request, field, limit, most)
         texts = texts if isinstance(texts, list) else [texts]
         _check_number(len(texts), most)
-        files = [await _quickly(_decoded, text, f"JSON field {field!r}", limit) for text in texts]
+        files = [await quickly(_decoded, text, f"JSON field {field!r}", limit) for text in texts]
     elif content_type == "multipart/form-data":
         async with _form(request, limit, most) as form:
             values = form.getlist(field)
@@ -165,7 +165,7 @@ async def _file(value: UploadFile | str, field: str, limit: int) -> bytes:
         if value.size is not None and value.size > limit:
             raise too_large(limit)
         return await value.read()
-    return await _quickly(_decoded, value, f"multipart field {field!r}", limit)
+    return await quickly(_decoded, value, f"multipart field {field!r}", limit)
 
 
 def _decoded(text: Any, place: str, limit: int) -> bytes:
@@ -189,7 +189,7 @@ async def _json_field(request: Request, field: str, limit: int, most: int) -> An
     """The value of one field of a JSON object that holds at most so many images of `limit` bytes together."""
     body = await body_of(request, limit, as_base64(limit) + FRAMING)
     strings, commas = 2 * (most + SPARE), 2 * most + SPARE  # each data: URL has a comma too
-    value = await _quickly(bounded_json, body, {b'"': strings, b",": commas, b"[": SPARE, b"{": SPARE})
+    value = await quickly(bounded_json, body, {b'"': strings, b",": commas, b"[": SPARE, b"{": SPARE})
     if not isinstance(value, dict):
         raise HTTPException(422, f"The JSON of the body is not an object with the field {field!r}.")
     if field not in value:
@@ -212,7 +212,7 @@ def bounded_json(text: bytes, allowed: Mapping[bytes, int]) -> Any:
         raise HTTPException(400, "The JSON of the request cannot be parsed.") from error
 
 
-async def _quickly(work: Any, *arguments: Any) -> Any:
+async def quickly(work: Any, *arguments: Any) -> Any:
     """Do some work on a text or bytes, its first argument, in a thread if it is long."""
     first = arguments[0]
     if isinstance(first, str | bytes) and len(first) > QUICK:
@@ -278,7 +278,7 @@ async def body_of(request: Request, limit: int, allowed: int | None = None) -> b
         if len(body) > allowed:
             raise too_large(limit)
     if encoding in WINDOWS:
-        return await _quickly(_decompressed, bytes(body), encoding, limit, allowed)
+        return await quickly(_decompressed, bytes(body), encoding, limit, allowed)
     return bytes(body)
 
 

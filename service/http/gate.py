@@ -185,4 +185,4 @@ class Visit:
             self.is_refused = not self.exchange.is_answered
             if self.is_refused:
                 answer = error(status, sentence, LATER if status == 429 else None)
-                self.refusal = self.loop.create_task(answer(self.scope, self.receive, self.send))  # type: ignore[arg-type]
+                self.refusal = self.loop.create_task(answer(self.scope, self.receive, self.send))

@@ -51,6 +51,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, is_ready: bool) -> None:
         self.scope, self._receive, self._send, self._is_ready = scope, receive, send, is_ready
         self.started = time.perf_counter()
+        self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(ID, b"")
         self.id = given if SANE.fullmatch(given) else secrets.token_hex(16).encode()
@@ -63,10 +64,6 @@ class Exchange:
         self.on_progress: Callable[[int], None] | None = None  # called for each part of the body, with its bytes
         self.on_arrival: Callable[[], None] | None = None  # called once, when the whole body has arrived
         self._is_early = False
-
-    @property
-    def method(self) -> str:
-        return self.scope["method"]
 
     @property
     def route(self) -> str:

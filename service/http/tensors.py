@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import (
     Any,
-    NotRequired,  # pydantic wants this one before Python 3.12
+    NotRequired,  # pydantic wants these before Python 3.12
 )
 
 import numpy as np
@@ -162,7 +162,7 @@ def _check(tensor: InputTensor, wanted: Tensor, most: int) -> None:
         own >= 1 if other < 0 else own == other for own, other in zip(tensor.shape, wanted["shape"], strict=True)
     )
     if not fits:
-        shown, allowed = str(tensor.shape)[:60], list(wanted["shape"])
+        shown, allowed = str(tensor.shape)[:60], wanted["shape"]
         message = f"Input {wanted['name']!r} has shape {shown}; it must be {allowed}, where -1 is 1 to {most}."
         raise HTTPException(400, message)
     if tensor.shape[0] > most:

@@ -8,7 +8,6 @@ supported.
 from collections.abc import Sequence
 from typing import Any
 
-import anyio.to_thread
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,10 +18,10 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from .. import __version__
 from ..answers import Error
 from ..recogniser import Recogniser
-from .body import FRAMING, QUICK, body_of
+from .body import FRAMING, body_of, quickly
 from .errors import NO_ROUTE
 from .gate import Gate
-from .tensors import JSON_LENGTH, Infer, Tensor, parse, reply
+from .tensors import JSON_LENGTH, Tensor, parse, reply
 
 VERSION = "1"  # version of every model
 CONSENSUS, PHOTOGRAPH = "consensus", "photograph"
@@ -94,22 +93,21 @@ class Config(TypedDict):
 
 
 def routes(gate: Gate) -> list[Route]:
-    behind_key, working = gate.route, gate.work
     found = [
         Route("/v2/health/live", live),
         Route("/v2/health/ready", ready),
-        behind_key("/v2", server),
-        working("/v2/repository/index", index),
+        gate.route("/v2", server),
+        gate.work("/v2/repository/index", index),
     ]
     for path in ("/v2/models/{model}", f"/v2/models/{{model}}/versions/{VERSION}"):
         found += [
-            working(f"{path}/infer", infer),
-            behind_key(path, metadata),
-            behind_key(f"{path}/ready", model_ready),
-            behind_key(f"{path}/config", config),
+            gate.work(f"{path}/infer", infer),
+            gate.route(path, metadata),
+            gate.route(f"{path}/ready", model_ready),
+            gate.route(f"{path}/config", config),
         ]
     anything = "/v2/models/{model}", "/v2/models/{model}/{rest:path}"
-    return found + [behind_key(path, _unknown, ["GET", "POST"]) for path in anything]
+    return found + [gate.route(path, _unknown, ["GET", "POST"]) for path in anything]
 
 
 def _name(request: Request) -> str:
@@ -190,7 +188,7 @@ async def config(request: Request) -> Response:
     batch = 0 if name == PHOTOGRAPH else request.app.state.recogniser.settings.max_images
 
     def described(spec: Tensor) -> ConfigTensor:
-        dims = list(spec["shape"][1:] or (1,)) if batch else list(spec["shape"])
+        dims = (spec["shape"][1:] or [1]) if batch else spec["shape"]
         kind = "STRING" if spec["datatype"] == "BYTES" else spec["datatype"]
         return ConfigTensor(name=spec["name"], data_type=f"TYPE_{kind}", dims=dims)
 
@@ -211,11 +209,7 @@ async def infer(request: Request) -> Response:
     settings = recogniser.settings
     most = settings.max_batch if name == PHOTOGRAPH else settings.max_images
     body = await body_of(request, settings.max_bytes, settings.max_bytes + FRAMING)
-
-    def read() -> tuple[Infer, Any]:
-        return parse(body, request.headers.get(JSON_LENGTH), _takes(name), most)
-
-    asked, tensor = read() if len(body) <= QUICK else await anyio.to_thread.run_sync(read)
+    asked, tensor = await quickly(parse, body, request.headers.get(JSON_LENGTH), _takes(name), most)
     if name == PHOTOGRAPH:
         outputs = await _photographs(request, recogniser, tensor)
     else:

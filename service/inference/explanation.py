@@ -1,17 +1,8 @@
 """Show how each network comes to its answer for one 28x28 image. None of this shows why it decides as it does.
 
-Everything is taken from the served file: a second session of the same graph, whose inner tensors are outputs too, is
-opened on the first request.
-
-- Occlusion, for every network (Zeiler & Fergus, https://arxiv.org/abs/1311.2901, section 4.2): cover one square of the
-  image with background, and measure by how much the probability of a digit falls. The maps of all networks can be
-  compared. A map shows which single squares of ink a network needs. It does not show how squares work together, nor
-  that missing ink speaks against other digits.
-- Layers, first kernels, and feature maps: the last rectified activations of each size.
-- Attention, for a Vision Transformer: from its class token to the patches, for each layer and head. It shows where a
-  layer takes information from. It does not measure importance, because earlier layers have already mixed the patches
-  (Jain & Wallace, https://arxiv.org/abs/1902.10186).
-- Proposals and boxes, for a detector: the regions that its first stage takes for objects, and what the second reads.
+`answers.Inside` says what is shown, where the methods come from, and what they do not show. Everything is taken from
+the served file: a second session of the same graph, whose inner tensors are outputs too, is opened on the first
+request.
 """
 
 import base64
@@ -203,7 +194,10 @@ def _sheet(pictures: np.ndarray) -> str:
 
 
 def _attention(weights: list[np.ndarray]) -> list[list[list[list[float]]]] | None:
-    """Of the softmax of all layers, those (1, heads, 1 + 49, 1 + 49): the first token's row without itself."""
+    """Of the softmax of all layers, those (1, heads, 1 + 49, 1 + 49): the first token's row without itself.
+
+    It is no importance: earlier layers have already mixed the patches.
+    """
     found = [one[0, :, 0, 1:] for one in weights if one.ndim == 4 and one.shape[2] == one.shape[3] == GRID**2 + 1]
     return [[_listed(head.reshape(GRID, GRID)) for head in heads] for heads in found] or None
 

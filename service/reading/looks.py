@@ -1,11 +1,10 @@
 """What the models say of the lines and digits of a page, within the work and the time that one request may use."""
 
 import time
-from typing import Protocol
 
 import numpy as np
 
-from ..inference.consensus import Verdict
+from ..inference.predictor import Predictor
 from ..picture.errors import OutOfTime, TooMuchWork
 from .line import Character, batched, characters, steps
 
@@ -14,26 +13,10 @@ MOST_COLUMNS = 24_000  # of all lines together: as many as 800 digits have
 BATCH = 8  # lines or images given to the models at once: other requests have their turn in between
 
 
-class Answers(Protocol):
-    @property
-    def mean(self) -> np.ndarray: ...
-
-    @property
-    def verdicts(self) -> list[Verdict]: ...
-
-
-class Models(Protocol):
-    """As much of a Predictor as reading needs."""
-
-    def classify(self, images: np.ndarray, names: list[str], /) -> Answers: ...
-
-    def read_lines(self, lines: np.ndarray, /) -> np.ndarray: ...
-
-
 class Looks:
     """Asks the models `names` until `deadline`, a time by time.perf_counter(), None for never."""
 
-    def __init__(self, models: Models, names: list[str], deadline: float | None) -> None:
+    def __init__(self, models: Predictor, names: list[str], deadline: float | None) -> None:
         self._models, self._names, self._deadline = models, names, deadline
         self._images = self._columns = 0
 

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 
 from ..answers import Reason
+from ..inference.predictor import Predictor
 from ..picture.container import along
 from ..picture.digit import LOOK, Crowd
 from ..picture.errors import BlankImage, OutOfTime, TooMuchWork
 from ..picture.ink import InkFinder, is_shown, is_sure
 from .line import DIGITS, OTHER, Character, Strip, cut_out
-from .looks import Looks, Models
+from .looks import Looks
 from .pieces import COLUMN, TALL, Piece, common_height, framed, hull, inked, lines_of, pen_of, pieces_of, share_out
 
 LEAST_PAGE, MOST_PAGE = 512, 1024  # pixels of the longer side that a page is looked at with
@@ -135,7 +136,7 @@ def around(marks: Sequence[Mark]) -> list[float]:
 
 def read(
     picture: np.ndarray,
-    models: Models,
+    models: Predictor,
     finder: InkFinder,
     names: list[str],
     deadline: float | None = None,
@@ -208,7 +209,7 @@ def _turned_back(box: list[float], quarters: int, width: int, height: int) -> li
     ][quarters]
 
 
-def count(crowd: Crowd, models: Models) -> tuple[int, bool]:
+def count(crowd: Crowd, models: Predictor) -> tuple[int, bool]:
     """How many digits stand in a picture in which one was found, and whether other marks as tall stand beside them.
 
     By the line recogniser alone. Of 65 crowded pictures of the development set it gives the number of digits of 64,

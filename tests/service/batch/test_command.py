@@ -123,7 +123,7 @@ def test_pages_are_read(batch, scans, tmp_path):
 
 def test_rows_are_lines_of_json_without_pyarrow(batch, scans, tmp_path, monkeypatch):
     batch(scans)
-    monkeypatch.setattr(output, "has_parquet", lambda: False)
+    monkeypatch.setattr(output, "find_spec", lambda _name: None)
     batch(scans, out=tmp_path / "b")
     assert not list((tmp_path / "b").glob("*.parquet"))
     for one, other in zip(rows(tmp_path / "out"), rows(tmp_path / "b"), strict=True):

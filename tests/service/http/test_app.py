@@ -291,7 +291,7 @@ def test_lost_device_is_503_and_is_reported(small_models, seven):
     client = TestClient(create_app(recogniser, health))
     for _ in range(2):
         answer = client.post("/predict", files={"image": seven})
-        assert (answer.status_code, answer.json()) == (503, {"error": openapi.SENTENCE[503]})
+        assert (answer.status_code, answer.json()) == (503, {"error": openapi.ERRORS[503][1]})
     assert told == [1]
     assert [client.get(path).status_code for path in ("/readyz", "/health", "/v2/health/ready")] == [503] * 3
     assert client.get("/livez").status_code == 200

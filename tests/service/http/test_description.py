@@ -77,7 +77,7 @@ def test_example_of_a_prediction_has_the_form_of_one(client, seven):
 
 
 def test_example_of_an_unknown_model_is_what_is_said(client):
-    said, example = client.post("/predict?models=resnet").json()["error"], openapi.SENTENCE[404]
+    said, example = client.post("/predict?models=resnet").json()["error"], openapi.ERRORS[404][1]
     assert said.split(":")[0] == example.split(":")[0]
     assert set(example.removesuffix(".").partition("served models: ")[2].split(", ")) <= set(VOTERS)
 
@@ -100,4 +100,4 @@ def shape(value):
 )
 def test_example_of_an_error_is_what_is_said(client, status, request_):
     answer = client.post("/predict", **request_)
-    assert (answer.status_code, answer.json()) == (status, {"error": openapi.SENTENCE[status]})
+    assert (answer.status_code, answer.json()) == (status, {"error": openapi.ERRORS[status][1]})
