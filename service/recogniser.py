@@ -37,7 +37,7 @@ from .answers import (
 from .inference.consensus import Verdict
 from .inference.device import LARGEST, parts
 from .inference.explanation import Explainer, data_url
-from .inference.predictor import Output, Predictor, Share
+from .inference.predictor import Batch, Output, Predictor
 from .picture.decode import grey_from_upload
 from .picture.digit import Canonical, canonicalise
 from .picture.errors import InvalidImage, OutOfTime
@@ -146,14 +146,14 @@ class Recogniser:
         names, came = self.predictor.choose(models), time.perf_counter()
         seen = [future.result() for future in [self._decoding.submit(self._try, one, came) for one in pictures]]
         readable = [one for one in seen if isinstance(one, Seen)]
-        shares = []
+        said = []
         for start in range(0, len(readable), LARGEST):
             part = readable[start : start + LARGEST]
             images = np.zeros((LARGEST, *part[0].images.shape[1:]), np.uint8)
             images[: len(part)] = np.concatenate([one.images for one in part])
-            batch = self.predictor.classify(images, names).batch
-            shares += [Share(batch=batch, first=index, count=1) for index in range(len(part))]
-        answers = iter([self._predict(one, share, names) for one, share in zip(readable, shares, strict=True)])
+            batch = self.predictor.classify(images, names)
+            said += [batch.part(index, 1) for index in range(len(part))]
+        answers = iter([self._predict(one, batch, names) for one, batch in zip(readable, said, strict=True)])
         return [next(answers) if isinstance(one, Seen) else one for one in seen]
 
     def read(
@@ -215,8 +215,8 @@ class Recogniser:
     async def _predicted(self, data: bytes, names: list[str], explain: bool, came: float, budget: Budget) -> Prediction:
         work = self._decoding.submit(self._see_and_submit, data, names, came, budget)
         seen, running = await asyncio.wrap_future(work)
-        share = running.result() if running.done() else await asyncio.wrap_future(running)
-        return self._predict(seen, share, names, explain)
+        batch = running.result() if running.done() else await asyncio.wrap_future(running)
+        return self._predict(seen, batch, names, explain)
 
     async def read_async(
         self,
@@ -236,8 +236,8 @@ class Recogniser:
 
     async def classify_async(self, images: np.ndarray, names: list[str]) -> Classified:
         """`classify` for images (N, 1, 28, 28) uint8 and the chosen `names`."""
-        shares = [await asyncio.wrap_future(self.predictor.submit(part, names)) for part in parts(images)]
-        return _classified(images, names, shares)
+        said = [await asyncio.wrap_future(self.predictor.submit(part, names)) for part in parts(images)]
+        return _classified(images, names, said)
 
     # From a picture to what the models see.
 
@@ -275,15 +275,15 @@ class Recogniser:
         except InvalidImage as error:
             return Error(error=str(error), status=error.status)
 
-    def _see_and_submit(self, data: bytes, names: list[str], came: float, budget: Budget) -> tuple[Seen, Future[Share]]:
+    def _see_and_submit(self, data: bytes, names: list[str], came: float, budget: Budget) -> tuple[Seen, Future[Batch]]:
         seen = self._see(data, came, budget)
         return seen, self.predictor.submit(seen.images, names)
 
     # From what the models say to an answer.
 
-    def _predict(self, seen: Seen, share: Share, names: list[str], explain: bool = False) -> Prediction:
-        batch, index = share.batch, share.first
-        verdict = batch.verdicts[index]
+    def _predict(self, seen: Seen, batch: Batch, names: list[str], explain: bool = False) -> Prediction:
+        """batch: what is said about the image alone."""
+        (verdict,) = batch.verdicts
         reason = self._reason(seen, verdict)
         given: dict[str, Any] = {}
         if verdict.is_digit is not None:
@@ -301,7 +301,7 @@ class Recogniser:
             note=_note(reason, seen.digits),
             digits_seen=seen.digits,
             agreement=verdict.agreement,
-            models=[_model_answer(name, batch.by_name[name], index, seen) for name in names],
+            models=[_model_answer(name, batch.by_name[name], seen) for name in names],
             timing_ms=Timing(
                 decode=_ms(seen.decoded - seen.begun),
                 canonicalise=_ms(seen.ready - seen.decoded),
@@ -401,11 +401,11 @@ def _note(reason: Reason | None, digits: int) -> str | None:
     return None if reason is None else NOTES[reason]
 
 
-def _model_answer(name: str, output: Output, index: int, seen: Seen) -> ModelAnswer:
-    probabilities = output.probabilities[index]
+def _model_answer(name: str, output: Output, seen: Seen) -> ModelAnswer:
+    probabilities = output.probabilities[0]
     given: dict[str, Any] = {}
     if output.boxes is not None:
-        given["box"] = _box(seen.canonical.to_picture(output.boxes[index]), seen.reduced)
+        given["box"] = _box(seen.canonical.to_picture(output.boxes[0]), seen.reduced)
     return ModelAnswer(
         name=name,
         digit=int(probabilities.argmax()),
@@ -421,14 +421,14 @@ def _box(box: Sequence[float], reduced: float) -> list[float]:
     return [round(value * reduced, 1) for value in box]
 
 
-def _classified(images: np.ndarray, names: list[str], shares: list[Share]) -> Classified:
+def _classified(images: np.ndarray, names: list[str], said: list[Batch]) -> Classified:
     """Put together what was said of images (N, 1, 28, 28) in parts."""
-    verdicts = [verdict for share in shares for verdict in share.verdicts]
+    verdicts = [verdict for batch in said for verdict in batch.verdicts]
     written = images.reshape(len(images), -1).max(1) > 0
     return Classified(
         verdicts=[v if ink else replace(v, reason="no_ink") for v, ink in zip(verdicts, written, strict=True)],
-        mean=np.concatenate([share.mean for share in shares]),
-        probabilities={name: np.concatenate([share.probabilities(name) for share in shares]) for name in names},
+        mean=np.concatenate([batch.mean for batch in said]),
+        probabilities={name: np.concatenate([batch.by_name[name].probabilities for batch in said]) for name in names},
     )
 
 

@@ -165,9 +165,9 @@ class Metrics:
             accepted=("all", "some", "none"),
         )
         self.families = [value for value in vars(self).values() if isinstance(value, Family)]
-        self.rows, self.worker = self._place(*(shared or rows(None, 0)))
+        self.rows = self._place(*(shared or rows(None, 0)))
 
-    def _place(self, whole: np.ndarray, worker: int) -> tuple[np.ndarray, int]:
+    def _place(self, whole: np.ndarray, worker: int) -> np.ndarray:
         """Give each number its place. The first tells which metrics they are: files of other models need others."""
         mark = zlib.crc32(repr([(family.name, family.size) for family in self.families]).encode())
         needed = 1 + sum(family.size for family in self.families)
@@ -181,7 +181,7 @@ class Metrics:
             family.row = row[family.place]
         row[0] = mark
         self.waiting.row[0] = 0.0  # of a worker before this one
-        return whole, worker
+        return whole
 
     def took(self, route: str, status: int, seconds: float, size: int | None) -> None:
         """Count a request. size: bytes of its body; None for a request without one."""

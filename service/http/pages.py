@@ -76,9 +76,8 @@ def routes(frame_ancestors: Sequence[str]) -> list[BaseRoute]:
         Route("/qr.svg", code),
         page("/docs", "docs.html"),
         page("/results", "results.html"),
-        Mount(
-            "/page/results", Files(RESULTS, headers, check_dir=False), middleware=compressed
-        ),  # some installations lack it
+        # Some installations have no results.
+        Mount("/page/results", Files(RESULTS, headers, check_dir=False), middleware=compressed),
         Mount("/page/examples", Files(EXAMPLES, headers)),
         Mount("/page/swagger", Files(Path(str(swagger_ui_path)), headers, SWAGGER)),
         Mount("/page", Files(PAGE, headers), middleware=compressed),

@@ -64,7 +64,9 @@ class FixedShapes:
     def __init__(self, artefacts: Mapping[str, Artefact], device: str, gpu: int = 0, graph: bool = True) -> None:
         self.captured: dict[str, bool] = {}  # whether it runs as a CUDA graph, by model and shape
         self._device, self._gpu = device, gpu
-        self._images = {size: self._buffer(size) for size in SIZES}
+        self._images = {
+            size: OrtValue.ortvalue_from_numpy(np.zeros((size, 1, 28, 28), np.uint8), device, gpu) for size in SIZES
+        }
         self._bound = {
             (name, size): self._open(artefact, size, graph) for size in SIZES for name, artefact in artefacts.items()
         }
@@ -122,6 +124,3 @@ class FixedShapes:
         largest = float(np.abs(found - expected).max())
         if not largest <= TOLERANCE:
             raise RuntimeError(f"its probabilities differ from the plain session's by {largest:.2g}")
-
-    def _buffer(self, size: int) -> OrtValue:
-        return OrtValue.ortvalue_from_numpy(np.zeros((size, 1, 28, 28), np.uint8), self._device, self._gpu)

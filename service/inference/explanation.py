@@ -98,7 +98,7 @@ def occlusion(predictor: Predictor, image: np.ndarray, name: str, digit: int) ->
     """
     covered, places = covered_images(image)
     images = np.concatenate([image[None, None], covered])
-    said = [predictor.classify(part, [name]).probabilities(name)[:, digit] for part in parts(images)]
+    said = [predictor.classify(part, [name]).by_name[name].probabilities[:, digit] for part in parts(images)]
     whole, *without = np.concatenate(said)
     falls = np.zeros((GRID, GRID), np.float32)
     for (row, column), share in zip(places, without, strict=True):

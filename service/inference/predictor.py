@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,48 +36,32 @@ class UnknownModel(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What one model says about a batch."""
+    """What one model says about N images."""
 
     probabilities: np.ndarray  # (N, 10) float32
     milliseconds: float  # in onnxruntime, for the whole batch
     boxes: np.ndarray | None = None  # (N, 4) float32, detectors only: the best box, in pixels of the 28x28 image
 
+    def part(self, rows: slice) -> "Output":
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return replace(self, probabilities=self.probabilities[rows], boxes=boxes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What all chosen models say about the images that ran together."""
+    """What all chosen models say about the N images that ran together, or about some of them."""
 
     by_name: dict[str, Output]
     mean: np.ndarray  # (N, 10) float64, their calibrated mean
     verdicts: list[Verdict]  # one for each image
-    inference_ms: float  # the chosen models, one after another
+    inference_ms: float  # the chosen models, one after another, for all that ran together
     started: float  # by time.perf_counter
 
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A job's part of a batch: `count` images from `first` on."""
-
-    batch: Batch
-    first: int
-    count: int
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.first, self.first + self.count)
-
-    @property
-    def verdicts(self) -> list[Verdict]:
-        return self.batch.verdicts[self.rows]
-
-    @property
-    def mean(self) -> np.ndarray:
-        """(count, 10) float64."""
-        return self.batch.mean[self.rows]
-
-    def probabilities(self, name: str) -> np.ndarray:
-        """(count, 10) float32, of one model."""
-        return self.batch.by_name[name].probabilities[self.rows]
+    def part(self, first: int, count: int) -> "Batch":
+        """What is said about `count` images from `first` on."""
+        rows = slice(first, first + count)
+        by_name = {name: output.part(rows) for name, output in self.by_name.items()}
+        return replace(self, by_name=by_name, mean=self.mean[rows], verdicts=self.verdicts[rows])
 
 
 @dataclass(eq=False, kw_only=True)
@@ -161,7 +145,7 @@ class Predictor:
             raise UnknownModel(f"Unknown model {name[:40]!r}; served models: {', '.join(self.names)}.")
         return [name for name in self.names if name in names]
 
-    def submit(self, images: np.ndarray, names: Sequence[str]) -> Future[Share]:
+    def submit(self, images: np.ndarray, names: Sequence[str]) -> Future[Batch]:
         """Classify images (N, 1, 28, 28) uint8, at most LARGEST, 0 background to 255 ink, by the models `names`.
 
         They run at once in this thread if the models are idle, else with all that waits when the models are free. A
@@ -171,7 +155,7 @@ class Predictor:
             raise ValueError(f"{len(images)} images; a batch holds at most {LARGEST}.")
         return self._add(Job(future=Future(), images=images, names=tuple(names)), here=self.fixed is None)
 
-    def classify(self, images: np.ndarray, names: Sequence[str]) -> Share:
+    def classify(self, images: np.ndarray, names: Sequence[str]) -> Batch:
         """`submit`, and wait. Raises DeviceLost."""
         return self.submit(images, names).result()
 
@@ -233,7 +217,7 @@ class Predictor:
         first = 0
         for job in batch:
             if isinstance(result, Batch) and job.images is not None:
-                job.future.set_result(Share(batch=result, first=first, count=len(job.images)))
+                job.future.set_result(result.part(first, len(job.images)))
                 first += len(job.images)
             else:
                 job.future.set_result(result)

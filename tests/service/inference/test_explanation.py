@@ -42,7 +42,8 @@ def test_only_squares_with_ink_are_covered(predictor):
 def test_occlusion_is_how_far_the_probability_falls(predictor, seven):
     falls = occlusion(predictor, seven, "vit", 7)
     covered, places = covered_images(seven)
-    said = predictor.classify(np.stack([seven, *covered[:, 0]])[:, None][:32], ["vit"]).probabilities("vit")[:, 7]
+    said = predictor.classify(np.stack([seven, *covered[:, 0]])[:, None][:32], ["vit"])
+    said = said.by_name["vit"].probabilities[:, 7]
     for without, place in zip(said[1:], places, strict=False):
         assert falls[place] == pytest.approx(said[0] - without, abs=0.02)
 

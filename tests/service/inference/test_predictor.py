@@ -26,7 +26,7 @@ def test_cuda_runs_on_cuda(released):
     images = np.random.default_rng(0).integers(0, 256, (30, 1, 28, 28), np.uint8)
     for name in on_gpu.names:
         assert on_gpu.artefacts[name].device == "cuda"
-        found = on_gpu.classify(images, [name]).probabilities(name)
+        found = on_gpu.classify(images, [name]).by_name[name].probabilities
         on_cpu = open_session(released / f"{name}.onnx", "cpu", 1, floats=True)
         expected = on_cpu.run(["probabilities"], {"images": images})[0]
         assert np.abs(found - expected).max() < 1e-3
@@ -118,9 +118,10 @@ def test_images_that_wait_together_run_together(predictor, held):
     waiting = [predictor.submit(images, ["cnn"]) for images in (image(1), image(2, 3), image(4))]
     assert not any(future.done() for future in waiting)
     held["cnn"].may_go_on.set()
-    shares = [future.result(10) for future in waiting]
+    parts = [future.result(10) for future in waiting]
     assert held["cnn"].runs == [[0], [1, 2, 3, 4]]
-    assert [(share.first, share.count) for share in shares] == [(0, 1), (1, 2), (3, 1)]
+    assert [len(part.verdicts) for part in parts] == [1, 2, 1]
+    assert (np.concatenate([part.mean for part in parts]) == predictor.classify(image(1, 2, 3, 4), ["cnn"]).mean).all()
 
 
 def test_batch_holds_one_choice_of_models_in_the_order_of_arrival(predictor, held):
@@ -146,14 +147,14 @@ def test_cancelled_job_is_left_out_of_the_batch(predictor, held):
     gone, left = predictor.submit(image(1), ["cnn"]), predictor.submit(image(2), ["cnn"])
     assert gone.cancel()
     held["cnn"].may_go_on.set()
-    assert left.result(10).first == 0 and held["cnn"].runs == [[0], [2]]
+    assert len(left.result(10).verdicts) == 1 and held["cnn"].runs == [[0], [2]]
 
 
 def test_failed_batch_fails_only_its_own_jobs(predictor, held):
     waiting = [predictor.submit(image(1), ["cnn"]), predictor.submit(image(2), ["cnn"])]
     failing = [predictor.submit(image(3)[:, :, :27], ["vit"]), predictor.submit(image(4)[:, :, :27], ["vit"])]
     held["cnn"].may_go_on.set()
-    assert [future.result(10).count for future in waiting] == [1, 1]
+    assert [len(future.result(10).verdicts) for future in waiting] == [1, 1]
     messages = [str(future.exception(10)) for future in failing]
     assert len(messages) == 2 and all(message.startswith("The batch failed: ") for message in messages)
     assert predictor.classify(image(5), ["vit"]).count == 1
