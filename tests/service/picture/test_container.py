@@ -27,7 +27,7 @@ def no_decoder(monkeypatch):
         raise AssertionError("a decoder has seen the file")
 
     monkeypatch.setattr(Image, "open", opened)
-    monkeypatch.setattr("service.picture.isolation.Decoders.load", opened)
+    monkeypatch.setattr("service.picture.isolation.Decoder.load", opened)
 
 
 def look(data):
