@@ -44,7 +44,7 @@ class Output:
 
     def part(self, rows: slice) -> "Output":
         boxes = None if self.boxes is None else self.boxes[rows]
-        return replace(self, probabilities=self.probabilities[rows], boxes=boxes)
+        return Output(probabilities=self.probabilities[rows], milliseconds=self.milliseconds, boxes=boxes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,8 @@ class Batch:
 
     def part(self, first: int, count: int) -> "Batch":
         """What is said about `count` images from `first` on."""
+        if count == len(self.verdicts):
+            return self
         rows = slice(first, first + count)
         by_name = {name: output.part(rows) for name, output in self.by_name.items()}
         return replace(self, by_name=by_name, mean=self.mean[rows], verdicts=self.verdicts[rows])
