@@ -157,7 +157,7 @@ def test_failed_batch_fails_only_its_own_jobs(predictor, held):
     assert [len(future.result(10).verdicts) for future in waiting] == [1, 1]
     messages = [str(future.exception(10)) for future in failing]
     assert len(messages) == 2 and all(message.startswith("The batch failed: ") for message in messages)
-    assert predictor.classify(image(5), ["vit"]).count == 1
+    assert len(predictor.classify(image(5), ["vit"]).verdicts) == 1
 
 
 def test_other_work_for_the_device_waits_for_its_turn(predictor, held):
