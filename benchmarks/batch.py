@@ -1,17 +1,13 @@
-"""How many images does `quintet batch` read, without Ray and with one and two workers, and does a killed run go on?
+"""How many images does `quintet batch` read, without Ray and with one and two workers?
 
-Some files are damaged on purpose. Each run is a process of its own, whose start counts, as it does for a user. The runs
-of the parts *_killed are killed (SIGKILL, the whole group) after their first rows and started again: their rows must
-equal those of an uninterrupted run. With 10,000 images, it takes about ten minutes on two cores.
+Some files are damaged on purpose. Each run is a process of its own, whose start counts, as it does for a user. With
+10,000 images, it takes about five minutes on two cores.
 
     python -m benchmarks.batch --images 10000 --record
 """
 
-import hashlib
-import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +22,6 @@ import onnxruntime
 from tqdm import tqdm
 
 from benchmarks.records import REPOSITORY, Record, hardware, parser, show
-from service.batch import output
 from training.records import table_of
 
 DAMAGED = 100  # one file in so many is truncated
@@ -37,7 +32,6 @@ OPTIONS = {
     "ray_1": ["--engine", "ray", "--workers", "1"],
     "ray_2": ["--engine", "ray", "--workers", "2"],
 }
-PARTS = "plain", "plain_killed", "ray_1", "ray_2", "ray_1_killed"
 
 
 def make(folder: Path, count: int) -> None:
@@ -54,35 +48,15 @@ def make(folder: Path, count: int) -> None:
         (folder / f"{number:06}{kind}").write_bytes(data[: len(data) // 3] if number % DAMAGED == 0 else data)
 
 
-def start(source: Path, out: Path, options: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "service", "batch", str(source), "--out", str(out), *options]
-    return subprocess.Popen(command, start_new_session=True, cwd=REPOSITORY)
-
-
 def run(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
     """A run to its end. `processor_seconds` are those of all processes that it waited for: not those of Ray."""
     started, used = time.perf_counter(), _processor_seconds()
-    if status := start(source, out, options).wait():
-        raise RuntimeError(f"quintet batch ended with status {status}.")
-    figures = {
+    command = [sys.executable, "-m", "service", "batch", str(source), "--out", str(out), *options]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    return {
         "seconds": round(time.perf_counter() - started, 2),
         "processor_seconds": round(_processor_seconds() - used, 2),
     }
-    rows = [row | {"path": os.path.relpath(row["path"], source)} for row in output.rows(out)]
-    said = json.dumps(sorted(rows, key=lambda row: row["path"])).encode()
-    return figures | {"rows": hashlib.sha256(said).hexdigest()}
-
-
-def killed(source: Path, out: Path, options: list[str]) -> dict[str, Any]:
-    """Kill a run after its first rows, and go on; the figures are those of the second call."""
-    process = start(source, out, options)
-    while not list(out.glob("[!_]*")):
-        time.sleep(0.05)
-        if process.poll() is not None:
-            raise RuntimeError("The run ended before it could be killed.")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return {"rows_before": sum(1 for _ in output.rows(out, ["path"]))} | run(source, out, options)
 
 
 def _processor_seconds() -> float:
@@ -105,10 +79,6 @@ def table(record: Record) -> str:
             f"{busy * BILLION / 3600:,.0f} core-hours and {BILLION * record['bytes_per_image'] / 1e12:,.1f} TB, at "
             f"{record['bytes_per_image']:,} bytes each."
         )
-    again = [parts[f"{way}_killed"] for way in WAYS if f"{way}_killed" in parts]
-    if again:
-        same = len({part["rows"] for part in parts.values() if "rows" in part}) == 1
-        says.append(f"Killed and called again, {len(again)} runs give {'the same rows' if same else 'OTHER ROWS'}.")
     return f"{table_of(['way', 'images/s', 'days for 10^9 on this machine'], rows)}\n{' '.join(says)}"
 
 
@@ -118,7 +88,7 @@ TABLES = {"batch": table}
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--images", type=int, default=10_000, help="default: 10,000")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all of them")
+    options.add_argument("--parts", nargs="+", choices=WAYS, default=list(WAYS), help="default: all of them")
     arguments = options.parse_args(argv)
     record: Record = {"images": arguments.images, "cores": len(os.sched_getaffinity(0)), "cpu": hardware()}
     record |= {"onnxruntime": onnxruntime.__version__, "parts": {}}
@@ -128,8 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         make(source, arguments.images)
         record["bytes_per_image"] = round(sum(path.stat().st_size for path in source.iterdir()) / arguments.images)
         for part in tqdm(arguments.parts):
-            work = killed if part.endswith("_killed") else run
-            figures = work(source, Path(folder) / part, OPTIONS[part.removesuffix("_killed")])
+            figures = run(source, Path(folder) / part, OPTIONS[part])
             record["parts"][part] = figures | {"load_average_1min": round(os.getloadavg()[0], 1)}
     show("batch", record, table, arguments.record)
 

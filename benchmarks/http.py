@@ -2,36 +2,24 @@
 
 The servers run in turn, several rounds of each, so that other load hits all alike. A digit of 28x28 pixels is sent over
 1, 4, 16 and 64 connections; the cores, which the load shares, are the limit. `cpu_ms` is the time that all processes of
-a server spend on the cores for one request; other work on the machine hardly changes it. Two other measurements of the
-service alone:
-
-    python -m benchmarks.http --minutes 30   # a mixture of requests: do memory, open files and threads grow?
-    python -m benchmarks.http --crowd        # how long do two clients of /predict wait beside eight others?
+a server spend on the cores for one request; other work on the machine hardly changes it.
 """
 
 import argparse
 import base64
-import json
 import os
-import random
 import sys
-import time
-import urllib.request
-from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.peers import COMMANDS, PEERS, missing, path_of
 from benchmarks.records import EXAMPLES, Record, hardware, parser, show
-from benchmarks.servers import HOST, Process, family, form, load, processor_seconds, request, serving
+from benchmarks.servers import Process, load, processor_seconds, request, serving
 from service import settings as environment
 from service.recogniser import Recogniser
 from training.records import table_of
@@ -41,20 +29,6 @@ Row = dict[str, Any]  # what one load gave
 CONNECTIONS = 1, 4, 16, 64
 SHOWN = 1, 16, 64  # of these, in docs/results.md
 WARM_UP = 1.0  # seconds of load before the clock
-
-SAMPLE = 5.0  # seconds between two samples of the processes of a soak
-SETTLED = 300.0  # seconds after which nothing should grow
-SOAKING = 16  # connections
-WEIGHTS = {"/predict": 8, "/predict/batch": 2, "/v2": 2, "/read": 4, "bad": 4}
-ORDER = 1_000  # requests before the mixture repeats itself
-TITLES = {"memory_mb": "memory, MB", "file_descriptors": "open files", "threads": "threads"}
-
-CLIENTS, OTHERS = 2, 8  # connections of a crowd
-HEALTH = 0.1  # seconds between two requests of /readyz
-NOISE = (64, 0.5), (130, 0.5), (200, 0.5), (130, 0.3), (1_024, 0.001), (1_024, 0.01)  # side in pixels, share of white
-
-
-# Beside other servers.
 
 
 def small() -> bytes:
@@ -144,134 +118,7 @@ def compared(record: Record) -> str:
     return f"{table_of(head, lines + ratios)}\n{where}"
 
 
-# A soak.
-
-
-def mixture() -> list[bytes]:
-    """The requests of a soak, in a fixed order. A fifth are bad, of four kinds."""
-    pictures = [path.read_bytes() for path in sorted(EXAMPLES.iterdir()) if path.suffix in (".png", ".jpg")]
-    tensor = {"name": "images", "datatype": "UINT8", "shape": [4, 1, 28, 28], "data": [128] * 4 * 28 * 28}
-    kinds = {
-        "/predict": [request("/predict?explain=true", picture) for picture in pictures],
-        "/predict/batch": [request("/predict/batch", *form(pictures[:4]))],
-        "/v2": [request("/v2/models/consensus/infer", json.dumps({"inputs": [tensor]}).encode(), "application/json")],
-        "/read": [request("/read", picture) for picture in pictures],
-        "bad": [
-            request("/predict", b"no image"),
-            request("/predict", pictures[0][: len(pictures[0]) // 2]),
-            request("/read?models=resnet", pictures[0]),
-            request("/predict", pictures[0], "text/plain"),
-        ],
-    }
-    chance = random.Random(0)
-    return [chance.choice(kinds[kind]) for kind in chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=ORDER)]
-
-
-def soak(port: int, process: Process, minutes: float) -> Record:
-    """The answers, and the memory, open files and threads of a server and its children over time."""
-    samples: list[dict[str, float]] = []
-    with ThreadPoolExecutor(1) as pool, tqdm(total=round(60 * minutes), unit="s") as bar:
-        running = pool.submit(load, port, mixture(), SOAKING, 60 * minutes)
-        while not running.done():
-            processes = family(process)
-            samples.append(
-                {
-                    "memory_mb": sum(one.memory_info().rss for one in processes) / 1e6,
-                    "file_descriptors": sum(one.num_fds() for one in processes),
-                    "threads": sum(one.num_threads() for one in processes),
-                }
-            )
-            time.sleep(SAMPLE)
-            bar.update(SAMPLE)
-        return {"minutes": minutes} | settled(samples, running.result()["statuses"])
-
-
-def settled(samples: list[dict[str, float]], statuses: dict[int | str, int]) -> Record:
-    """The figures of a soak, from its samples (one per SAMPLE seconds) and its counts of statuses."""
-    counts = Counter(statuses)
-    later = samples[min(round(SETTLED / SAMPLE), len(samples) - 1) :]
-    result: Record = {
-        "answers": sum(count for status, count in counts.items() if isinstance(status, int)),
-        "errors": sum(count for status, count in counts.items() if isinstance(status, str) or status >= 500),
-        "statuses": {str(status): count for status, count in counts.items()},
-    }
-    for name in samples[0]:
-        values = [sample[name] for sample in later]
-        part = max(1, len(values) // 6)
-        result[name] = {
-            "settled": round(float(np.median(values[:part])), 1),
-            "last": round(float(np.median(values[-part:])), 1),
-            "highest": round(max(values), 1),
-        }
-    return result
-
-
-def soaked(record: Record) -> str:
-    head = ["", f"after {SETTLED / 60:g} minutes", "at the end", "highest"]
-    rows = [
-        [title, *(f"{record[key][when]:g}" for when in ("settled", "last", "highest"))] for key, title in TITLES.items()
-    ]
-    said = f"{record['answers']:,} answers in {record['minutes']:g} minutes, {record['errors']} errors."
-    return f"{table_of(head, rows)}\n{said}"
-
-
-# A crowd.
-
-
-def noise() -> list[bytes]:
-    """Pages of one-bit noise, as PNG: a few kilobytes each, with many pieces of ink."""
-    generator = np.random.default_rng(0)
-    pages = []
-    for side, share in NOISE:
-        file = BytesIO()
-        Image.fromarray(np.uint8(255 * (generator.random((side, side)) < share))).convert("1").save(file, "PNG")
-        pages.append(file.getvalue())
-    return pages
-
-
-def crowds() -> dict[str, list[bytes]]:
-    """The requests of the eight other clients, by kind of client."""
-    seven, number = ((EXAMPLES / name).read_bytes() for name in ("seven.png", "number.jpg"))
-    return {
-        "ordinary /predict": [request("/predict", seven)],
-        "ordinary /read": [request("/read", number)],
-        "hostile /read": [request("/read", page) for page in noise()],
-    }
-
-
-def beside(port: int, others: Sequence[bytes], seconds: float) -> Row:
-    """Percentiles of /predict and /readyz in ms while the others send, and the statuses of all answers."""
-    mine = [request("/predict", (EXAMPLES / "seven.png").read_bytes())]
-    health = []
-    with ThreadPoolExecutor(2) as pool:
-        crowd = pool.submit(load, port, others, OTHERS, seconds + 2)
-        found = pool.submit(load, port, mine, CLIENTS, seconds, 1.0)
-        while not found.done():
-            started = time.perf_counter()
-            urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=30).read()
-            health.append((time.perf_counter() - started) * 1e3)
-            time.sleep(HEALTH)
-        p50, p95 = np.percentile(found.result()["milliseconds"], (50, 95)).round(1).tolist()
-        return {
-            "statuses": found.result()["statuses"],
-            "predict_p50_ms": p50,
-            "predict_p95_ms": p95,
-            "readyz_highest_ms": round(max(health), 1),
-            "others": crowd.result()["statuses"],
-        }
-
-
-def crowded(record: Record) -> str:
-    """Latencies of /predict while other clients do something else, as medians over the rounds."""
-    rows = []
-    for who, rounds in record["rounds"].items():
-        names = "predict_p50_ms", "predict_p95_ms", "readyz_highest_ms"
-        figures = [f"{np.median([row[name] for row in rounds]):.0f}" for name in names]
-        rows.append([who, *figures, ", ".join(sorted({str(status) for row in rounds for status in row["others"]}))])
-    return table_of(["eight clients of", "p50, ms", "p95, ms", "highest of /readyz, ms", "answers to them"], rows)
-
-
-TABLES = {"http": compared, "soak": soaked, "crowd": crowded}
+TABLES = {"http": compared}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -284,24 +131,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--models", nargs="+", choices=("cnn", "all"), default=["cnn", "all"], help="default: both")
     options.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="default: 1 4 16 64")
     options.add_argument("--workers", type=int, default=1, help="processes of the service; default: 1")
-    options.add_argument("--minutes", type=float, help="soak for so long instead")
-    options.add_argument("--crowd", action="store_true", help="time two clients beside eight others instead")
     arguments = options.parse_args(argv)
     settings = {"workers": arguments.workers, "threads": environment.load().threads}
     setting: Record = {"hardware": hardware(), "load_average": os.getloadavg()[0], **settings}
     setting |= {"onnxruntime": onnxruntime.__version__, "seconds": arguments.seconds, "rounds": arguments.rounds}
     try:
-        if arguments.minutes or arguments.crowd:
-            with serving(**settings) as (port, process, _):
-                if arguments.minutes:
-                    return show(
-                        "soak", {"setting": setting} | soak(port, process, arguments.minutes), soaked, arguments.record
-                    )
-                rounds = {
-                    who: [beside(port, sent, arguments.seconds) for _ in range(arguments.rounds)]
-                    for who, sent in crowds().items()
-                }
-            return show("crowd", {"setting": setting, "rounds": rounds}, crowded, arguments.record)
         absent = missing()
         for kind in absent:
             print(f"{kind} is not installed, so it is left out.")
