@@ -201,7 +201,7 @@ def main(argv: list[str] | None = None) -> None:
         artefacts = {name: open_artefact(models / f"{name}.onnx", device, threads=1) for name in names}
     except RuntimeError as error:
         sys.exit(str(error))
-    images = pictures()[0][: arguments.images]
+    images = pictures()[: arguments.images]
     setup = Setup(device=device, artefacts=artefacts, images=images, calls=arguments.calls)
     found = collect(setup, [name for name in PARTS if name not in arguments.without])
     arguments.out.write_text(json.dumps(found, indent=1) + "\n")

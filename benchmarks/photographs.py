@@ -137,18 +137,14 @@ def felt(images: np.ndarray, generator: Generator) -> Page:
     return cv2.resize(page, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
 
 
-def ruled(page: Page, covered: Page, generator: Generator, dotted: bool) -> Page:
-    """A rule, whole or dotted, through the feet of what is written."""
+def dotted_rule(images: np.ndarray, generator: Generator) -> Page:
+    """Through the feet of what is written."""
+    covered, page = ink(images, generator), paper(generator)
     rows = np.flatnonzero(covered.any((1, 2)))
     y = int(rows[-1] - generator.uniform(0, 0.1) * (rows[-1] - rows[0]))
-    for x in range(10, SIZE[1], 9 if dotted else 1):
+    for x in range(10, SIZE[1], 9):
         page[y : y + 3, x : x + 3] = 90
-    return page
-
-
-def dotted_rule(images: np.ndarray, generator: Generator) -> Page:
-    covered = ink(images, generator)
-    return drawn(ruled(paper(generator), covered, generator, dotted=True), covered)
+    return drawn(page, covered)
 
 
 def form(images: np.ndarray, generator: Generator) -> Page:
@@ -220,16 +216,17 @@ def written(strokes: Strokes, row: int, generator: Generator) -> Page:
     across, down = np.ptp(points, axis=0).clip(1)
     height = min(width * down / across, SIZE[0] - 60)
     number = trace(strokes, row, height, pen, np.eye(2), widest=width / height)[: SIZE[0], : SIZE[1]]
-    covered = np.zeros((*SIZE, 1))
-    top, left = (int(generator.integers(room - side + 1)) for room, side in zip(SIZE, number.shape, strict=True))
-    covered[top : top + number.shape[0], left : left + number.shape[1], 0] = number / 255
-    return drawn(paper(generator), covered, PENS[generator.integers(len(PENS))])
+    return _somewhere(number, generator)
 
 
 def line(covered: np.ndarray, generator: Generator) -> Page:
     """A line of writing (H, W) uint8 somewhere on paper; one that is too large is reduced."""
     fit = min(1.0, *(LINE * room / side for room, side in zip(SIZE, covered.shape, strict=True)))
-    covered = cv2.resize(covered, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
+    return _somewhere(cv2.resize(covered, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA), generator)
+
+
+def _somewhere(covered: np.ndarray, generator: Generator) -> Page:
+    """Writing (H, W) uint8 at any place of a paper, with any pen."""
     whole = np.zeros((*SIZE, 1))
     top, left = (int(generator.integers(room - side + 1)) for room, side in zip(SIZE, covered.shape, strict=True))
     whole[top : top + covered.shape[0], left : left + covered.shape[1], 0] = covered / 255

@@ -51,8 +51,13 @@ class Digits(Task):
         return Batches(self.recipe.sources, self.recipe.batch_size, self.device, self.data.root, self.data.writers)
 
     @cached_property
-    def validation(self) -> "Validation":
-        return Validation(self.device, list(self.batches.written), self.data.root, self.data.writers)
+    def validation(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """By source, images (N, 1, 28, 28) uint8 on the device and labels (N,); all epochs see the same drawings."""
+        sets = {"mnist": mnist.load("validation", self.data.root)}
+        for name in self.batches.written:
+            images, labels = LOAD[name]("validation", self.data.writers).some(MOST, SEED)
+            sets[name] = torch.from_numpy(images), torch.from_numpy(labels)
+        return {name: (images.to(self.device), labels) for name, (images, labels) in sets.items()}
 
     @property
     def steps(self) -> int:
@@ -80,7 +85,26 @@ class Digits(Task):
         return torch.stack(losses).sum()
 
     def validate(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        return self.validation.measure(network)
+        """Figures by source, as shares of 1: accuracy, accepted_wrong and refused for digits, refused for non-digits.
+
+        MNIST's figures include the loss. An image is refused if its confidence is below the threshold that refuses
+        a share REFUSED of MNIST's validation digits.
+        """
+        found: dict[str, dict[str, float]] = {}
+        threshold = 0.0
+        for name, (images, labels) in self.validation.items():
+            logits = predict(network, images)
+            confidence, digit = logits.softmax(1).max(1)
+            if name == "mnist":
+                threshold = float(confidence.double().quantile(REFUSED))
+            accepted = confidence >= threshold
+            found[name] = {"refused": _share(~accepted)}
+            if (labels != NONE).all():
+                found[name]["accuracy"] = _share(digit == labels)
+                found[name]["accepted_wrong"] = _share(accepted & (digit != labels))
+            if name == "mnist":
+                found[name]["loss"] = F.cross_entropy(logits, labels).item()
+        return found
 
     def watch(self, network: nn.Module) -> str:
         """For each of `mnist.watched`, 1 if the network reads it right, else 0."""
@@ -101,45 +125,6 @@ def predict(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Logits (N, 10) float32, on the CPU, for images (N, 1, 28, 28) uint8."""
     network.eval()
     return torch.cat([network(mnist.to_unit(part)).float().cpu() for part in images.split(BATCH)])
-
-
-class Validation:
-    """The validation images of MNIST and of the other writers. Strokes are drawn once, so all epochs see the same."""
-
-    def __init__(
-        self, device: torch.device, names: list[str], root: Path | None = None, writers: Path | None = None
-    ) -> None:
-        """names: the sources besides MNIST, keys of `training.data.batches.LOAD`."""
-        self.sets = {"mnist": mnist.load("validation", root)}
-        for name in names:
-            source = LOAD[name]("validation", writers)
-            generator = np.random.default_rng(SEED)
-            rows = np.sort(generator.permutation(len(source))[:MOST])
-            images = torch.from_numpy(source.draw(rows, generator))[:, None]
-            self.sets[name] = images, torch.from_numpy(source.labels[rows])
-        self.sets = {name: (images.to(device), labels) for name, (images, labels) in self.sets.items()}
-
-    def measure(self, network: nn.Module) -> dict[str, dict[str, float]]:
-        """Figures by source, as shares of 1: accuracy, accepted_wrong and refused for digits, refused for non-digits.
-
-        MNIST's figures include the loss. An image is refused if its confidence is below the threshold that refuses
-        a share REFUSED of MNIST's validation digits.
-        """
-        found: dict[str, dict[str, float]] = {}
-        threshold = 0.0
-        for name, (images, labels) in self.sets.items():
-            logits = predict(network, images)
-            confidence, digit = logits.softmax(1).max(1)
-            if name == "mnist":
-                threshold = float(confidence.double().quantile(REFUSED))
-            accepted = confidence >= threshold
-            found[name] = {"refused": _share(~accepted)}
-            if (labels != NONE).all():
-                found[name]["accuracy"] = _share(digit == labels)
-                found[name]["accepted_wrong"] = _share(accepted & (digit != labels))
-            if name == "mnist":
-                found[name]["loss"] = F.cross_entropy(logits, labels).item()
-        return found
 
 
 def _share(chosen: torch.Tensor) -> float:

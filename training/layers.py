@@ -1,6 +1,7 @@
 """The layers that several networks are made of."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -26,6 +27,23 @@ class Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(x + self.layers(x))
+
+
+def stages(channels: int, widths: Sequence[int]) -> nn.Sequential:
+    """A convolution and a residual block of each width; between two widths, the sides are halved."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [*convolution(channels, width), Residual(width), nn.MaxPool2d(2)]
+        channels = width
+    return nn.Sequential(*layers[:-1])
+
+
+def head(features: int, width: int) -> nn.Sequential:
+    """Features (N, C, 1, 1) to ten logits, by way of one hidden layer with batch norm."""
+    return nn.Sequential(
+        *(nn.Flatten(), nn.Linear(features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)),
+        nn.Linear(width, 10),
+    )
 
 
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -42,14 +42,9 @@ class OwnRecipe(DigitRecipe):
 def recipe_of(recipe: DigitRecipe, checkpoint: Path, images: Path, epochs: int | None) -> OwnRecipe:
     """`recipe` from the checkpoint on, with the images; epochs: default: EPOCHS."""
     values: dict[str, Any] = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    short = {
-        "epochs": epochs or EPOCHS,
-        "lr": recipe.lr / 10,
-        "warmup": 0.1,
-        "mild_epochs": 0,
-        "weights": str(checkpoint),
-    }
-    return OwnRecipe(**values | short, images=str(images))
+    values |= {"epochs": epochs or EPOCHS, "lr": recipe.lr / 10, "warmup": 0.1, "mild_epochs": 0}
+    values |= {"weights": str(checkpoint), "images": str(images)}
+    return OwnRecipe(**values)
 
 
 class OwnDigits(Digits):

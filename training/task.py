@@ -83,8 +83,8 @@ class Task:
 
     @property
     def steps(self) -> int:
-        """The number of batches in an epoch."""
-        raise NotImplementedError
+        """The number of batches in an epoch: what the recipe says, unless a subclass counts its data."""
+        return self.recipe.steps
 
     def batch(self, seed: int, epoch: int, step: int) -> Any:
         """What one step learns from, on the device; `epoch` and `step` count from 0.

@@ -43,7 +43,7 @@ def test_quick_trains_and_exports_a_network_under_its_own_name(small_mnist, tmp_
     artefact = open_artefact(tmp_path / "quick.onnx", "cpu", threads=1)
     assert artefact.metadata["name"] == "quick" and artefact.metadata["data"] == "mnist 100%"
     assert "quick 2/2" in said.err and f"`{command('quintet evaluate')}`" in said.out
-    assert "quick" in networks.NAMES and "quick" not in networks.released()
+    assert "quick" in networks.NAMES and "quick" not in networks.voters()
 
 
 def test_an_artefact_can_have_another_name(small_mnist, trained, tmp_path):

@@ -4,7 +4,6 @@ Existing data is kept. docs/model-card.md cites each set and lists what its lice
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -14,9 +13,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder for MNIST/; default: $MNIST_ROOT, else data")
     parser.add_argument("--writers", type=Path, help="folder for the others; default: $WRITERS_ROOT, else data/writers")
     arguments = parser.parse_args(argv)
-    root: Path = arguments.writers or Path(os.environ.get("WRITERS_ROOT") or "data/writers")
 
     from training.data import fetch, mnist
+    from training.data.writers import folder
+
+    root = folder(arguments.writers)
 
     try:
         mnist.load("train", arguments.data)

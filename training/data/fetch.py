@@ -19,6 +19,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from training.data.writers import folder
+
 Stroke = list[tuple[float, float]]  # points, y downwards
 Sample = tuple[str, str, str, list[Stroke]]  # label, writer, collection, strokes
 
@@ -422,7 +424,7 @@ def check(root: Path | None, writers: Path | None, mnist_alone: bool = False) ->
     root: folder of MNIST; writers: folder of the other sets; None: the default folders.
     """
     raw = Path(root or os.environ.get("MNIST_ROOT") or "data") / "MNIST" / "raw"
-    writers = Path(writers or os.environ.get("WRITERS_ROOT") or "data/writers")
+    writers = folder(writers)
     images = [raw / f"{prefix}-images-idx3-ubyte.gz" for prefix in ("train", "t10k")]
     missing = [path for path in images if not path.is_file() and not path.with_suffix("").is_file()]
     if not mnist_alone:

@@ -13,9 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from service.picture.framing import SIZE, frame
 from training.data.lookalikes import GLYPHS as LOOKALIKES
-from training.data.writers import Source, check_split, existing, folder, split_of_nameless
+from training.data.writers import Source, check_split, existing, folder, framed, split_of_nameless
 from training.recipe import NONE
 
 TYPED = "typed_signs", "typed.npz"
@@ -63,25 +62,20 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _source(pictures: np.ndarray, kinds: np.ndarray, rows: np.ndarray, mirrored: float = 0.0) -> Source:
-    draw = partial(_draw, pictures[rows], mirrored)
+    draw = framed(partial(_ink, pictures[rows], mirrored))
     return Source(draw, np.full(len(rows), NONE), kinds[rows], rows)  # each drawing counts as a person of its own
 
 
-def _draw(pictures: np.ndarray, mirrored: float, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    images = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    side = 2 * HEIGHT
-    for i, row in enumerate(rows):
-        picture = pictures[row]
-        if generator.random() < mirrored:
-            picture = np.ascontiguousarray(picture[:, ::-1])
-        ink = cv2.resize(picture, (HEIGHT, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        wide = np.exp(STRETCH * generator.standard_normal() / 2)
-        slant, angle = SLANT * generator.standard_normal(), np.radians(TURN * generator.standard_normal())
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        matrix = turn @ [[wide, -slant], [0, 1 / wide]]
-        matrix = np.column_stack([matrix, HEIGHT - matrix @ (HEIGHT / 2, HEIGHT / 2)])
-        ink = cv2.warpAffine(ink, matrix, (side, side))
-        level = generator.uniform(*LEVEL) * float(ink.max()) / 255
-        ink = ((ink - level) * 3 + 127).clip(0, 255)
-        images[i] = frame(ink, ink > 127)[0]
-    return images
+def _ink(pictures: np.ndarray, mirrored: float, row: int, generator: np.random.Generator) -> np.ndarray:
+    picture = pictures[row]
+    if generator.random() < mirrored:
+        picture = np.ascontiguousarray(picture[:, ::-1])
+    ink = cv2.resize(picture, (HEIGHT, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    wide = np.exp(STRETCH * generator.standard_normal() / 2)
+    slant, angle = SLANT * generator.standard_normal(), np.radians(TURN * generator.standard_normal())
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = turn @ [[wide, -slant], [0, 1 / wide]]
+    matrix = np.column_stack([matrix, HEIGHT - matrix @ (HEIGHT / 2, HEIGHT / 2)])
+    ink = cv2.warpAffine(ink, matrix, (2 * HEIGHT, 2 * HEIGHT))
+    level = generator.uniform(*LEVEL) * float(ink.max()) / 255
+    return ((ink - level) * 3 + 127).clip(0, 255)

@@ -11,8 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from service.picture.framing import SIZE, frame
-from training.data.writers import Source, check_split, existing, folder
+from training.data.writers import Source, check_split, existing, folder, framed
 
 TEST_WRITERS = 13
 PARTS = {"train": "train", "validation": "cv", "test": "other_writers"}  # the names in the file
@@ -28,18 +27,14 @@ def digits(split: str, root: Path | str | None = None) -> Source:
     with np.load(existing(folder(root) / "optdigits" / "optdigits.npz")) as file:
         rows = np.flatnonzero(file["part"] == PARTS[split])
         bitmaps, labels = np.unpackbits(file["images"][rows], axis=2), file["label"][rows].astype(np.int64)
-    return Source(partial(_draw, bitmaps, labels), labels, labels.astype(str), np.zeros(len(rows), int))
+    return Source(framed(partial(_ink, bitmaps, labels)), labels, labels.astype(str), np.zeros(len(rows), int))
 
 
-def _draw(bitmaps: np.ndarray, labels: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    images = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    for i, row in enumerate(rows):
-        width = round(HEIGHT * generator.uniform(*(WIDTHS_OF_ONE if labels[row] == 1 else WIDTHS)))
-        slant = SLANT * generator.standard_normal()
-        ink = cv2.resize(bitmaps[row] * np.float32(255), (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        room = HEIGHT // 2  # for the slant
-        matrix = np.array([[1, -slant, room + slant * HEIGHT / 2], [0, 1, room // 2]])
-        ink = cv2.warpAffine(ink, matrix, (width + 2 * room, HEIGHT + room))
-        ink = cv2.GaussianBlur(ink, (0, 0), SMOOTH).clip(0, 255)
-        images[i] = frame(ink, ink > 127)[0]
-    return images
+def _ink(bitmaps: np.ndarray, labels: np.ndarray, row: int, generator: np.random.Generator) -> np.ndarray:
+    width = round(HEIGHT * generator.uniform(*(WIDTHS_OF_ONE if labels[row] == 1 else WIDTHS)))
+    slant = SLANT * generator.standard_normal()
+    ink = cv2.resize(bitmaps[row] * np.float32(255), (width, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    room = HEIGHT // 2  # for the slant
+    matrix = np.array([[1, -slant, room + slant * HEIGHT / 2], [0, 1, room // 2]])
+    ink = cv2.warpAffine(ink, matrix, (width + 2 * room, HEIGHT + room))
+    return cv2.GaussianBlur(ink, (0, 0), SMOOTH).clip(0, 255)

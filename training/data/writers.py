@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from service.picture.framing import SIZE, frame
+
 SPLITS = ("train", "validation", "test")
 # The writers, sorted by collection, are numbered 0 to 19 in turn, so that each collection is in each split.
 VALIDATION_TURNS, TEST_TURNS, TURNS = (3, 10, 17), (6, 13, 19), 20
@@ -27,6 +29,28 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def some(self, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most so many images (M, 1, 28, 28) uint8 and their labels (M,); the same for the same seed."""
+        generator = np.random.default_rng(seed)
+        rows = np.sort(generator.permutation(len(self))[:most])
+        return self.draw(rows, generator)[:, None], self.labels[rows]
+
+
+def framed(ink: Callable[[int, np.random.Generator], np.ndarray]) -> Callable[..., np.ndarray]:
+    """The `draw` of a source whose images are drawn one by one, and framed by the service's own `frame`.
+
+    ink: draws a row in any size, (H, W), 0 background to 255.
+    """
+
+    def draw(rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        images = np.empty((len(rows), SIZE, SIZE), np.uint8)
+        for i, row in enumerate(rows):
+            drawn = ink(row, generator)
+            images[i] = frame(drawn.astype(np.float32), drawn > 127)[0]
+        return images
+
+    return draw
 
 
 def folder(root: Path | str | None = None) -> Path:

@@ -10,7 +10,7 @@ Each module NAME.py defines:
   its `loss`, its figures on validation data (`validate`), and the inputs, outputs and variable sizes of the exported
   graph (`graph`).
 - IN_8_BITS = True, only if its artefact computes in 8 bits (`training.release.quantize`).
-- RELEASED = False, only if `make models` shall leave it out.
+- RELEASED = False, only if `make models` and the tables shall leave it out.
 
 `quintet train NAME` writes runs/NAME/, `quintet export NAME` writes models/NAME.onnx, and `make models` does both for
 all. The first line of the module's docstring is published as the network's family.
@@ -51,11 +51,6 @@ def task(name: str, recipe: Any, device: "torch.device", data: "Data") -> "Task"
     return module.TASK(module, recipe, device, data)
 
 
-def released() -> list[str]:
-    """The networks that `make models` makes."""
-    return [name for name in NAMES if getattr(load(name), "RELEASED", True)]
-
-
 def voters() -> list[str]:
     """The released networks that name digits."""
-    return [name for name in released() if load(name).TASK.votes]
+    return [name for name in NAMES if getattr(load(name), "RELEASED", True) and load(name).TASK.votes]

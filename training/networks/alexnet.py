@@ -14,6 +14,7 @@ from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
 
 from training.digits import Digits
+from training.layers import head
 from training.recipe import DigitRecipe, features_from
 
 TASK = Digits
@@ -27,13 +28,7 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(*_with_norms(alexnet().features))
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(256, 512, bias=False),
-            nn.BatchNorm1d(512),
-            nn.ReLU(inplace=True),
-            nn.Linear(512, 10),
-        )
+        self.head = head(256, 512)
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from training.digits import Digits
-from training.layers import Residual, convolution
+from training.layers import stages
 from training.recipe import DigitRecipe
 
 TASK = Digits
@@ -24,12 +24,8 @@ ENLARGED = 30  # pixels a side; only the middle 28 are used, and 1 % of MNIST's 
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        layers, channels = [], 1
-        for width in WIDTHS:
-            layers += [*convolution(channels, width), Residual(width), nn.MaxPool2d(2)]
-            channels = width
-        self.features = nn.Sequential(*layers[:-1])  # (N, 256, 3, 3)
-        self.head = nn.Linear(channels, 10)
+        self.features = stages(1, WIDTHS)  # (N, 256, 3, 3)
+        self.head = nn.Linear(WIDTHS[-1], 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         enlarged = F.interpolate(images, (ENLARGED, ENLARGED), mode="bilinear", align_corners=False)

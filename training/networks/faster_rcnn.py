@@ -190,15 +190,8 @@ def _take(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
 
 
 def _clip(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    return torch.stack(
-        [
-            boxes[..., 0].clamp(0, width),
-            boxes[..., 1].clamp(0, height),
-            boxes[..., 2].clamp(0, width),
-            boxes[..., 3].clamp(0, height),
-        ],
-        -1,
-    )
+    sides = width, height, width, height
+    return torch.stack([boxes[..., i].clamp(0, side) for i, side in enumerate(sides)], -1)
 
 
 def _covered(boxes: torch.Tensor, limit: float) -> torch.Tensor:

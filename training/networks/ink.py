@@ -58,10 +58,6 @@ class Scenes(Task):
         hands = Hands.load("validation", self.data.root, self.data.writers)
         return scenes(hands, VALIDATION, self.recipe.size, [0])
 
-    @property
-    def steps(self) -> int:
-        return self.recipe.steps
-
     def batch(self, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         pictures, ink = scenes(self.hands, self.recipe.batch_size, self.recipe.size, [seed, epoch, step])
         return pictures.to(self.device), ink.to(self.device)

@@ -25,7 +25,7 @@ from training.data.augmentation import degrade, move
 from training.data.batches import LOAD
 from training.data.writers import Source
 from training.digits import BATCH, SEED
-from training.layers import Residual, convolution
+from training.layers import stages
 from training.recipe import NONE, Augment, Recipe
 from training.scenes import marred, seen
 from training.task import Data, Graph, Task
@@ -122,14 +122,9 @@ class IsDigit(Task):
         """Images (N, 1, 28, 28) uint8 and labels (N,) of each source. Strokes are drawn once."""
         found = {}
         for name, source in sources("validation", self.data).items():
-            generator = np.random.default_rng(SEED)
-            rows = np.sort(generator.permutation(len(source))[:MOST])
-            found[name] = torch.from_numpy(source.draw(rows, generator))[:, None], source.labels[rows]
+            images, labels = source.some(MOST, SEED)
+            found[name] = torch.from_numpy(images), labels
         return found
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.steps
 
     def batch(self, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = np.random.default_rng([seed, epoch, step])
@@ -264,13 +259,8 @@ class Scorer(Graph):
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels = 4
-        for width in WIDTHS:
-            layers += [*convolution(channels, width), Residual(width), nn.MaxPool2d(2)]
-            channels = width
-        self.features = nn.Sequential(*layers[:-1])  # (N, 128, 3, 3)
-        self.head = nn.Linear(channels, DIGITS + 1)
+        self.features = stages(4, WIDTHS)  # (N, 128, 3, 3)
+        self.head = nn.Linear(WIDTHS[-1], DIGITS + 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images (N, 1, 28, 28) float32, 0 background to 1 ink -> logits (N, 11), of the ten digits and of none."""

@@ -12,6 +12,7 @@ from torch import nn
 from torchvision.models import VGG16_BN_Weights, vgg16_bn
 
 from training.digits import Digits
+from training.layers import head
 from training.recipe import DigitRecipe, features_from
 
 TASK = Digits
@@ -24,13 +25,7 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = vgg16_bn().features
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(512, 256, bias=False),
-            nn.BatchNorm1d(256),
-            nn.ReLU(inplace=True),
-            nn.Linear(256, 10),
-        )
+        self.head = head(512, 256)
 
     def load_weights(self, source: str) -> None:
         self.features.load_state_dict(features_from(source, "vgg16", VGG16_BN_Weights.DEFAULT))

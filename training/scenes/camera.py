@@ -91,9 +91,8 @@ def _shadow(shape: tuple[int, int], generator: Generator) -> np.ndarray:
     if generator.random() < 0.6:
         y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
         angle, sharp = generator.uniform(0, 2 * np.pi), math.exp(generator.uniform(math.log(0.8), math.log(30)))
-        across = (x - generator.uniform(0, shape[1])) * np.cos(angle) + (y - generator.uniform(0, shape[0])) * np.sin(
-            angle
-        )
+        x0, y0 = generator.uniform(0, shape[1]), generator.uniform(0, shape[0])
+        across = (x - x0) * np.cos(angle) + (y - y0) * np.sin(angle)
         return 1 - dark / (1 + np.exp((across / sharp).clip(-30, 30)))
     blob = (noise(shape, generator.uniform(30, 120), generator) > generator.uniform(0, 1.2)).astype(np.float32)
     return 1 - dark * cv2.GaussianBlur(blob, (0, 0), math.exp(generator.uniform(0, math.log(12))))

@@ -7,17 +7,17 @@ crossed sevens and ones with an upstroke, and no typed digits.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from service.picture.framing import SIZE, frame
+from service.picture.framing import SIZE
 from training.data import mnist
 from training.data.lookalikes import UNIPEN as LOOKALIKES
-from training.data.writers import Source, check_split
+from training.data.writers import Source, check_split, framed
 from training.recipe import NONE
 from training.scenes import pens
 from training.scenes.pens import FONTS
@@ -69,22 +69,17 @@ class Canvas:
 
     def line(self, *points: tuple[float, float]) -> None:
         """Draw a line through points (x, y), each a little off, with about the digit's pen."""
-        shaken = np.array(points) + self.generator.normal(0, 0.02 * HEIGHT, (len(points), 2))
-        self.curve(shaken)
+        self.curve(_shaken(points, self.generator))
 
     def curve(self, points: np.ndarray) -> None:
-        thick = max(2, round(self.pen * self.between(0.6, 1.2)))
-        cv2.polylines(self.ink, [np.round(points * 16).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 4)
+        pens.curve(self.ink, points, max(2, round(self.pen * self.between(0.6, 1.2))))
 
     def arc(self, centre: tuple[float, float], radii: tuple[float, float], start: float, turns: float) -> None:
         """Draw `turns` of an ellipse as by hand: its radius drifts and wobbles."""
         angle = start + np.linspace(0, 2 * np.pi * turns, 48)
-        wobble = (
-            1 + self.between(0, 0.08) * np.sin(2 * angle + self.between(0, 7)) + self.between(-0.06, 0.06) * angle / 7
-        )
-        self.curve(
-            np.stack([centre[0] + radii[0] * wobble * np.cos(angle), centre[1] + radii[1] * wobble * np.sin(angle)], 1)
-        )
+        wobble = 1 + self.between(0, 0.08) * np.sin(2 * angle + self.between(0, 7))
+        wobble = (wobble + self.between(-0.06, 0.06) * angle / 7)[:, None]
+        self.curve(centre + radii * wobble * np.stack([np.cos(angle), np.sin(angle)], 1))
 
     def strokes_of(self, row: int) -> int:
         """Draw some strokes of a sample, in any size, somewhere around the middle. Returns their number."""
@@ -104,8 +99,10 @@ class Canvas:
         missing = max(0.0, 0.5 * (box[3] - box[1]) - (box[2] - box[0])) / 2
         return box + (-missing, 0, missing, 0)
 
-    def framed(self) -> np.ndarray:
-        return frame(self.ink.astype(np.float32), self.ink > 127)[0]
+
+def _shaken(points: Sequence[tuple[float, float]], generator: Generator) -> np.ndarray:
+    """Points (x, y), each a little off: (P, 2)."""
+    return np.array(points) + generator.normal(0, 0.02 * HEIGHT, (len(points), 2))
 
 
 def _ringed(canvas: Canvas) -> None:
@@ -172,18 +169,16 @@ def _signed(canvas: Canvas) -> None:
     left = canvas.generator.random() < 0.5
     x, y = (x0 - gap - size if left else x1 + gap), y0 + canvas.between(0.35, 0.65) * (y1 - y0)
     sign = canvas.generator.integers(5)
-    if sign == 4:
-        radius = 0.3 * size
-        canvas.arc((x + radius, y0 + radius), (radius, radius), 0, 1)
-        return
-    if sign == 3:
-        canvas.line((x, y1), (x + size, y0))
-        return
-    canvas.line((x, y), (x + size, y))
+    if sign < 3:
+        canvas.line((x, y), (x + size, y))
     if sign == 1:
         canvas.line((x + size / 2, y - size / 2), (x + size / 2, y + size / 2))
     elif sign == 2:
         canvas.line((x, y + 2.2 * canvas.pen), (x + size, y + 2.2 * canvas.pen))
+    elif sign == 3:
+        canvas.line((x, y1), (x + size, y0))
+    elif sign == 4:
+        canvas.arc((x + 0.3 * size, y0 + 0.3 * size), (0.3 * size, 0.3 * size), 0, 1)
 
 
 def _several(canvas: Canvas) -> None:
@@ -241,14 +236,11 @@ def _fragment(canvas: Canvas) -> None:
     else:  # lines side by side
         turned = canvas.generator.random() < 0.5
         apart = canvas.pen * canvas.between(2.4, 4)
-        for i in range(int(canvas.generator.integers(2, 5))):
-            canvas.line(
-                *(
-                    ((x0, y0 + i * apart), (x1 + HEIGHT / 3, y0 + i * apart))
-                    if turned
-                    else ((x0 + i * apart, y0), (x0 + i * apart, y1))
-                )
-            )
+        for away in apart * np.arange(int(canvas.generator.integers(2, 5))):
+            if turned:
+                canvas.line((x0, y0 + away), (x1 + HEIGHT / 3, y0 + away))
+            else:
+                canvas.line((x0 + away, y0), (x0 + away, y1))
 
 
 def _scribble(canvas: Canvas) -> None:
@@ -284,16 +276,15 @@ def pictures(split: str, root: Path | str | None = None, writers: Path | str | N
     """Pictures of which none is one clean digit, by a split's writers."""
     rows = np.arange(COUNT)
     kinds = np.array([kind.__name__.strip("_").replace("_", " ") for kind in KINDS])
-    return Source(partial(_draw, _hands(split, root, writers)), np.full(COUNT, NONE), kinds[rows % len(KINDS)], rows)
+    return Source(
+        framed(partial(_ink, _hands(split, root, writers))), np.full(COUNT, NONE), kinds[rows % len(KINDS)], rows
+    )
 
 
-def _draw(hands: Hands, rows: np.ndarray, generator: Generator) -> np.ndarray:
-    images = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    for i, row in enumerate(rows):
-        canvas = Canvas(hands, generator)
-        KINDS[row % len(KINDS)](canvas)
-        images[i] = canvas.framed()
-    return images
+def _ink(hands: Hands, row: int, generator: Generator) -> np.ndarray:
+    canvas = Canvas(hands, generator)
+    KINDS[row % len(KINDS)](canvas)
+    return canvas.ink
 
 
 @cache
@@ -310,21 +301,16 @@ def styled(split: str, root: Path | str | None = None) -> Source:
     labels = np.concatenate([labels[rows], np.arange(len(typed)) % 10])
     kinds = np.where(np.arange(len(labels)) < len(rows), labels.astype(str), "typed")
     source = np.concatenate([images[rows, 0], np.zeros((len(typed), SIZE, SIZE), np.uint8)])
-    return Source(partial(_draw_styled, source, labels), labels, kinds, np.arange(len(labels)))
+    return Source(framed(partial(_ink_in_style, source, labels)), labels, kinds, np.arange(len(labels)))
 
 
-def _draw_styled(images: np.ndarray, labels: np.ndarray, rows: np.ndarray, generator: Generator) -> np.ndarray:
-    drawn = np.empty((len(rows), SIZE, SIZE), np.uint8)
-    for i, row in enumerate(rows):
-        if images[row].any():
-            ink = _with_style(pens.bitmap(images[row], HEIGHT, 0.1), int(labels[row]), generator)
-        else:
-            ink = pens.typed(str(labels[row]), str(generator.choice(FONTS)), HEIGHT, generator.uniform(0, 0.08))
-            matrix = pens.slant(generator)
-            matrix = np.column_stack([matrix, -matrix @ np.array(ink.shape[::-1]) / 2 + HEIGHT])
-            ink = cv2.warpAffine(ink, matrix, (2 * HEIGHT, 2 * HEIGHT))
-        drawn[i] = frame(ink.astype(np.float32), ink > 127)[0]
-    return drawn
+def _ink_in_style(images: np.ndarray, labels: np.ndarray, row: int, generator: Generator) -> np.ndarray:
+    if images[row].any():
+        return _with_style(pens.bitmap(images[row], HEIGHT, 0.1), int(labels[row]), generator)
+    ink = pens.typed(str(labels[row]), str(generator.choice(FONTS)), HEIGHT, generator.uniform(0, 0.08))
+    matrix = pens.slant(generator)
+    matrix = np.column_stack([matrix, -matrix @ np.array(ink.shape[::-1]) / 2 + HEIGHT])
+    return cv2.warpAffine(ink, matrix, (2 * HEIGHT, 2 * HEIGHT))
 
 
 def _with_style(ink: np.ndarray, digit: int, generator: Generator) -> np.ndarray:
@@ -333,16 +319,11 @@ def _with_style(ink: np.ndarray, digit: int, generator: Generator) -> np.ndarray
     ink = cv2.copyMakeBorder(ink, room, room, room, room, cv2.BORDER_CONSTANT)
     mask = ink > 127
     y, x = np.nonzero(mask)
-    pen = max(
-        2,
-        round(
-            4 * cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)[mask].mean() * generator.uniform(0.7, 1)
-        ),
-    )
+    broad = 4 * cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)[mask].mean()
+    pen = max(2, round(broad * generator.uniform(0.7, 1)))
 
     def line(*points: tuple[float, float]) -> None:
-        shaken = np.array(points) + generator.normal(0, 0.02 * HEIGHT, (len(points), 2))
-        cv2.polylines(ink, [np.round(shaken * 16).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 4)
+        pens.curve(ink, _shaken(points, generator), pen)
 
     def middle(row: float) -> float:
         """The middle of the ink in a row, in columns."""
@@ -352,10 +333,8 @@ def _with_style(ink: np.ndarray, digit: int, generator: Generator) -> np.ndarray
     if digit == 0:
         beyond = generator.uniform(-0.15, 0.15, 2) * HEIGHT
         if generator.random() < 0.2:  # the stroke lies
-            row, beyond = (
-                top + generator.uniform(0.35, 0.65) * (bottom - top),
-                generator.uniform(-0.1, 0.15, 2) * HEIGHT,
-            )
+            row = top + generator.uniform(0.35, 0.65) * (bottom - top)
+            beyond = generator.uniform(-0.1, 0.15, 2) * HEIGHT
             line((left - beyond[0], row), (right + beyond[1], row - generator.uniform(-0.05, 0.2) * HEIGHT))
             return ink
         beyond = generator.uniform(-0.15, 0.15, 2) * HEIGHT

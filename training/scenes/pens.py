@@ -60,6 +60,12 @@ def trace(
     return ink
 
 
+def curve(ink: np.ndarray, points: np.ndarray, thick: int, level: int = 255) -> None:
+    """Draw a line through points (P, 2), x and y in pixels, `thick` pixels broad, into ink (H, W) uint8."""
+    fixed = np.round(points * (1 << SUBPIXEL)).astype(np.int32)
+    cv2.polylines(ink, [fixed], False, level, thick, cv2.LINE_AA, SUBPIXEL)
+
+
 def bitmap(image: np.ndarray, height: float, pen: float) -> np.ndarray:
     """One of MNIST's digits (28, 28) uint8, its ink `height` pixels high, with sharp edges: (h, w) uint8."""
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))

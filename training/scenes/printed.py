@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.scenes.paper import Generator, noise
-from training.scenes.pens import FONTS, font
+from training.scenes.pens import FONTS, curve, font
 
 Boxes = list[np.ndarray]  # (4,) each: x_min, y_min, x_max, y_max of what is written
 LARGEST_PRINT = 24  # pixels: a large typed digit is to be read, small print around it is not
@@ -33,14 +33,10 @@ def on_paper(page: np.ndarray, boxes: Boxes, height: float, generator: Generator
     return page * (1 - strength * layer / np.float32(255))
 
 
-def _spacing(height: float, generator: Generator) -> float:
-    return max(6.0, height * generator.uniform(0.5, 2.0))
-
-
 def _rules(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
     """Lines across, whole, dashed or dotted."""
     size = max(layer.shape)
-    spacing, angle = _spacing(height, generator), generator.normal(0, 0.02)
+    spacing, angle = max(6.0, height * generator.uniform(0.5, 2.0)), generator.normal(0, 0.02)
     thick = int(generator.integers(1, 2 + max(1, round(height / 40))))
     start = generator.uniform(0, spacing)
     kind = generator.choice(["line", "line", "dashed", "dotted"])
@@ -88,7 +84,10 @@ def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
         left, top = generator.uniform(0, size / 2, 2)
         columns, rows = generator.integers(1, (12, 8))
         if generator.random() < 0.5:  # cells that stand apart
-            _cells(layer, (left, top), (w, h), (columns, rows), generator.uniform(0.02, 0.5) * height, thick)
+            gap = generator.uniform(0.02, 0.5) * height
+            for row, column in np.ndindex(rows, columns):
+                x, y = left + column * (w + gap), top + row * (h + gap)
+                cv2.rectangle(layer, (round(x), round(y)), (round(x + w), round(y + h)), 255, thick, cv2.LINE_AA)
             return
         for i in range(columns + 1):
             _line(layer, (left + i * w, top), (left + i * w, top + rows * h), thick)
@@ -110,22 +109,6 @@ def _form(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
                 _line(layer, (x, y1 - 0.4 * height), (x, y1), thick)
         else:
             cv2.rectangle(layer, (round(x0), round(y0)), (round(x1), round(y1)), 255, thick, cv2.LINE_AA)
-
-
-def _cells(
-    layer: np.ndarray,
-    corner: tuple[float, float],
-    size: tuple[float, float],
-    count: tuple[int, int],
-    gap: float,
-    thick: int,
-) -> None:
-    """Boxes `gap` pixels apart, count = (columns, rows) of them."""
-    for row in range(count[1]):
-        for column in range(count[0]):
-            x, y = corner[0] + column * (size[0] + gap), corner[1] + row * (size[1] + gap)
-            low, high = (round(x), round(y)), (round(x + size[0]), round(y + size[1]))
-            cv2.rectangle(layer, low, high, 255, thick, cv2.LINE_AA)
 
 
 def text(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) -> None:
@@ -154,8 +137,7 @@ def waves(layer: np.ndarray, boxes: Boxes, height: float, generator: Generator) 
         centre, slope, drift = generator.uniform(0, size), generator.normal(0, 0.4), generator.uniform(0, 0.4)
         for i in range(count):
             y = centre + slope * x + gap * (i - count / 2) + swing * np.sin(2 * np.pi * x / period + drift * i)
-            points = np.round(np.stack([x, y], 1) * 16).astype(np.int32)
-            cv2.polylines(layer, [points], False, int(generator.integers(90, 256)), 1, cv2.LINE_AA, 4)
+            curve(layer, np.stack([x, y], 1), 1, int(generator.integers(90, 256)))
 
 
 KINDS = (_rules, 0.2), (_squares, 0.1), (_form, 0.14), (text, 0.12), (waves, 0.1)  # and how often each is there
@@ -173,9 +155,8 @@ def things(page: np.ndarray, generator: Generator) -> np.ndarray:
             if generator.random() < 0.6:
                 page += generator.uniform(4, 45) * noise(page.shape, scale * generator.uniform(0.5, 2), generator)
         if generator.random() < 0.4:
-            page = np.where(
-                noise(page.shape, generator.uniform(5, 60), generator) > 0.3, page, page * generator.uniform(0.2, 0.8)
-            )
+            light = noise(page.shape, generator.uniform(5, 60), generator) > 0.3
+            page = np.where(light, page, page * generator.uniform(0.2, 0.8))
         return page.astype(np.float32)
     for _ in range(int(generator.integers(1, 7))):
         shade = float(generator.uniform(0, 255))
@@ -185,18 +166,8 @@ def things(page: np.ndarray, generator: Generator) -> np.ndarray:
         if shape == 0:
             cv2.circle(page, (int(x), int(y)), radius, shade, -1, cv2.LINE_AA)
         elif shape == 1:
-            angle = generator.uniform(0, 360)
-            cv2.ellipse(
-                page,
-                (int(x), int(y)),
-                (radius, max(2, int(radius * generator.uniform(0.3, 1)))),
-                angle,
-                0,
-                360,
-                shade,
-                -1,
-                cv2.LINE_AA,
-            )
+            angle, axes = generator.uniform(0, 360), (radius, max(2, int(radius * generator.uniform(0.3, 1))))
+            cv2.ellipse(page, (int(x), int(y)), axes, angle, 0, 360, shade, -1, cv2.LINE_AA)
         elif shape == 2:  # a polygon, often a star
             corners = int(generator.integers(3, 12))
             turn = generator.uniform(0, 2 * np.pi) + np.arange(corners) * 2 * np.pi / corners

@@ -75,9 +75,7 @@ class Making:
         self.generator = np.random.default_rng([SEED, SPLITS.index(split)])
         self.photographs = list(things.photographs(split, writers).values())
         self.digits = (
-            mnist.digits(split, root),
-            unipen.digits(split, writers),
-            uji.digits(split, writers),
+            *(mnist.digits(split, root), unipen.digits(split, writers), uji.digits(split, writers)),
             marred.styled(split, root),
         )
         self.others = (
@@ -90,10 +88,9 @@ class Making:
         """Images (N, 28, 28) uint8, labels (N,) int64 and kinds (N,) str."""
         images, labels, kinds = [], [], []
         share = 1 if self.split == "train" else HELD_OUT
-        ways = {"photograph": self.photograph, "texture": self.texture, "drawn": self.drawn, "digit": self.digit}
         for kind, count in COUNTS.items():
             for _ in tqdm(range(round(share * count)), f"{kind}s to {self.split}", mininterval=5):
-                picture, written, label = ways[kind]()
+                picture, written, label = getattr(self, kind)()
                 image = self.seen(picture, written)
                 if image is not None:
                     images.append(image)
@@ -244,7 +241,7 @@ def _branches(side: int, generator: Generator) -> np.ndarray:
         turns = angle + np.cumsum(generator.normal(0, 0.25, 14))
         points = start + np.cumsum(side / 25 * np.stack([np.cos(turns), np.sin(turns)], 1), 0)
         thick = max(1, round(broad))
-        cv2.polylines(dark, [np.round(points * 16).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 4)
+        pens.curve(dark, points, thick)
         ends += [(points[at], turns[at] + generator.normal(0, 0.8), 0.75 * broad) for at in (5, 13)]
     return dark / np.float32(255)
 
@@ -261,10 +258,8 @@ def _rings(side: int, generator: Generator) -> np.ndarray:
         x, y = (generator.uniform(0.1, 0.9, 2) * side).astype(int)
         radius, flat = side * generator.uniform(0.1, 0.45), generator.uniform(0.5, 1)
         for part in (1.0, *generator.uniform(0.1, 0.85, generator.integers(1, 4))):
-            axes, thick = (
-                (round(part * radius), round(part * radius * flat)),
-                int(generator.integers(1, 3 + side // 30)),
-            )
+            axes = round(part * radius), round(part * radius * flat)
+            thick = int(generator.integers(1, 3 + side // 30))
             whole = generator.random() < 0.2
             level = int(generator.integers(80, 256))
             cv2.ellipse(dark, (int(x), int(y)), axes, 0, 0, 360, level, -1 if whole else thick, cv2.LINE_AA)
