@@ -2,14 +2,21 @@
 
 The servers run in turn, several rounds of each, so that other load hits all alike. A digit of 28x28 pixels is sent over
 1, 4, 16 and 64 connections; the cores, which the load shares, are the limit. `cpu_ms` is the time that all processes of
-a server spend on the cores for one request; other work on the machine hardly changes it.
+a server spend on the cores for one request; other work on the machine hardly changes it. A soak of the service alone:
+
+    python -m benchmarks.http --minutes 30   # a mixture of requests: do memory, open files and threads grow?
 """
 
 import argparse
 import base64
+import json
 import os
+import random
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.peers import COMMANDS, PEERS, missing, path_of
 from benchmarks.records import EXAMPLES, Record, hardware, parser, show
-from benchmarks.servers import Process, load, processor_seconds, request, serving
+from benchmarks.servers import Process, family, form, load, processor_seconds, request, serving
 from service import settings as environment
 from service.recogniser import Recogniser
 from training.records import table_of
@@ -29,6 +36,16 @@ Row = dict[str, Any]  # what one load gave
 CONNECTIONS = 1, 4, 16, 64
 SHOWN = 1, 16, 64  # of these, in docs/results.md
 WARM_UP = 1.0  # seconds of load before the clock
+
+SAMPLE = 5.0  # seconds between two samples of the processes of a soak
+SETTLED = 300.0  # seconds after which nothing should grow
+SOAKING = 16  # connections
+WEIGHTS = {"/predict": 8, "/predict/batch": 2, "/v2": 2, "/read": 4, "bad": 4}
+ORDER = 1_000  # requests before the mixture repeats itself
+TITLES = {"memory_mb": "memory, MB", "file_descriptors": "open files", "threads": "threads"}
+
+
+# Beside other servers.
 
 
 def small() -> bytes:
@@ -118,7 +135,78 @@ def compared(record: Record) -> str:
     return f"{table_of(head, lines + ratios)}\n{where}"
 
 
-TABLES = {"http": compared}
+# A soak.
+
+
+def mixture() -> list[bytes]:
+    """The requests of a soak, in a fixed order. A fifth are bad, of four kinds."""
+    pictures = [path.read_bytes() for path in sorted(EXAMPLES.iterdir()) if path.suffix in (".png", ".jpg")]
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [4, 1, 28, 28], "data": [128] * 4 * 28 * 28}
+    kinds = {
+        "/predict": [request("/predict?explain=true", picture) for picture in pictures],
+        "/predict/batch": [request("/predict/batch", *form(pictures[:4]))],
+        "/v2": [request("/v2/models/consensus/infer", json.dumps({"inputs": [tensor]}).encode(), "application/json")],
+        "/read": [request("/read", picture) for picture in pictures],
+        "bad": [
+            request("/predict", b"no image"),
+            request("/predict", pictures[0][: len(pictures[0]) // 2]),
+            request("/read?models=resnet", pictures[0]),
+            request("/predict", pictures[0], "text/plain"),
+        ],
+    }
+    chance = random.Random(0)
+    return [chance.choice(kinds[kind]) for kind in chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=ORDER)]
+
+
+def soak(port: int, process: Process, minutes: float) -> Record:
+    """The answers, and the memory, open files and threads of a server and its children over time."""
+    samples: list[dict[str, float]] = []
+    with ThreadPoolExecutor(1) as pool, tqdm(total=round(60 * minutes), unit="s") as bar:
+        running = pool.submit(load, port, mixture(), SOAKING, 60 * minutes)
+        while not running.done():
+            processes = family(process)
+            samples.append(
+                {
+                    "memory_mb": sum(one.memory_info().rss for one in processes) / 1e6,
+                    "file_descriptors": sum(one.num_fds() for one in processes),
+                    "threads": sum(one.num_threads() for one in processes),
+                }
+            )
+            time.sleep(SAMPLE)
+            bar.update(SAMPLE)
+        return {"minutes": minutes} | settled(samples, running.result()["statuses"])
+
+
+def settled(samples: list[dict[str, float]], statuses: dict[int | str, int]) -> Record:
+    """The figures of a soak, from its samples (one per SAMPLE seconds) and its counts of statuses."""
+    counts = Counter(statuses)
+    later = samples[min(round(SETTLED / SAMPLE), len(samples) - 1) :]
+    result: Record = {
+        "answers": sum(count for status, count in counts.items() if isinstance(status, int)),
+        "errors": sum(count for status, count in counts.items() if isinstance(status, str) or status >= 500),
+        "statuses": {str(status): count for status, count in counts.items()},
+    }
+    for name in samples[0]:
+        values = [sample[name] for sample in later]
+        part = max(1, len(values) // 6)
+        result[name] = {
+            "settled": round(float(np.median(values[:part])), 1),
+            "last": round(float(np.median(values[-part:])), 1),
+            "highest": round(max(values), 1),
+        }
+    return result
+
+
+def soaked(record: Record) -> str:
+    head = ["", f"after {SETTLED / 60:g} minutes", "at the end", "highest"]
+    rows = [
+        [title, *(f"{record[key][when]:g}" for when in ("settled", "last", "highest"))] for key, title in TITLES.items()
+    ]
+    said = f"{record['answers']:,} answers in {record['minutes']:g} minutes, {record['errors']} errors."
+    return f"{table_of(head, rows)}\n{said}"
+
+
+TABLES = {"http": compared, "soak": soaked}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -131,11 +219,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--models", nargs="+", choices=("cnn", "all"), default=["cnn", "all"], help="default: both")
     options.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="default: 1 4 16 64")
     options.add_argument("--workers", type=int, default=1, help="processes of the service; default: 1")
+    options.add_argument("--minutes", type=float, help="soak for so long instead")
     arguments = options.parse_args(argv)
     settings = {"workers": arguments.workers, "threads": environment.load().threads}
     setting: Record = {"hardware": hardware(), "load_average": os.getloadavg()[0], **settings}
     setting |= {"onnxruntime": onnxruntime.__version__, "seconds": arguments.seconds, "rounds": arguments.rounds}
     try:
+        if arguments.minutes:
+            with serving(**settings) as (port, process, _):
+                record = {"setting": setting} | soak(port, process, arguments.minutes)
+            return show("soak", record, soaked, arguments.record)
         absent = missing()
         for kind in absent:
             print(f"{kind} is not installed, so it is left out.")

@@ -1,6 +1,6 @@
 """Which pictures are read rightly, which are refused, and how long does one take?
 
-Five parts, each by the same `Recogniser` that the service asks:
+Six parts, each by the same `Recogniser` that the service asks:
 
 - photographs: MNIST's validation digits in made photographs, one hardship at a time. A photograph shows one digit, or,
   for `/read` alone, a number of five.
@@ -10,6 +10,8 @@ Five parts, each by the same `Recogniser` that the service asks:
 - lines: amounts, dates, sums and the like, ringed and underlined numbers, words and drawings, by the validation writers
   of UNIPEN, on made paper. Of each, the digits may be right, and the transcript.
 - reading: milliseconds from the bytes of a picture to its text, without HTTP. Let nothing else run beside it.
+- corrupted: MNIST's validation digits after MNIST-C's corruptions, 28x28 pixels each, read by the models alone and by
+  the service, which looks for the digit first.
 - ocr: numbers by UNIPEN's test writers, and with --images a folder of labelled pictures (training.measure.folder),
   read by the service and by RapidOCR, an OCR for text of any kind (pip install rapidocr), of whose text only digits
   count.
@@ -33,9 +35,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks import corruptions
 from benchmarks import photographs as made
 from benchmarks.photographs import NUMBER, Generator, Page, drawn, encoded, ink, paper
 from benchmarks.records import Record, hardware, parser, show
+from service.answers import Prediction
 from service.picture.errors import InvalidImage
 from service.reading.line import DIGITS
 from service.recogniser import Recogniser
@@ -224,6 +228,30 @@ def timed(record: Record) -> str:
     return f"{table_of(['picture', 'median, ms', '95 % below, ms'], rows)}\n{where}"
 
 
+def corrupted(recogniser: Recogniser, count: int) -> Record:
+    """By corruption, the shares of digits that the models get right alone, the service gets right, and it accepts."""
+    images, labels = _validation(count)
+    right = {}
+    for corruption in tqdm(corruptions.CORRUPTIONS, desc="corrupted"):
+        pictures = corruptions.corrupted(images, corruption, SEED)
+        alone = recogniser.classify(pictures).mean.argmax(1)
+        answers = recogniser.predict_many([_png(picture) for picture in pictures])
+        said = [(one.digit, one.accepted) if isinstance(one, Prediction) else (None, False) for one in answers]
+        digits, accepted = zip(*said, strict=True)
+        right[corruption.__name__] = [
+            float(np.mean(values)) for values in (alone == labels, np.array(digits) == labels, accepted)
+        ]
+    return {"count": count, "seed": SEED, "right": right}
+
+
+def withstood(record: Record) -> str:
+    mean = np.mean(list(record["right"].values()), axis=0)
+    shares = record["right"] | {"mean": mean.tolist()}
+    rows = [[name.replace("_", " "), *(f"{share:.1%}" for share in row)] for name, row in shares.items()]
+    table = table_of(["corruption", "models alone", "`/predict`", "accepted"], rows)
+    return f"{table}\n{record['count']} images of each kind."
+
+
 def ocr(recogniser: Recogniser, count: int, images: Path | None) -> Record:
     """By set and reader, the share of pictures that are read exactly, and of the characters that are wrong."""
     generator = np.random.default_rng(SEED)
@@ -287,6 +315,7 @@ PARTS: dict[str, Callable[..., Record]] = {
     "photographs": photographs,
     "others": others,
     "lines": lines,
+    "corrupted": corrupted,
     "reading": reading,
     "ocr": ocr,
 }
@@ -294,6 +323,7 @@ TABLES = {
     "photographs": photographed,
     "others": mistaken,
     "lines": transcribed,
+    "corrupted": withstood,
     "reading": timed,
     "ocr": compared,
 }

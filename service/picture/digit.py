@@ -20,7 +20,7 @@ AT_EDGE = 0.25  # weight of ink that touches the picture's edge: without it, a d
 OTHER, OTHER_INK = 0.5, 0.2  # of the digit's height, unless it is near, and ink: what has less is no other digit
 WIDE = 0.9  # of its height: a digit that is wider may be several, such as a joined 10
 # Pixels of a 28x28 picture that pass for framed: the ink's longer side, at least and at most, and off the middle.
-# MNIST-C loses .2 % of its digits so, 2 % of the blurred ones without it.
+# MNIST-C loses .2 % of its digits so, 2 % of the blurred ones without it (benchmarks.pictures, part corrupted).
 NEARLY = 16, 25.5, 3.0
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import NAMES, gpu, http, offline, photographs, pictures
+from benchmarks import NAMES, corruptions, gpu, http, offline, photographs, pictures
 from benchmarks.records import PAGE, RESULTS
 from benchmarks.servers import load, request
 
@@ -80,6 +80,15 @@ def test_photograph_shows_its_digits(hardship, digits):
     ink = np.uint8(np.abs(page - blank).max(2) > 10)
     assert page.shape == (*photographs.SIZE, 3) and 0.001 < ink.mean() < 0.2
     assert cv2.connectedComponents(cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((3, 3))))[0] - 1 == digits
+
+
+@pytest.mark.parametrize("corruption", corruptions.CORRUPTIONS)
+def test_a_corruption_changes_the_image_and_not_its_form(corruption):
+    image = np.zeros((28, 28), np.uint8)
+    image[4:24, 11:17] = 230
+    (made,) = corruptions.corrupted(image[None], corruption, seed=3)
+    assert made.shape == (28, 28) and made.dtype == np.uint8
+    assert (made == image).all() == (corruption is corruptions.identity)
 
 
 def test_exact_pictures_and_wrong_characters_are_counted():
