@@ -65,31 +65,23 @@ TOO_LARGE = "The upload is larger than the limit of 100,000 bytes."
 NO_BASE64 = "The JSON field 'image' holds text, but no base64; send the file itself (an address is never fetched)."
 NO_IMAGE = "This is text; send a picture, as PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
 BLANK = "The image is blank: no ink stands out from the background."
+FORM = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n'
+CHARSET = "The multipart body is damaged: its text is not in the charset it names."
 EMPTY = "The upload is empty; send the bytes of a PNG, JPEG, WebP, BMP, GIF, TIFF, HEIC or AVIF."
-JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)), "JPEG")
 
 
 @pytest.mark.parametrize(
     "request_, status, message",
     [
         (raw(b""), 400, EMPTY),
-        (raw(b"", "text/plain"), 400, EMPTY),
         ({}, 400, EMPTY),
         (form(image=("photo.png", b"", "image/png")), 400, EMPTY),
         (form(image=("photo.png", b"I am text", "image/png")), 400, NO_IMAGE),
-        (raw(JPEG[:500]), 400, "The upload is a damaged or truncated image."),
-        (raw(encode(Image.new("L", (1, 1), 255))), 400, BLANK),
-        (raw(encode(Image.new("L", (300, 300), 255))), 400, BLANK),
         (raw(encode(Image.new("RGBA", (300, 300)))), 400, BLANK),
-        (
-            raw(encode(Image.new("1", (20_000, 20_000)))),
-            413,
-            "The image has 20000 x 20000 pixels; the limit is 200000000 in all.",
-        ),
         (raw(bytes(100_001)), 413, TOO_LARGE),
+        (raw(iter([bytes(10_000)] * 11)), 413, TOO_LARGE),  # without a declared length
         (form(image=bytes(100_001)), 413, TOO_LARGE),
         (raw(gzip.compress(bytes(10**6))) | GZIP, 413, TOO_LARGE),
-        (form(file=b"x"), 422, "The multipart field 'image' is missing; the fields sent: 'file'."),
         (form(image=(None, "http://127.0.0.1:1/digit.png")), 422, NO_BASE64.replace("JSON", "multipart")),
         (
             raw(b"x", "text/plain"),
@@ -107,8 +99,6 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
         ({"json": {"picture": ""}}, 422, "The JSON field 'image' is missing; the fields sent: 'picture'."),
         ({"json": {"image": 7}}, 422, "The JSON field 'image' must hold base64 or a data: URL."),
         ({"json": {"image": "data:image/png;base64,?"}}, 422, NO_BASE64),
-        ({"json": {"image": "http://127.0.0.1:1/digit.png"}}, 422, NO_BASE64),
-        ({"json": {"image": b64encode(b"I am text").decode()}}, 400, NO_IMAGE),
         ({"json": {"image": b64encode(bytes(100_001)).decode()}}, 413, TOO_LARGE),
         (raw(b"no stream") | GZIP, 400, "The body is not a valid gzip stream."),
         (
@@ -117,18 +107,18 @@ JPEG = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 10
             "The gzip stream in the body is cut off, or other bytes follow it.",
         ),
         (raw(b"x") | BROTLI, 415, "Content-Encoding 'br' is not allowed; send gzip, deflate or none."),
+        (raw(FORM, "multipart/form-data; boundary=x; charset=undefined"), 400, CHARSET),
         (raw(b"x", "multipart/form-data"), 400, "The multipart body is damaged: Missing boundary in multipart."),
     ],
 )
-def test_bad_input_gets_its_status_and_one_sentence(client, seven, request_, status, message):
+def test_bad_input_gets_its_status_and_one_sentence(client, request_, status, message):
     answer = client.post("/predict", **request_)
     assert (answer.status_code, answer.json()) == (status, {"error": message})
-    assert client.post("/predict", files={"image": seven}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "x.png/", "%00.png"])
-def test_name_and_type_of_a_file_and_further_fields_do_not_matter(client, seven, name):
-    answer = client.post("/predict", files={"image": (name, seven, "text/html"), "other": b"x"}, data={"a": "1"})
+def test_name_and_type_of_a_file_and_further_fields_do_not_matter(client, seven):
+    file = "../../etc/passwd", seven, "text/html"
+    answer = client.post("/predict", files={"image": file, "other": b"x"}, data={"a": "1"})
     assert (answer.status_code, answer.json()["digit"]) == (200, 7)
 
 
@@ -138,35 +128,6 @@ def test_no_upload_is_written_to_the_disk(small_models, monkeypatch):
     client = TestClient(create_app(Recogniser(small_models, "cpu", threads=1)))
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     assert len(upload) > 2**20 and client.post("/predict", files={"image": upload}).json()["digit"] == 7
-
-
-def test_body_without_a_declared_length_is_counted(client):
-    def chunks():
-        for _ in range(11):
-            yield bytes(10_000)
-
-    answer = client.post("/predict", content=chunks(), headers={"Content-Type": "image/png"})
-    assert answer.status_code == 413
-    assert answer.json() == {"error": TOO_LARGE}
-
-
-@pytest.mark.parametrize(
-    "body, charset",
-    [
-        *(
-            (body, "utf-8")
-            for body in (b"--x", b"--x\r\nContent-Disposition: nonsense\r\n\r\nx\r\n--x--", b"\x00" * 99)
-        ),
-        *(
-            (b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n\xff\xfe\xfd\r\n--x--\r\n', charset)
-            for charset in ("undefined", "nonsense", "utf-16")
-        ),
-    ],
-)
-def test_broken_form_is_no_server_error(client, body, charset):
-    answer = client.post("/predict", **raw(body, f"multipart/form-data; boundary=x; charset={charset}"))
-    assert answer.status_code in (400, 422)
-    assert list(answer.json()) == ["error"]
 
 
 def test_batch_answers_in_order_and_a_bad_image_affects_no_other(client, seven):
@@ -204,12 +165,6 @@ def test_batch_answers_in_order_and_a_bad_image_affects_no_other(client, seven):
 def test_bad_batch_gets_its_status_and_one_sentence(client, request_, status, message):
     answer = client.post("/predict/batch", **request_)
     assert (answer.status_code, answer.json()) == (status, {"error": message})
-
-
-def test_unknown_model_is_404(client, seven):
-    answer = client.post("/predict?models=cnn,resnet", files={"image": seven})
-    assert answer.status_code == 404
-    assert answer.json() == {"error": "Unknown model 'resnet'; served models: cnn, faster_rcnn, vit."}
 
 
 @pytest.mark.parametrize(
@@ -255,8 +210,9 @@ def test_compressed_body_is_read(client, seven, name, compress):
 
 def test_formats_are_those_of_the_settings(small_models, seven):
     settings = Settings(models=small_models, device="cpu", formats=("PNG",))
+    jpeg = encode(Image.new("L", (9, 9)), "JPEG")
     client = TestClient(create_app(Recogniser(settings=settings)))
-    answers = [client.post("/predict", files={"image": image}) for image in (seven, JPEG)]
+    answers = [client.post("/predict", files={"image": image}) for image in (seven, jpeg)]
     assert [answer.status_code for answer in answers] == [200, 400]
 
 

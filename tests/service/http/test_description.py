@@ -77,8 +77,8 @@ def test_example_of_a_prediction_has_the_form_of_one(client, seven):
 
 
 def test_example_of_an_unknown_model_is_what_is_said(client):
-    said, example = client.post("/predict?models=resnet").json()["error"], openapi.ERRORS[404][1]
-    assert said.split(":")[0] == example.split(":")[0]
+    answer, example = client.post("/predict?models=resnet"), openapi.ERRORS[404][1]
+    assert (answer.status_code, answer.json()["error"].split(":")[0]) == (404, example.split(":")[0])
     assert set(example.removesuffix(".").partition("served models: ")[2].split(", ")) <= set(VOTERS)
 
 

@@ -119,10 +119,12 @@ def test_buckets_hold_what_is_at_most_their_bound():
     assert "quintet_request_seconds_sum" in page
 
 
-def test_workers_add_up_and_a_new_one_goes_on_where_the_one_before_it_was_killed():
-    memory = share(2)
-    if memory is None:
-        pytest.skip("this system has no memory that processes can share by memfd_create")
+@pytest.fixture
+def memory():
+    return share(2) or pytest.skip("this system has no memory that processes can share by memfd_create")
+
+
+def test_workers_add_up_and_a_new_one_goes_on_where_the_one_before_it_was_killed(memory):
     first, second = (Metrics({}, ["/a"], rows(memory, worker)) for worker in range(2))
     first.took("/a", 200, 1, 5)
     second.took("/a", 200, 1, 5)
@@ -135,10 +137,7 @@ def test_workers_add_up_and_a_new_one_goes_on_where_the_one_before_it_was_killed
         assert "quintet_requests_waiting 0.0" in page
 
 
-def test_worker_with_other_models_does_not_write_into_the_numbers_of_the_first(caplog):
-    memory = share(2)
-    if memory is None:
-        pytest.skip("this system has no memory that processes can share by memfd_create")
+def test_worker_with_other_models_does_not_write_into_the_numbers_of_the_first(memory, caplog):
     first, other = Metrics({}, ["/a"], rows(memory, 0)), Metrics({}, ["/a", "/b"], rows(memory, 1))
     other.took("/b", 200, 1, None)
     assert 'route="/b"' not in first.page()[0].decode() and 'route="/b"' in other.page()[0].decode()

@@ -164,7 +164,6 @@ WRONG = [
     ([], "The JSON of the request is wrong at 'request': Input should be a valid dictionary or instance of Infer."),
     ({"inputs": []}, "The inputs are none; this model takes one, 'images'."),
     ({"inputs": [images(), images()]}, "The inputs are 'images', 'images'; this model takes one, 'images'."),
-    ({"inputs": [images(name="x")]}, "The inputs are 'x'; this model takes one, 'images'."),
     ({"inputs": [images(datatype="FP32")]}, "Input 'images' has datatype 'FP32'; it is UINT8."),
     *(
         (
@@ -176,10 +175,8 @@ WRONG = [
     ({"inputs": [images(shape=[1_025, 1, 28, 28])]}, "There are 1025 images; the limit is 1024."),
     ({"inputs": [images(shape=[1, 1, 28, 28])]}, "Input 'images' has shape [1, 1, 28, 28], but 1568 numbers."),
     ({"inputs": [images(data=[[1], [2, 3]])]}, "The data of input 'images' must be numbers, nested evenly."),
-    ({"inputs": [images(data=["a"])]}, "The data of input 'images' must be numbers, nested evenly."),
     ({"inputs": [images(data=[0.5] * 1568)]}, "The data of input 'images' must be whole numbers from 0 to 255."),
     ({"inputs": [images(data=[256] * 1568)]}, "The data of input 'images' must be whole numbers from 0 to 255."),
-    ({"inputs": [images(data=[None] * 1568)]}, "The data of input 'images' must be whole numbers from 0 to 255."),
     (
         {"inputs": [images(parameters={"binary_data_size": 5})]},
         "Input 'images' has both 'data' and 'binary_data_size'; send one of them.",
@@ -208,30 +205,15 @@ def test_wrong_requests_get_one_sentence(client, request_, sentence):
 
 
 BODY, HEADER = binary()
-GZIP, DEFLATE, BROTLI = ({"Content-Encoding": name} for name in ("gzip", "deflate", "br"))
 UNPARSED = "The JSON of the request cannot be parsed."
 TOO_LARGE = "The upload is larger than the limit of 100,000 bytes."
 WRONG_BODIES = [
-    *((body, {}, 400, UNPARSED) for body in (b"{", b"[" * 5_000, b"\xff", b"9" * 5_000, BODY)),
+    *((body, {}, 400, UNPARSED) for body in (b"{", b"[" * 5_000, b"\xff", BODY)),
     (BODY, {JSON_LENGTH: "x"}, 400, f"The header {JSON_LENGTH} is 'x'; it must be a number of bytes."),
     (BODY, {JSON_LENGTH: "9999"}, 400, f"The header {JSON_LENGTH} is 9999, but the body has {len(BODY)} bytes."),
     (BODY + b"x", HEADER, 400, "Input 'images' has binary_data_size 1568, but 1569 bytes follow the JSON."),
-    (BODY, HEADER | GZIP, 400, "The body is not a valid gzip stream."),
-    (
-        zlib.compress(BODY)[:-9],
-        HEADER | DEFLATE,
-        400,
-        "The deflate stream in the body is cut off, or other bytes follow it.",
-    ),
-    (BODY, HEADER | BROTLI, 415, "Content-Encoding 'br' is not allowed; send gzip, deflate or none."),
     (bytes(200_000), {}, 413, TOO_LARGE),
-    (gzip.compress(bytes(1_000_000)), GZIP, 413, TOO_LARGE),
-    (
-        b'{"inputs":' + b"[" * 100_000,
-        {},
-        413,
-        "The JSON has 100000 opening brackets; the largest request needs 31944.",
-    ),
+    (b"[" * 100_000, {}, 413, "The JSON has 100000 opening brackets; the largest request needs 31944."),
 ]
 
 
@@ -249,13 +231,15 @@ def test_error_of_a_photograph_names_its_place(client):
     assert answer.json()["error"].startswith("Image 1: ")
 
 
-def test_elements_must_fill_their_tensor(client):
+@pytest.mark.parametrize(
+    "cut, old, new, sentence",
+    [
+        (1, b'_size": 6', b'_size": 5', "An element of input 'image' is longer than the rest of the body."),
+        (0, b'"shape": [1]', b'"shape": [2]', "Input 'image' has shape [2], but another number of elements."),
+    ],
+)
+def test_elements_must_fill_their_tensor(client, cut, old, new, sentence):
     body, header = photographs(b"ab")
-    cut = body[:-1].replace(b'"binary_data_size": 6', b'"binary_data_size": 5')
-    answer = client.post("/v2/models/photograph/infer", content=cut, headers=header)
-    sentence = "An element of input 'image' is longer than the rest of the body."
-    assert (answer.status_code, answer.json()) == (400, {"error": sentence})
-    more = body.replace(b'"shape": [1]', b'"shape": [2]')
-    answer = client.post("/v2/models/photograph/infer", content=more, headers=header)
-    sentence = "Input 'image' has shape [2], but another number of elements."
+    body = body[: len(body) - cut].replace(old, new)
+    answer = client.post("/v2/models/photograph/infer", content=body, headers=header)
     assert (answer.status_code, answer.json()) == (400, {"error": sentence})
