@@ -55,15 +55,16 @@ def contained(arguments, address, **variables):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", FILES)
-def test_service_starts_for_a_user_without_a_home_on_a_read_only_root(file):
+def test_service_starts_for_a_user_without_a_home_on_a_read_only_root():
     """Bug: BentoML wrote into its home, so `docker compose up` started for ever, and so did OpenShift's user ids."""
     tools = [shutil.which(name) for name in ("unshare", "findmnt", "setpriv")]
     if os.geteuid() != 0 or not all(tools):
         pytest.skip("this needs root, and unshare, findmnt and setpriv of util-linux")
+    variables, other = map(environment, FILES)
+    assert variables == other
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    with contained(command("service.bento:Quintet", port), address, QUINTET_DEVICE="cpu", **environment(file)):
+    with contained(command("service.bento:Quintet", port), address, QUINTET_DEVICE="cpu", **variables):
         seven = (REPOSITORY / "examples" / "seven.png").read_bytes()
         answer = httpx2.post(f"{address}/predict?models=cnn", files={"image": seven})
         assert (answer.status_code, answer.json()["digit"]) == (200, 7)

@@ -64,15 +64,6 @@ def test_a_typed_digit_is_read(client, digit):
     assert answer["digit"] == digit
 
 
-def test_of_several_digits_none_is_accepted_and_the_note_names_the_other_route(client):
-    picture = encode(Image.fromarray(draw("42", (200, 400))))
-    answer = client.post("/predict", files={"image": picture}).json()
-    assert (answer["digits_seen"], answer["accepted"]) == (2, False)
-    assert answer["note"] == "The image holds 2 digits; send it to /read, which reads them all."
-    page = client.post("/read", files={"image": picture}).json()
-    assert (page["text"], page["digits_seen"], page["turned"]) == ("42", 2, 0)
-
-
 # overlap: in pixels; a digit is 20 high
 @pytest.mark.parametrize("overlap, least", [(0, 0.95), (1, 0.8), (2, 0.6)])
 def test_lines_of_digits_are_read_though_they_touch(released, mnist_root, overlap, least):

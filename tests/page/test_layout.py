@@ -8,12 +8,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.conftest import REPOSITORY
-from tests.page.conftest import BAR, DESK, EXAMPLES, NETWORKS, PHONE, READ, expect_answer, expect_sentence, stroke
+from tests.page.conftest import BAR, DESK, EXAMPLES, NETWORKS, PHONE, READ, expect_answer, stroke
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("width, scheme", [(320, "light"), (360, "dark"), (768, "light")])
+@pytest.mark.parametrize("width, scheme", [(320, "light"), (768, "dark")])
 def test_nothing_is_wider_than_the_window(open_page, width, scheme):
     """The answer of POST /read is a fake."""
     page = open_page(**PHONE | {"viewport": {"width": width, "height": 740}, "color_scheme": scheme})
@@ -36,6 +36,12 @@ def test_answer_is_visible_on_a_phone_without_scrolling(open_page):
     assert 0 <= picture["y"] < answer["y"] < answer["y"] + answer["height"] <= 740
 
 
+NAME = """() => {
+    const { id, alt, textContent, firstElementChild } = document.activeElement;
+    return id || firstElementChild?.alt || textContent.trim();
+}"""
+
+
 def test_everything_works_by_keyboard(page):
     page.get_by_role("button", name="5 in chalk").focus()
     page.keyboard.press("Enter")
@@ -45,26 +51,9 @@ def test_everything_works_by_keyboard(page):
     focused = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        focused.add(
-            page.evaluate("""() => {
-            const { id, alt, textContent, firstElementChild } = document.activeElement;
-            return id || firstElementChild?.alt || textContent.trim();
-        }""")
-        )
-    wanted = {
-        "Results",
-        "HTTP interface",
-        "pad",
-        "undo",
-        "clear",
-        "file",
-        "right",
-        "Keep",
-        "curl",
-        "Python",
-        "JavaScript",
-    }
-    assert wanted | {"A 5 in chalk on a board", "tab-answer", "How it works", "History of this tab"} <= focused
+        focused.add(page.evaluate(NAME))
+    wanted = {"Results", "HTTP interface", *"pad undo clear file right Keep curl Python JavaScript tab-answer".split()}
+    assert wanted | {"A 5 in chalk on a board", "How it works", "History of this tab"} <= focused
     with page.expect_file_chooser():
         page.locator("#file").focus()
         page.keyboard.press("Enter")
@@ -119,17 +108,10 @@ def test_projector_uses_its_width_and_a_key_makes_the_text_large(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") == 1920
 
 
-def test_page_speaks_german(open_page):
-    page = open_page(**DESK | {"locale": "de-DE"})
-    page.get_by_role("button", name="7 in blue").click()
-    expect_answer(page, "7")
-    expect_sentence(page, f"Eine 7. Alle {NETWORKS} Netze sind sich einig.")
-    assert page.evaluate("document.documentElement.lang") == "de"
-
-
-def test_unknown_language_gets_english(open_page):
-    page = open_page(**DESK | {"locale": "xh"})
-    expect_sentence(page, f"A 7. All {NETWORKS} networks agree.")
+@pytest.mark.parametrize("locale, says", [("de-DE", "Alle {} Netze sind sich einig"), ("xh", "All {} networks agree")])
+def test_page_speaks_german_and_to_others_english(open_page, locale, says):
+    page = open_page(**DESK | {"locale": locale})
+    expect(page.locator("#answer[aria-busy=false] #sentence")).to_contain_text(says.format(NETWORKS))
 
 
 LANGUAGES = REPOSITORY / "service" / "page" / "languages"
@@ -188,8 +170,7 @@ def findings(page):
     return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("form", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("form, scheme", [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
 def test_axe_finds_nothing(open_page, form, scheme):
     page = open_page(**form | {"color_scheme": scheme})
     expect_answer(page, "7")  # while the example is being read, the sentence is pale
@@ -235,12 +216,6 @@ def test_nothing_moves_if_the_user_prefers_reduced_motion(open_page):
     assert page.evaluate(MOVING) == 0
     page.emulate_media(reduced_motion="no-preference")
     assert page.evaluate(MOVING) > 0
-
-
-def test_axe_finds_nothing_in_docs_except_in_swagger_ui(open_page):
-    page = open_page("/docs", **DESK | {"color_scheme": "light"})
-    expect(page.locator(".opblock").first).to_be_visible()
-    assert {rule for rule, _ in findings(page)} <= {"heading-order", "nested-interactive", "region"}
 
 
 def test_docs_need_no_other_host_and_can_send_requests(open_page):

@@ -93,20 +93,21 @@ def test_answer_of_a_proxy_gets_a_sentence(page, answer):
     expect_sentence(page, "The service answered 502, and not in its own words.")
 
 
-@pytest.mark.parametrize("status", [400, 408, 413, 415, 422, 429, 500, 503, 504])
-@pytest.mark.parametrize("source", ["drawing", "file"])
-def test_error_of_each_status_is_shown_in_the_language_of_the_page(open_page, status, source):
+@pytest.mark.parametrize("source, status", [("drawing", 503), ("file", 413)])
+def test_error_is_shown_in_the_language_of_the_page(open_page, status, source):
     """The answers are fakes."""
     page = open_page(**DESK | {"locale": "de-DE"})
     expect_answer(page, "7")
+    assert page.evaluate("document.documentElement.lang") == "de"
     page.route("**/predict*", lambda route: route.fulfill(status=status, json={"error": ERRORS[status][1]}))
     page.route("**/read*", lambda route: route.fulfill(status=status, json={"error": ERRORS[status][1]}))
     if source == "drawing":
         stroke(page, SEVEN)
     else:
         page.set_input_files("#file", EXAMPLES / "five.png")
-    words = json.loads((REPOSITORY / "service/page/languages/de.json").read_text())[f"status.{status}"]
-    expect_sentence(page, words.replace("{error}", ERRORS[status][1]))
+    words = json.loads((REPOSITORY / "service/page/languages/de.json").read_text())
+    assert {f"status.{other}" for other in (400, 408, 413, 415, 422, 429, 500, 503, 504)} <= set(words)
+    expect_sentence(page, words[f"status.{status}"].replace("{error}", ERRORS[status][1]))
     expect(page.locator("#votes b")).to_have_text(["–"] * NETWORKS)
     expect(page.locator("#text")).to_have_text("")
     expect(page.locator("#shares")).to_have_text("")

@@ -9,7 +9,6 @@ import sys
 import pytest
 from PIL import Image
 
-from service import __version__
 from service.cli import WORKSHOP, main
 from service.settings import Settings
 from tests.conftest import ANSWER, REPOSITORY, TEXT, draw, encode
@@ -40,12 +39,6 @@ def test_help_names_every_command(capsys):
     names = ["serve", "predict", "read", "batch", "settings", *WORKSHOP]
     found = [line.split()[0] for line in said.splitlines() if line.startswith("    ") and line.strip()]
     assert ended.value.code == 0 and [name for name in names if name not in found] == []
-
-
-def test_version_is_that_of_the_package(capsys):
-    with pytest.raises(SystemExit):
-        main(["--version"])
-    assert capsys.readouterr().out == f"quintet {__version__}\n"
 
 
 def test_names_and_help_load_nothing_heavy():

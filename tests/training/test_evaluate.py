@@ -12,7 +12,6 @@ from service.inference.consensus import load_consensus
 from tests.conftest import VOTERS
 from training import evaluate, networks
 from training import release as releasing
-from training.command import command
 from training.data import mnist
 from training.digits import predict
 from training.measure.evaluation import MEASURED, PROBABILITIES, completed, in_8_bits, release
@@ -21,13 +20,20 @@ from training.report import weak
 from training.task import Data
 
 
-def test_evaluation_of_named_artefacts_writes_nothing(models, small_mnist, small_writers, tmp_path, capsys):
+def test_evaluation_of_named_artefacts_and_a_folder_of_images_writes_nothing(
+    models, small_mnist, small_writers, tmp_path, capsys
+):
+    images, labels = mnist.load("test", small_mnist)
+    for number, (image, label) in enumerate(zip(images[:20, 0].numpy(), labels.tolist(), strict=False)):
+        (tmp_path / "own" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "own" / str(label) / f"{number}.png")
     before = {path: path.read_bytes() for path in models.rglob("*.onnx")}
     where = ["--models", str(models), "--data", str(small_mnist), "--writers", str(small_writers)]
-    arguments = ["cnn", *where, "--results", str(tmp_path / "results")]
-    evaluate.main(arguments)
-    printed = capsys.readouterr().out
-    assert set(json.loads(printed.splitlines()[-1])) == {"cnn", "consensus"}
+    evaluate.main(["cnn", *where, "--results", str(tmp_path / "results"), "--images", str(tmp_path / "own")])
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads(lines[-1])
+    assert set(found) == {"cnn", "consensus"} and found["cnn"]["images"]["digits"] == 20
+    assert any(line.startswith("|cnn|20|") for line in lines)
     assert {path: path.read_bytes() for path in models.rglob("*.onnx")} == before
     assert not (tmp_path / "results").exists()
 
@@ -116,32 +122,6 @@ def test_other_writers_are_measured_by_set_with_intervals(evaluated):
 def test_mnist_is_measured_without_the_other_writers(models, small_mnist, tmp_path):
     found, _ = measure(["cnn"], models, Data(root=small_mnist, writers=tmp_path))
     assert set(found["cnn"]["sets"]) == {"validation", "test", "load_digits", "several"}
-
-
-def test_a_folder_of_images_is_measured_too(models, small_mnist, small_writers, tmp_path, capsys):
-    images, labels = mnist.load("test", small_mnist)
-    for i in range(20):
-        target = tmp_path / str(int(labels[i]))
-        target.mkdir(exist_ok=True)
-        Image.fromarray(images[i, 0].numpy()).save(target / f"{i}.png")
-    where = ["--models", str(models), "--data", str(small_mnist), "--writers", str(small_writers)]
-    evaluate.main(["cnn", *where, "--images", str(tmp_path)])
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("|cnn|20|") for line in lines)
-    assert json.loads(lines[-1])["cnn"]["images"]["digits"] == 20
-
-
-def test_a_folder_without_labels_is_refused(models, small_mnist, tmp_path):
-    with pytest.raises(SystemExit) as error:
-        evaluate.main(["cnn", "--models", str(models), "--data", str(small_mnist), "--images", str(tmp_path)])
-    assert error.value.code == f"{str(tmp_path)!r} holds neither an index.csv nor folders named 0 to 9."
-
-
-def test_no_artefact_gives_one_sentence(tmp_path):
-    with pytest.raises(SystemExit) as error:
-        evaluate.main(["--models", str(tmp_path)])
-    sentence = f"holds no artefact of a network that names digits; create one with: {command('quintet export NAME')}"
-    assert error.value.code == f"{tmp_path} {sentence}"
 
 
 def test_the_network_is_digit_refuses_beside_confidence(models, small_mnist, small_writers, tmp_path):

@@ -153,11 +153,6 @@ def test_disagreement_with_pytorch_is_refused(models, small_mnist):
         another.check(models / "vit.onnx")
 
 
-def test_untrained_network_gets_the_command_that_trains_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="averaged.pt is missing; create it with: .*quintet train cnn$"):
-        export("cnn", tmp_path, tmp_path, Data())
-
-
 def test_failed_export_leaves_the_old_file(models, runs, small_mnist, monkeypatch):
     before = (models / "cnn.onnx").read_bytes()
 

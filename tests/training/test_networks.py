@@ -139,19 +139,14 @@ def imagenet(folder):
     return path
 
 
-def test_fine_tuning_starts_from_the_weights_of_a_file(tmp_path):
-    network = networks.load("alexnet").Network()
-    assert initialise(network, "alexnet", str(imagenet(tmp_path))) == "alexnet_imagenet_features"
-    convolutions = [m for m in network.features if isinstance(m, torch.nn.Conv2d)]
-    assert len(convolutions) == 5 and all((m.weight == 0.5).all() and (m.bias == 0.5).all() for m in convolutions)
-
-
-def test_imagenet_weights_are_read_from_imagenet_root_if_they_are_there(tmp_path, monkeypatch):
-    imagenet(tmp_path)
+def test_fine_tuning_starts_from_the_weights_of_a_file_or_of_imagenet_root(tmp_path, monkeypatch):
+    path = imagenet(tmp_path)
     monkeypatch.setenv("IMAGENET_ROOT", str(tmp_path))
-    network = networks.load("alexnet").Network()
-    assert initialise(network, "alexnet", "imagenet") == "ImageNet"
-    assert (network.features[0].weight == 0.5).all()
+    for weights, name in ((str(path), "alexnet_imagenet_features"), ("imagenet", "ImageNet")):
+        network = networks.load("alexnet").Network()
+        assert initialise(network, "alexnet", weights) == name
+        convolutions = [m for m in network.features if isinstance(m, torch.nn.Conv2d)]
+        assert len(convolutions) == 5 and all((m.weight == 0.5).all() and (m.bias == 0.5).all() for m in convolutions)
 
 
 def test_weights_that_cannot_be_downloaded_give_one_sentence(tmp_path, monkeypatch):

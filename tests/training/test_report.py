@@ -30,21 +30,24 @@ def written(evaluated, runs, small_mnist, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def recorded(written):
+    return Recorded(written / "models", written / "results")
+
+
 def test_report_and_pictures_are_written(written):
     assert {path.name for path in (written / "results").glob("*.png")} == PICTURES | {"misread.png", "watched.png"}
     text = (written / "docs" / "results.md").read_text()
     assert "None" not in text and "nan" not in text and text.startswith("Before.\n") and text.endswith("After.\n")
 
 
-def test_readme_gets_the_short_table_and_keeps_the_rest(written):
-    recorded = Recorded(written / "models", written / "results")
+def test_readme_gets_the_short_table_and_keeps_the_rest(written, recorded):
     expected = f"Before.\n<!-- summary -->\n{summary(recorded)}<!-- /summary -->\nBetween.\n"
     assert (written / "README.md").read_text().startswith(expected)
     assert comparison(recorded) in (written / "docs" / "results.md").read_text()
 
 
-def test_figures_are_those_recorded(written):
-    recorded = Recorded(written / "models", written / "results")
+def test_figures_are_those_recorded(recorded):
     (line,) = [line for line in comparison(recorded).splitlines() if line.startswith("|`cnn`")]
     says = recorded.metadata["cnn"]
     assert f"|{says['test_accuracy']:.2%}|{says['test_macro_f1']:.4f}|" in line
@@ -52,8 +55,7 @@ def test_figures_are_those_recorded(written):
     assert "10.00%" in comparison(recorded).splitlines()[-1]  # ones among the hundred typed digits
 
 
-def test_other_peoples_digits_have_n_writers_and_intervals(written):
-    recorded = Recorded(written / "models", written / "results")
+def test_other_peoples_digits_have_n_writers_and_intervals(recorded):
     (line,) = [line for line in digits(recorded).splitlines() if line.startswith("|UNIPEN|")]
     part = recorded.measured["consensus"]["sets"]["unipen"]
     low, high = part["right"]["interval"]
@@ -62,8 +64,7 @@ def test_other_peoples_digits_have_n_writers_and_intervals(written):
     assert "two alphabets that no recipe trains on" in nondigits(recorded)
 
 
-def test_each_released_network_says_how_it_was_trained(written):
-    recorded = Recorded(written / "models", written / "results")
+def test_each_released_network_says_how_it_was_trained(recorded):
     rows = trainings(recorded).splitlines()[2:]
     assert [row.split("|")[1] for row in rows] == VOTERS
     assert all(f"|{run['commit'][:7]}" in row for row, run in zip(rows, recorded.runs, strict=True))

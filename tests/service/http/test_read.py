@@ -36,27 +36,11 @@ def test_reading_gives_the_text_and_each_digit(client):
     assert 0 < right < left < 400 and 80 < bottom - top < 140
 
 
-def test_lines_of_a_page_are_lines_of_the_text(client):
-    page = np.concatenate([draw("3"), draw("3")])
-    assert client.post("/read?models=vit", files={"image": encode(Image.fromarray(page))}).json()["text"] == "1\n1"
-
-
 def test_boxes_of_a_large_photograph_are_in_its_own_pixels(client):
     page = np.full((2400, 3000), 255, np.uint8)
     page[1000:1600, 2000:2600] = draw("3", (600, 600), 15, 36)
     (digit,) = client.post("/read", files={"image": encode(Image.fromarray(page))}).json()["digits"]
     assert np.abs(np.array(digit["box"])[[1, 3]].mean() - 1300) < 60 and 2100 < digit["box"][0] < 2300
-
-
-def test_ink_as_bright_as_its_paper_is_found_by_its_colour(client):
-    light = np.linspace(205, 175, 200)[:, None, None] * np.ones((1, 200, 3))
-    ink = draw("3")[..., None] < 128
-    picture = Image.fromarray(np.uint8(np.where(ink, light * (1.24, 1.02, 0.2), light)))
-    answers = [client.post(f"/{route}", files={"image": encode(picture, "JPEG")}) for route in ("predict", "read")]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    (digit,) = answers[1].json()["digits"]
-    rows, columns = (np.flatnonzero(ink.any(axes)) for axes in ((1, 2), (0, 2)))
-    assert digit["box"] == pytest.approx([columns[0], rows[0], columns[-1], rows[-1]], abs=6)
 
 
 @pytest.mark.parametrize("route", ["/read", "/read?models=resnet"])

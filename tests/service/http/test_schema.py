@@ -7,7 +7,7 @@ import pytest
 import schemathesis
 from schemathesis import GenerationMode
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 40))  # of each operation and mode
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 15))  # of each operation and mode
 
 
 def takes_input(operation):

@@ -104,6 +104,7 @@ FRAME = PROGRESSIVE.index(b"\xff\xc2") + 5
         (claiming(WEBP, 26, 4_100, 4_000), "4100 x 4000 {}for a WebP is 16000000"),  # one of 16 million took 260 MB
         (claiming(PROGRESSIVE, FRAME, 9_300, 9_200), "9200 x 9300 {}for a progressive JPEG is 85333333"),
     ],
+    ids=["PNG", "coloured PNG", "WebP", "progressive JPEG"],
 )
 def test_more_pixels_than_fit_into_memory_are_refused(data, says, no_decoder):
     with pytest.raises(ImageTooLarge) as error:
@@ -116,14 +117,11 @@ def test_more_pixels_than_fit_into_memory_are_refused(data, says, no_decoder):
     [
         JPEG[:2] + 200_000 * b"\xff\xe1\0\2" + JPEG[2:],
         JPEG[:20] + 20_000 * b"\0" + JPEG[2:],
-        JPEG[:2] + 20_000 * b"\xff" + JPEG[2:],
-        JPEG[:2] + 20_000 * b"\xff\xd0" + JPEG[2:],
         JPEG[:2] + 20 * (b"\xff\xed\xff\xff" + 65_533 * b"8") + JPEG[2:],
         JPEG[:2] + 20 * (b"\xff\xdb\xff\xff" + 65_533 * b"\0") + JPEG[2:],
         JPEG[:2] + b"\xff\xd8" + 20_000 * b"\xff\xe1\0\2" + JPEG[2:],  # a start within, which has no length
         png(PNG_HEADER, [(b"iCCP", b"a\0\0")] * 3_000 + [PNG_PIXELS]),
         png(PNG_HEADER, [PNG_PIXELS] + [(b"gAMA", bytes(4))] * 2_000),
-        png(PNG_HEADER, [(b"prVt", b"")] * 2_000 + [PNG_PIXELS]),
         png(PNG_HEADER, [(b"IDAT", b"")] * (MOST_BLOCKS + 1)),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_jpeg_that_lacks_nothing_but_its_end_is_read(options, missing):
     assert (grey(data[:-missing]) == grey(data)).all()
 
 
-@pytest.mark.parametrize("share", [0.6, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("share", [0.6, 0.99])
 @pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
 def test_a_jpeg_that_lacks_pixels_is_refused(options, share):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8).repeat(8, 0).repeat(8, 1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from service.picture.framing import frame
-from training.data import doodles, omniglot, optdigits, uji, unipen, writers
+from training.data import doodles, drawings, glyphs, omniglot, optdigits, uji, unipen, writers
 from training.data.batches import LOAD, Batches, counts
 from training.data.lookalikes import OMNIGLOT, UNIPEN
 from training.data.strokes import MARGIN, SIDE, Strokes, draw
@@ -14,21 +14,24 @@ from training.recipe import NONE, Sources
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", LOAD)
-def test_every_source_draws_images_of_every_split(small_writers, name):
-    for split in writers.SPLITS:
-        source = LOAD[name](split, small_writers)
+FOREIGN = drawings.symbols, drawings.doodles, drawings.gestures, glyphs.typed, glyphs.letters, glyphs.doodles
+ANONYMOUS = LOAD["optdigits"], LOAD["doodles"]  # whose writers have no numbers
+
+
+@pytest.mark.parametrize("load", [*LOAD.values(), *FOREIGN])
+def test_every_source_draws_images_of_every_split_and_no_writer_is_in_two(small_writers, load):
+    found = {split: load(split, small_writers) for split in writers.SPLITS}
+    for source in found.values():
         images = source.draw(np.arange(len(source)), np.random.default_rng(0))
         assert images.shape == (len(source), 28, 28) and images.dtype == np.uint8
         assert len(source) == len(source.labels) == len(source.kinds) == len(source.writers) > 0
         assert (images.max((1, 2)) > 200).all()
-
-
-@pytest.mark.parametrize("name", ["unipen", "uji", "letters", "omniglot"])
-def test_no_writer_is_in_two_splits(small_writers, name):
-    seen = [set(LOAD[name](split, small_writers).writers.tolist()) for split in writers.SPLITS]
-    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
-    assert len(set().union(*seen)) == sum(map(len, seen)) > 0
+        assert load not in FOREIGN or (source.labels == NONE).all()
+    if load not in ANONYMOUS:
+        seen = [set(source.writers.tolist()) for source in found.values()]
+        assert len(set().union(*seen)) == sum(map(len, seen)) > 0
+    if load in FOREIGN:
+        assert len(found["train"]) > 0.6 * sum(map(len, found.values()))
 
 
 def test_a_writer_is_in_the_same_split_with_digits_and_letters(small_writers):
@@ -60,6 +63,23 @@ def test_lookalikes_and_unseen_kinds_are_never_trained_on(small_writers):
     assert set(characters.kinds) == {"Greek/1", "Tagalog/1", "Tagalog/2"}
     assert set(alphabets.kinds) == {"Balinese/1", "Balinese/2"}
     assert not UNIPEN & unipen.UNSEEN and {"Greek/15", "Latin/12"} <= OMNIGLOT
+
+
+def test_lookalikes_are_nowhere_and_kinds_that_are_held_out_only_among_the_unseen(small_writers):
+    kinds = {name: set(getattr(drawings, name)("train", small_writers).kinds) for name in ("symbols", "doodles")}
+    # A theta is a 0. A soft sign looks like a 6, but is to be refused.
+    assert kinds["symbols"] == {"latex2e:alpha", "upgreek:upalpha", "marvosym:Heart", "tipa:textsoftsign"}
+    assert kinds["doodles"] == {"cat", "smiley face"}
+    assert set(drawings.gestures("train", small_writers).kinds) == {"arrow"}
+    assert set(drawings.unseen_symbols(small_writers).kinds) == {"latex2e:hash"}
+    assert set(drawings.unseen_doodles(small_writers).kinds) == {"tiger"}
+    assert set(drawings.unseen_gestures(small_writers).kinds) == {"pigtail"}
+
+
+def test_unseen_typefaces_and_signs_are_typed_only_among_the_unseen(small_writers):
+    assert set(glyphs.typed("train", small_writers).kinds) == {"A", "?"}
+    unseen = glyphs.unseen_typed(small_writers)
+    assert set(unseen.kinds) == {"A", "?", "#"} and len(unseen) == 75 + 25
 
 
 def test_slashed_zeros_are_those_in_two_strokes(small_writers):
