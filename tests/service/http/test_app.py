@@ -210,7 +210,7 @@ def test_compressed_body_is_read(client, seven, name, compress):
 
 def test_formats_are_those_of_the_settings(small_models, seven):
     settings = Settings(models=small_models, device="cpu", formats=("PNG",))
-    jpeg = encode(Image.new("L", (9, 9)), "JPEG")
+    jpeg = encode(Image.fromarray(draw("7")), "JPEG")
     client = TestClient(create_app(Recogniser(settings=settings)))
     answers = [client.post("/predict", files={"image": image}) for image in (seven, jpeg)]
     assert [answer.status_code for answer in answers] == [200, 400]
