@@ -1,5 +1,6 @@
 """deploy/ without a cluster: against Kubernetes' schemas, and against the service that it describes."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -24,6 +25,11 @@ CUSTOM = {"InferenceService", "PrometheusRule", "ServiceMonitor"}  # whose schem
 
 def manifests(kind):
     return [one for path in MANIFESTS for one in yaml.safe_load_all(path.read_text()) if one["kind"] == kind]
+
+
+def rules():
+    (rule,) = manifests("PrometheusRule")
+    return rule["spec"]
 
 
 def asked():
@@ -109,3 +115,20 @@ def test_everything_selects_the_pods_of_the_deployment():
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     adapter = yaml.safe_load((MONITORING / "adapter.yaml").read_text())["rules"]["custom"][0]
     assert scaler["spec"]["metrics"][0]["pods"]["metric"]["name"] == adapter["name"]["as"]
+
+
+def test_the_dashboard_has_variables_for_instance_and_route():
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    names = {variable["name"] for variable in dashboard["templating"]["list"]}
+    assert names == {"datasource", "instance", "route"}
+    for panel in dashboard["panels"]:
+        assert all("$instance" in target["expr"] for target in panel["targets"]), panel["title"]
+
+
+def test_alerts_are_rules_of_prometheus(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed; Debian has it in the package prometheus")
+    path: Path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump(rules()))
+    subprocess.run([promtool, "check", "rules", str(path)], check=True)

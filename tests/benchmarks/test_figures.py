@@ -2,11 +2,16 @@
 
 import importlib
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import cv2
+import numpy as np
 import pytest
 
-from benchmarks import NAMES, gpu, http, offline, pictures
+from benchmarks import NAMES, corruptions, gpu, http, offline, photographs, pictures
 from benchmarks.records import PAGE, RESULTS
+from benchmarks.servers import load, request
 
 TABLES = {
     name: table
@@ -24,6 +29,37 @@ def test_page_shows_what_was_recorded(name):
     assert f"<!-- {name} -->\n{table.strip()}\n<!-- /{name} -->" in PAGE.read_text()
 
 
+@pytest.fixture
+def server():
+    """A server that answers every third request with 503, and its port and the paths that it was asked for."""
+    paths: list[str] = []
+
+    class Moody(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            paths.append(self.path)
+            self.send_response(503 if len(paths) % 3 == 0 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Moody) as moody:
+        threading.Thread(target=moody.serve_forever, daemon=True).start()
+        yield moody.server_port, paths
+        moody.shutdown()
+
+
+def test_refusals_are_counted_and_are_no_answers(server):
+    port, paths = server
+    found = load(port, [request(path, b"picture") for path in ("/a", "/b", "/c", "/d")], connections=2, seconds=0.5)
+    assert set(found["statuses"]) == {200, 503} and sum(found["statuses"].values()) <= found["answers"] == len(paths)
+    assert len(found["milliseconds"]) == found["statuses"][200] and min(found["milliseconds"]) > 0
+
+
 def test_service_is_held_against_each_server_of_the_same_round():
     def row(turn, server, speed):
         case = {"round": turn, "server": server, "models": "cnn", "connections": 16}
@@ -33,6 +69,26 @@ def test_service_is_held_against_each_server_of_the_same_round():
     floor, service = http.summary(rows)
     assert floor["service_ratio"] == [pytest.approx(0.85), 0.8, 0.9] and service["service_ratio"] == [1, 1, 1]
     assert http.summary(rows[:1])[0]["service_ratio"] is None
+
+
+@pytest.mark.parametrize("digits", [1, photographs.NUMBER])
+@pytest.mark.parametrize("hardship", photographs.HARDSHIPS[:-7])  # the last lie around what is written, or cut it out
+def test_photograph_shows_its_digits(hardship, digits):
+    images = np.zeros((digits, 28, 28), np.uint8)
+    images[:, 4:24, 12:16] = 255
+    blank, page = (hardship(seen, np.random.default_rng(0)) for seen in (np.zeros_like(images), images))
+    ink = np.uint8(np.abs(page - blank).max(2) > 10)
+    assert page.shape == (*photographs.SIZE, 3) and 0.001 < ink.mean() < 0.2
+    assert cv2.connectedComponents(cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((3, 3))))[0] - 1 == digits
+
+
+@pytest.mark.parametrize("corruption", corruptions.CORRUPTIONS)
+def test_a_corruption_changes_the_image_and_not_its_form(corruption):
+    image = np.zeros((28, 28), np.uint8)
+    image[4:24, 11:17] = 230
+    (made,) = corruptions.corrupted(image[None], corruption, seed=3)
+    assert made.shape == (28, 28) and made.dtype == np.uint8
+    assert (made == image).all() == (corruption is corruptions.identity)
 
 
 def test_exact_pictures_and_wrong_characters_are_counted():

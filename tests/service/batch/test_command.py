@@ -21,6 +21,7 @@ from tests.conftest import REPOSITORY, draw, encode
 START = 600  # seconds that the first row may take on a busy machine
 
 
+LONG = pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="takes Ray minutes: LONG_TESTS=1 runs it")
 RAY = (
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: extra `batch`"),
@@ -84,8 +85,13 @@ def test_each_image_gets_one_row_and_a_second_call_adds_those_of_new_images(engi
         *("path", "digit", "confidence", "accepted", "reason", "agreement"),
         *("cnn", "faster_rcnn", "vit", "error"),
     ]
-    said = [found["5.png"][name] for name in ("digit", "accepted", "reason", "vit", "error")]
-    assert said == [7, True, None, 1, None]
+    assert [found["5.png"][name] for name in ("digit", "accepted", "reason", "vit", "error")] == [
+        7,
+        True,
+        None,
+        1,
+        None,
+    ]
     for name in ("text.png", "cut.png"):
         assert found[name]["digit"] is None and found[name]["error"].endswith(".")
     assert (found["%FF.png"]["digit"], found["z.png"]["error"]) == (7, "The file cannot be read: it is a pipe.")
@@ -160,26 +166,69 @@ def test_a_fault_with_one_image_costs_one_row(batch, scans, tmp_path, monkeypatc
     assert (errors[str(scans / "3.png")], errors[str(scans / "4.png")]) == (fault, None)
 
 
+def many(folder, count):
+    """A folder of `count` images of digits, and one file that is not an image."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
+    (folder / "00500.png").write_bytes(b"no image")
+
+
+def wait_for_rows(process, out):
+    """Wait until there is a file of rows, while the run goes on."""
+    deadline = time.monotonic() + START
+    while not list(out.glob("[!_]*")):
+        assert process.poll() is None, "the run ended before its first rows"
+        assert time.monotonic() < deadline, f"no row after {START} s"
+        time.sleep(0.01)  # the poll's interval
+
+
+def assert_whole(scans, out, count):
+    """Check that each image has one row, and that the file which is not an image has an error."""
+    found = rows(out)
+    assert [row["path"] for row in found] == [str(scans / f"{number:05}.png") for number in range(count)]
+    assert [row["path"] for row in found if row["error"]] == [str(scans / "00500.png")]
+
+
 @pytest.mark.slow
-def test_a_killed_run_continues_without_losing_or_repeating_a_row(environment, tmp_path):
+@pytest.mark.parametrize("engine", ["plain", pytest.param("ray", marks=[LONG, *RAY])])
+def test_a_killed_run_continues_without_losing_or_repeating_a_row(engine, environment, tmp_path):
     """The whole process group gets SIGKILL after the first rows are written."""
     scans, out, count = tmp_path / "scans", tmp_path / "out", 1_200
-    scans.mkdir()
-    for number in range(count):
-        (scans / f"{number:05}.png").write_bytes(encode(Image.fromarray(draw(str(number % 10), (60, 60), 1.5, 3))))
-    (scans / "00500.png").write_bytes(b"no image")
-    run = [sys.executable, "-m", "service", "batch", str(scans), "--out", str(out), "--engine", "plain"]
+    many(scans, count)
+    run = [sys.executable, "-m", "service", "batch", str(scans), "--out", str(out), "--engine", engine]
     process = subprocess.Popen(run, cwd=REPOSITORY, env=environment, start_new_session=True)
     try:
-        deadline = time.monotonic() + START
-        while not list(out.glob("[!_]*")):
-            assert process.poll() is None, "the run ended before its first rows"
-            assert time.monotonic() < deadline, f"no row after {START} s"
-            time.sleep(0.01)  # the poll's interval
+        wait_for_rows(process, out)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run(run, cwd=REPOSITORY, env=environment, check=True)
-    found = rows(out)
-    assert [row["path"] for row in found] == [str(scans / f"{number:05}.png") for number in range(count)]
-    assert [row["path"] for row in found if row["error"]] == [str(scans / "00500.png")]
+    assert_whole(scans, out, count)
+
+
+@LONG
+@pytest.mark.parametrize("engine", [pytest.param("ray", marks=RAY)])
+def test_a_run_on_a_cluster_survives_the_death_of_a_node(engine, environment, tmp_path):
+    """Two nodes on this machine have an actor each; the second node is killed after the first rows are written."""
+    from ray.cluster_utils import Cluster
+
+    scans, out, count = tmp_path / "scans", tmp_path / "out", 1_200
+    many(scans, count)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 5, "include_dashboard": False})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        run = [sys.executable, "-m", "service", "batch", str(scans), "--out", str(out), "--engine", engine]
+        run += ["--workers", "2", "--address", cluster.address]
+        process = subprocess.Popen(run, cwd=REPOSITORY, env=environment)
+        try:
+            wait_for_rows(process, out)
+            cluster.remove_node(second, allow_graceful=False)
+            assert process.wait(START) == 0
+        finally:
+            process.kill()
+            process.wait()
+    finally:
+        cluster.shutdown()
+    assert_whole(scans, out, count)
