@@ -45,9 +45,9 @@ class Recorded:
         return found[0]["latency_p50_ms"] if found else None
 
 
-def read_runs(results: Path) -> dict[str, dict[str, Any]]:
-    """The recorded trainings by the network's name; none if nothing is recorded."""
-    return {run["name"]: run for run in _read(results / RUNS) or []}
+def read_runs(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """The recorded trainings by the network's name and the seed; none if nothing is recorded."""
+    return {(run["name"], run["seed"]): run for run in _read(results / RUNS) or []}
 
 
 def _read(path: Path) -> Any:

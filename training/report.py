@@ -8,8 +8,11 @@ them is written here.
 
 import argparse
 import json
+import statistics
 import sys
 import textwrap
+from collections.abc import Iterator
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +50,13 @@ SUMMARY = ["model", "parameters", "test accuracy", "macro F1", "training", "late
 
 
 def record_runs(runs: Path, results: Path) -> None:
-    """Write into results/runs.json settings, hardware, commit and the figures of each epoch of the networks in `runs`.
+    """Write into results/runs.json settings, hardware, commit and each epoch's figures of the networks in `runs`.
 
-    What it says of other networks stays, as long as they have a file. Raises FileNotFoundError if `runs` holds no run.
+    Further seeds are in runs/seed1/ and so on. What results/runs.json says of other trainings stays, as long as their
+    network has a file. Raises FileNotFoundError if `runs` holds no run.
     """
-    if not any(runs.glob(f"*/{METRICS}")):
+    folders = [runs, *sorted(runs.glob("seed*"))]
+    if not any(folder.glob(f"*/{METRICS}") for folder in folders):
         raise FileNotFoundError(f"{str(runs)!r} holds no run; start one with: {command('quintet train NAME')}")
 
     import torch  # takes seconds
@@ -59,17 +64,18 @@ def record_runs(runs: Path, results: Path) -> None:
     from training import networks
 
     recorded, names = read_runs(results), networks.voters()
-    for name in names:
-        metrics = read_metrics(runs / name)
+    for folder, name in product(folders, names):
+        metrics = read_metrics(folder / name)
         if not metrics:
             continue
-        trained = torch.load(runs / name / WEIGHTS, map_location="cpu", weights_only=True)
+        trained = torch.load(folder / name / WEIGHTS, map_location="cpu", weights_only=True)
         about = {key: trained[key] for key in ("initial_weights", "hardware", "torch", "commit")}
         seconds = duration(metrics, trained.get("seconds_before", 0.0))
-        recorded[name] = trained["settings"] | about | {"seconds": seconds, "metrics": metrics}
+        key = name, trained["settings"]["seed"]
+        recorded[key] = trained["settings"] | about | {"seconds": seconds, "metrics": metrics}
     results.mkdir(parents=True, exist_ok=True)
     # One line per run, so that a diff shows the runs that changed.
-    lines = ",\n".join(json.dumps(recorded[name]) for name in names if name in recorded)
+    lines = ",\n".join(json.dumps(recorded[key]) for key in sorted(recorded) if key[0] in names)
     (results / RUNS).write_text(f"[\n{lines}\n]\n")
 
 
@@ -241,7 +247,7 @@ def detection(recorded: Recorded) -> str:
 
 
 def trainings(recorded: Recorded) -> str:
-    """The training of each released network, one row each."""
+    """The trainings of each network, one row each, and the mean of those with several seeds."""
     head = ["network", "from", "seed", "epochs", "MNIST validation", "minutes", "commit"]
     rows = []
     for run in recorded.runs:
@@ -257,7 +263,17 @@ def trainings(recorded: Recorded) -> str:
                 run["commit"][:7] + "+" * run["commit"].endswith("+"),  # with a "+", files had changed since
             ]
         )
-    return table_of(head, rows)
+    return "\n".join([table_of(head, rows), *_means(recorded)])
+
+
+def _means(recorded: Recorded) -> Iterator[str]:
+    """A sentence for each network that was trained with several seeds."""
+    for name, runs in groupby(recorded.runs, key=lambda run: run["name"]):
+        found = [run["metrics"][-1]["validation"]["mnist"]["accuracy"] for run in runs]
+        if len(found) > 1:
+            mean, deviation = statistics.mean(found), statistics.stdev(found)
+            seed = recorded.metadata[name]["seed"]
+            yield f"`{name}`, {len(found)} seeds: {mean:.2%}, deviation {deviation:.2%}. Seed {seed} is released."
 
 
 def of_all_models(recorded: Recorded) -> str:
@@ -291,7 +307,8 @@ def write(models: Path, results: Path, root: Path | None = None, folder: Path = 
     from training.data import mnist
 
     images, labels = (tensor.numpy() for tensor in mnist.load("test", root))
-    plots.curves(recorded.runs, results / "curves.png")
+    released = [run for run in recorded.runs if run["seed"] == recorded.metadata[run["name"]]["seed"]]
+    plots.curves(released, results / "curves.png")
     plots.confusions(recorded, results / "confusion.png")
     plots.hardest(recorded, images, results / "hardest.png")
     plots.latencies(recorded, results / "latency.png")

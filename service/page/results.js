@@ -203,8 +203,11 @@ function curves(names, runs, metadata) {
     }
     return element("figure", {}, element("figcaption", { textContent: titleOf(name) }), drawn.svg);
   });
-  section("curves", t("results.curves-how"), element("div", { className: "plots" }, ...figures), watched(runs.filter(({ metrics }) => metrics[0].watched)));
+  section("curves", t("results.curves-how"), element("div", { className: "plots" }, ...figures), watched(firstOfEach(runs.filter(({ metrics }) => metrics[0].watched))));
 }
+
+/** The first run of each network. */
+const firstOfEach = (runs) => runs.filter(({ name }, i) => runs.findIndex((run) => run.name === name) === i);
 
 /** A slider over the epochs, and which of the images kept from training each run read right by then. */
 function watched(runs) {

@@ -1,7 +1,9 @@
 import json
 import shutil
+from copy import copy
 
 import pytest
+import torch
 
 from tests.conftest import VOTERS
 from training.records import Recorded, fill
@@ -16,8 +18,8 @@ def written(evaluated, runs, small_mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     shutil.copytree(evaluated[0], folder / "models")
     results = folder / "results"
-    for copy in (results, results / "mnist_alone"):
-        shutil.copytree(evaluated[0].parent / "results", copy)
+    for target in (results, results / "mnist_alone"):
+        shutil.copytree(evaluated[0].parent / "results", target)
     record_runs(runs, results)
     rows = [{"model": name, "batch": 1, "latency_p50_ms": 1.5} for name in (*VOTERS, "all")]
     setting = {"calls": 100, "device": "cpu", "threads": 2, "hardware": "a processor", "onnxruntime": "1.31.1"}
@@ -82,6 +84,21 @@ def test_a_new_run_keeps_the_record_of_the_others_but_not_of_a_network_without_a
     now = json.loads((tmp_path / "runs.json").read_text())
     assert [run["name"] for run in now] == VOTERS
     assert [run["name"] for run in now if run["seconds"] >= 0] == ["cnn"]
+
+
+def test_runs_with_other_seeds_are_recorded_beside_the_first_with_their_mean(recorded, runs, tmp_path):
+    shutil.copytree(runs / "cnn", tmp_path / "runs" / "seed1" / "cnn")
+    weights = tmp_path / "runs" / "seed1" / "cnn" / "averaged.pt"
+    content = torch.load(weights, weights_only=True)
+    torch.save(content | {"settings": content["settings"] | {"seed": 1}}, weights)
+    record_runs(runs, tmp_path)
+    record_runs(tmp_path / "runs", tmp_path)
+    several = copy(recorded)
+    several.runs = json.loads((tmp_path / "runs.json").read_text())
+    assert [(run["name"], run["seed"]) for run in several.runs if run["name"] == "cnn"] == [("cnn", 0), ("cnn", 1)]
+    share = several.runs[1]["metrics"][-1]["validation"]["mnist"]["accuracy"]
+    said = f"`cnn`, 2 seeds: {share:.2%}, deviation 0.00%. Seed 0 is released."
+    assert trainings(several).splitlines()[-1] == said
 
 
 def test_a_set_that_a_network_was_not_measured_on_is_an_empty_cell():
