@@ -114,8 +114,13 @@ def cut_out(
         borderMode=cv2.BORDER_REPLICATE,
     )
     centre = middle + slope * (left + right) / 2
+    grey = levelled(grey, light)
+    if (inside := _inside(picture, x0, y0, x1, y1)) is not None:
+        inside = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST)
+        outside = cv2.warpAffine(inside, matrix, (width, HEIGHT), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) == 0
+        grey[outside] = PAPER
     return Strip(
-        grey=levelled(grey, light),
+        grey=grey,
         left=left,
         fit=fit,
         top=centre - tall / 2,
@@ -132,7 +137,17 @@ def _padded(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarr
         return inside
     if not inside.size:  # a slanted line of one mark that leaves the picture
         return np.full((y1 - y0, x1 - x0), np.median(picture), np.uint8)
-    return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_CONSTANT, value=float(np.median(inside)))
+    return cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REPLICATE)
+
+
+def _inside(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray | None:
+    """1 for each pixel of a part that is in the picture, else 0, (H, W) uint8; None if all are."""
+    height, width = picture.shape
+    if x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height:
+        return None
+    inside = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    inside[max(-y0, 0) : max(height - y0, 0), max(-x0, 0) : max(width - x0, 0)] = 1
+    return inside
 
 
 def _is_light(
@@ -152,8 +167,16 @@ def _is_light(
 
 
 def levelled(grey: np.ndarray, light: bool = False) -> np.ndarray:
-    """A line (H, W) uint8 of any light on paper of one level; light: its writing is lighter than its paper."""
+    """A line (H, W) uint8 of any light on paper of one level; light: its writing is lighter than its paper.
+
+    Light that falls more strongly on one side is evened out, as a plane through the medians of columns and of rows.
+    """
     values = grey.astype(np.float32)
+    for axis in (0, 1):
+        level = np.median(values, axis=axis)
+        at = np.linspace(-1, 1, len(level), dtype=np.float32)
+        slope = at * np.float32(level @ at / max(float(at @ at), 1.0))
+        values -= slope if axis == 0 else slope[:, None]
     values -= np.median(values)
     scale = CONTRAST / max(float(values.std()), FLATTEST)
     return (values * (-scale if light else scale) + PAPER).clip(0, 255).astype(np.uint8)

@@ -41,6 +41,14 @@ SIGNS = {
     "*": ((0.3, 0.6), (0.3, 0.6), 0.35),
     '"': ((0.15, 0.3), (0.15, 0.35), 0.1),
 }
+# Signs of straight strokes: where two strokes begin and end, in shares of the sign's width and height.
+STRAIGHT = {
+    "=": (((0, 0), (1, 0)), ((0, 1), (1, 1))),
+    "+": (((0, 0.5), (1, 0.5)), ((0.5, 0), (0.5, 1))),
+    "x": (((0, 0), (1, 1)), ((1, 0), (0, 1))),
+    "/": (((1, 0), (0, 1)), ((1, 0), (0, 1))),
+    ":": (((0.5, 0), (0.5, 0.1)), ((0.5, 1), (0.5, 0.9))),
+}
 SMALL_LETTERS, HANGING = frozenset("acemnorsuvwxz"), frozenset("gjpqy")
 
 
@@ -203,6 +211,8 @@ class Hand:
         pen = self.pen_width(whole)
         if sign in ".,-" and g.random() < 0.5:  # many of UNIPEN's are large beside their writer's digits
             return self._short(sign, height, width, whole)
+        if sign in STRAIGHT and g.random() < 0.4:
+            return self._straight_sign(sign, height, width, whole)
         if sign == "€" and "C" in self._signs.rows:
             return self._euro(height, width, whole)
         rows = self._signs.rows.get(sign)
@@ -221,6 +231,19 @@ class Hand:
         else:
             points = [(0, 0), (g.uniform(0, 0.3) * height, g.uniform(0, 0.3) * height)]
         return self._polyline(np.array(points), whole)
+
+    def _straight_sign(self, sign: str, height: float, width: float, whole: float) -> np.ndarray:
+        """A sign of straight strokes, each a little askew, as broad as the digits' strokes."""
+        g = self._generator
+        strokes = np.array(STRAIGHT[sign]) * (width, height) + g.normal(0, 0.03 * max(width, height), (2, 2, 2))
+        pen = max(1, round(self.pen_width(whole)))
+        margin = pen // 2 + 2
+        strokes += margin - strokes.min((0, 1))
+        wide, high = np.ceil(strokes.max((0, 1))).astype(int) + margin
+        ink = np.zeros((high, wide), np.uint8)
+        for line in np.round(strokes * 16).astype(np.int32)[: 1 if sign == "/" else 2]:
+            cv2.line(ink, line[0].tolist(), line[1].tolist(), 255, pen, cv2.LINE_AA, 4)
+        return ink
 
     def _euro(self, height: float, width: float, whole: float) -> np.ndarray:
         """A C with two strokes through it, which UNIPEN lacks."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from service.reading.line import HEIGHT, INK, MARGIN, OTHER, levelled
+from service.reading.line import HEIGHT, INK, MARGIN, OTHER, PAPER, levelled
 from training.scenes import paper, printed, texts
 from training.scenes.hands import Hand, Signs
 from training.scenes.writing import stroke, written
@@ -24,6 +24,7 @@ SIDEWAYS = "2345679"  # and on their side
 DIRT = 0.06  # of the lines
 BESIDE = 0.25  # of the lines have another so near that it is seen
 CHALK = 0.02  # of the lines are lighter than their paper, where the service did not notice
+TIGHT = 0.15  # of the lines stand at the edge of their picture
 TEXTURES = 0.5  # of the lines without writing are cut from photographs, where there are any
 TILES, TILE = 120, (176, 640)  # sheets of paper to cut from, and their height and width
 
@@ -258,10 +259,16 @@ class Composer:
         if dice[6] < 0.35:
             _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(g.integers(25, 95))])
             picture = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
-        return levelled(self._cut_out(picture, box))
+        return self._cut_out(picture, box)
 
     def _cut_out(self, picture: np.ndarray, box: np.ndarray) -> np.ndarray:
         g = self._generator
+        if g.random() < TIGHT:  # the picture ends beside the writing
+            reach = (box[3] - box[1]) * g.uniform(0, 0.5, 4) + 1e6 * (g.random(4) < 0.4)
+            left, top = np.maximum(box[:2] - reach[:2], 0).astype(int)
+            right, bottom = np.ceil(box[2:] + reach[2:]).clip(max=10**5).astype(int)
+            picture = picture[top:bottom, left:right]
+            box = box - np.array([left, top, left, top])
         x0, y0, x1, y1 = box
         tall = float(y1 - y0)
         tall *= math.exp(g.normal(0.02, 0.07))
@@ -280,7 +287,12 @@ class Composer:
         crop = picture[edges[1] + pads[0] : edges[3] + pads[0], edges[0] + pads[2] : edges[2] + pads[2]]
         fit = HEIGHT / crop.shape[0]
         width = max(8, round(crop.shape[1] * fit * math.exp(g.normal(0, 0.08))))
-        return cv2.resize(crop, (width, HEIGHT), interpolation=cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR)
+        inter = cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR
+        line = levelled(cv2.resize(crop, (width, HEIGHT), interpolation=inter))
+        above, below = round(pads[0] * fit), round(pads[1] * fit)
+        before, after = (round(pad * width / crop.shape[1]) for pad in pads[2:])
+        line[:above], line[HEIGHT - below :], line[:, :before], line[:, width - after :] = 4 * (PAPER,)
+        return line
 
 
 def _stamp(ink: np.ndarray, other: np.ndarray, x: int, y: int) -> None:

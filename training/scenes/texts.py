@@ -41,6 +41,12 @@ def digits(generator: Generator, count: int | None = None) -> str:
     return number
 
 
+def ones(generator: Generator) -> str:
+    """1s, and what is commonest beside them: the mark that is lost most easily, as it is so narrow."""
+    count = min(int(generator.geometric(0.4)), 6)
+    return "".join("1" if generator.random() < 0.55 else _pick(generator, "0123456777") for _ in range(count))
+
+
 def several(generator: Generator) -> str:
     """Numbers apart, as in columns."""
     return " ".join(digits(generator, int(generator.integers(1, 5))) for _ in range(int(generator.integers(2, 5))))
@@ -179,7 +185,7 @@ def _pick(generator: Generator, choices: Sequence[Choice]) -> Choice:
 
 
 KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
-    *((digits, 0.48), (several, 0.05), (whole, 0.09)),
+    *((digits, 0.45), (ones, 0.04), (several, 0.05), (whole, 0.09)),
     *((amount, 0.07), (fenced, 0.02), (date, 0.05), (fraction, 0.03), (calculation, 0.04), (decimal, 0.03)),
     *(
         (percentage, 0.02),

@@ -15,7 +15,7 @@ WIDE_GAP = 0.8, 2.2  # heights: a space in a text
 APART = 0.6  # of the height: other marks that stand further apart are labelled one by one
 JOINED_ZEROS = 0.3  # of the runs of zeros are one stroke
 SMALL = ".,-:"
-RING, UNDERLINE, CROSSED, LIGATURES = 0.05, 0.06, 0.02, 0.08  # of the lines
+RING, UNDERLINE, CROSSED, LIGATURES = 0.07, 0.06, 0.02, 0.12  # of the lines
 
 
 @dataclass
@@ -148,12 +148,19 @@ def _drawn(marks: list[Mark], hand: Hand, height: float, g: Generator) -> tuple[
 
 
 def _ring(ink: np.ndarray, marks: list[Mark], pen: int, height: float, g: Generator) -> None:
-    """A ring around one mark, or around all of a short line."""
+    """A ring or a box around one mark, or around all of a short line."""
     digits = [mark for mark in marks if mark.text.isdigit()]
     chosen = marks if len(marks) < 4 or not digits else [digits[int(g.integers(len(digits)))]]
     x0, y0 = min(m.x for m in chosen), min(m.y for m in chosen)
     x1, y1 = max(m.x + m.ink.shape[1] for m in chosen), max(m.y + m.ink.shape[0] for m in chosen)
     pad = height * g.uniform(0.15, 0.5)
+    if g.random() < 0.2:  # a box by hand
+        corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]) + pad * np.array(
+            [[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]
+        )
+        corners = corners + g.normal(0, 0.05 * height, (5, 2))
+        cv2.polylines(ink, [np.round(corners * 16).astype(np.int32)], False, 255, pen, cv2.LINE_AA, 4)
+        return
     centre, axes = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) * 0.6 + pad
     angle = np.linspace(0, 2 * np.pi * g.uniform(0.9, 1.1), 40) + g.uniform(0, 2 * np.pi)
     wobble = 1 + g.uniform(0, 0.06) * np.sin(angle * 2 + g.uniform(0, 6))
