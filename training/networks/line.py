@@ -42,7 +42,7 @@ class LineRecipe(Recipe):
     steps: int = 1000  # of an epoch
 
 
-RECIPE = LineRecipe(epochs=20, batch_size=32, lr=2e-3, warmup=0.1, weight_decay=0.02, clip=2.0)
+RECIPE = LineRecipe(epochs=23, batch_size=32, lr=2e-3, warmup=0.1, weight_decay=0.02, clip=2.0)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Reader(Graph):
 class Network(nn.Module):
     """Grey lines to how likely each class is, step by step."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS, layers: int = 2, dropout: float = 0.1) -> None:
+    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS, layers: int = 2) -> None:
         super().__init__()
         half, quarter, eighth, column = widths
         self.see = nn.Sequential(
@@ -169,13 +169,12 @@ class Network(nn.Module):
             Residual(quarter),
             *convolution(quarter, eighth, stride=(2, 1)),  # (N, 128, 5, W/4)
             Residual(eighth),
-            nn.Dropout2d(dropout),
             nn.Conv2d(eighth, column, (ROWS, 3), padding=(0, 1), bias=False),  # (N, 192, 1, W/4)
             nn.BatchNorm2d(column),
             nn.ReLU(inplace=True),
         )
-        self.mix = nn.ModuleList(_Attention(column, dropout) for _ in range(layers))
-        self.head = nn.Sequential(nn.LayerNorm(column), nn.Dropout(dropout), nn.Linear(column, 2 * CLASSES))
+        self.mix = nn.ModuleList(_Attention(column) for _ in range(layers))
+        self.head = nn.Sequential(nn.LayerNorm(column), nn.Linear(column, 2 * CLASSES))
 
     def forward(self, lines: torch.Tensor) -> torch.Tensor:
         """lines (N, 1, HEIGHT, W) float32, grey levels, W a multiple of 4 -> log-probabilities (N, W/2, CLASSES)."""
@@ -189,15 +188,13 @@ class Network(nn.Module):
 class _Attention(nn.Module):
     """A transformer layer over the columns (N, T, D)."""
 
-    def __init__(self, width: int, dropout: float, heads: int = 4) -> None:
+    def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
         self.heads = heads
         self.place = nn.Conv1d(width, width, 5, padding=2, groups=width)
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
         self.ask, self.answer = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.each = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
-        )
+        self.each = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.place(x.transpose(1, 2)).transpose(1, 2)
