@@ -185,7 +185,7 @@ def _pick(generator: Generator, choices: Sequence[Choice]) -> Choice:
 
 
 KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
-    *((digits, 0.45), (ones, 0.04), (several, 0.05), (whole, 0.09)),
+    *((digits, 0.38), (ones, 0.04), (several, 0.05), (whole, 0.09)),
     *((amount, 0.07), (fenced, 0.02), (date, 0.05), (fraction, 0.03), (calculation, 0.04), (decimal, 0.03)),
     *(
         (percentage, 0.02),
@@ -195,5 +195,5 @@ KINDS: tuple[tuple[Callable[[Generator], str], float], ...] = (
         (numbered, 0.02),
         (scattered, 0.025),
     ),
-    *((words, 0.045), (letter, 0.015), (words_and_numbers, 0.02), (drawings, 0.04), (nothing, 0.04)),
+    *((words, 0.06), (letter, 0.03), (words_and_numbers, 0.03), (drawings, 0.06), (nothing, 0.05)),
 )  # and how often each is written
