@@ -27,7 +27,7 @@ THIN = 0.07  # of the height of the writing: a thinner pen is drawn as thick, or
 PAPER_INK = 32  # of 255: what is less surely ink is paper
 STEEPEST = 0.3  # rows a column that a line may rise or fall
 LONG = 2.5  # heights between the first and the last mark of a line whose slope is known
-FAVOUR = 1.5  # of digits against signs, which are commoner among the lines of training: of a 1 that leans like a slash
+FAVOUR = 2.0  # of digits against signs, which are commoner among the lines of training: of a 1 that leans like a slash
 WIDEST = 4096  # columns; a longer line is shown smaller, because the work of attention grows with the square
 
 
