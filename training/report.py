@@ -56,7 +56,7 @@ def record_runs(runs: Path, results: Path) -> None:
     network has a file. Raises FileNotFoundError if `runs` holds no run.
     """
     folders = [runs, *sorted(runs.glob("seed*"))]
-    if not any(folder.glob(f"*/{METRICS}") for folder in folders):
+    if not any(path for folder in folders for path in folder.glob(f"*/{METRICS}")):
         raise FileNotFoundError(f"{str(runs)!r} holds no run; start one with: {command('quintet train NAME')}")
 
     import torch  # takes seconds

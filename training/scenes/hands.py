@@ -197,8 +197,7 @@ class Hand:
         g = self._generator
         if self._face:
             return pens.typed(sign, self._face, height, self._bold)
-        if self._bitmaps:
-            choice = self._signs.bitmaps[sign]
+        if self._bitmaps and len(choice := self._signs.bitmaps[sign]):
             return pens.bitmap(choice[int(g.integers(len(choice)))], height, self.pen)
         rows = self._own.get(sign, self._signs.rows[sign])
         return self._trace(int(rows[g.integers(len(rows))]), height)

@@ -59,7 +59,11 @@ class Composer:
         """text: what is written; None for what people write, of at most `longest` characters."""
         g = self._generator
         height = math.exp(g.uniform(*np.log(SIZES)))
-        text = texts.text(g)[:longest].strip() if text is None else text
+        if text is None:
+            text = texts.text(g)
+            if longest < texts.LONGEST and texts.NUMBER in text:  # which stands for any number of digits
+                text = texts.digits(g)
+            text = text[:longest].strip()
         turned = 0
         if g.random() < TURNED and any(sign in SIDEWAYS for sign in text):
             text, turned = g.choice([sign for sign in text if sign in SIDEWAYS]), int(g.choice([1, 3]))

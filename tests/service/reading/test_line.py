@@ -38,7 +38,7 @@ def test_levels_do_not_depend_on_the_light_and_a_light_pen_becomes_dark():
     paper = np.full((HEIGHT, 100), 200, np.uint8)
     paper[10:30, 20:26] = 80
     one, dimmer, chalk = levelled(paper), levelled(paper // 2), levelled(255 - paper, light=True)
-    assert np.median(one) == PAPER and one[20, 22] < PAPER - 2 * CONTRAST
+    assert abs(np.median(one) - PAPER) < 1 and one[20, 22] < PAPER - 2 * CONTRAST
     assert np.abs(one.astype(int) - dimmer).max() <= 1 and np.abs(one.astype(int) - chalk).max() <= 1
 
 
