@@ -263,7 +263,7 @@ def trainings(recorded: Recorded) -> str:
                 run["commit"][:7] + "+" * run["commit"].endswith("+"),  # with a "+", files had changed since
             ]
         )
-    return "\n".join([table_of(head, rows), *_means(recorded)])
+    return "".join([table_of(head, rows), *(f"\n{sentence}\n" for sentence in _means(recorded))])
 
 
 def _means(recorded: Recorded) -> Iterator[str]:
